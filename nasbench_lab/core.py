@@ -1,0 +1,220 @@
+"""The vocabulary: a strategy proposes queries, an evaluator answers them, the runner keeps the clock and yields records.
+
+An architecture is an ``int``, its index in `Task.space`. Accuracies are in percent, times in (simulated) seconds.
+Queries, results and records are plain tuples: cheap to make, hash, pickle and compare.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_lab.space import Space
+
+FloatArray = NDArray[np.float64]
+NO_METRICS: Mapping[str, float] = MappingProxyType({})
+
+
+class LabError(Exception):
+    """What a user can mend. The command line prints the message and exits with 2."""
+
+
+# The one table of directions: an objective's name up to the first "/" decides. +1: larger is better.
+DIRECTIONS: Mapping[str, int] = MappingProxyType(
+    {"val": 1, "latency_ms": -1, "energy_mj": -1, "params_m": -1, "flops_m": -1, "seconds": -1}
+)
+
+
+def direction(objective: str) -> int:
+    """+1 if larger is better, -1 if smaller is.
+
+    Raises:
+        LabError: an objective of unknown direction.
+    """
+    kind = objective.partition("/")[0]
+    if kind not in DIRECTIONS:
+        raise LabError(f"unknown objective {objective!r}; known kinds: {', '.join(DIRECTIONS)}")
+    return DIRECTIONS[kind]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is searched and how much is allowed; all that a strategy may know.
+
+    Attributes:
+        space: the cells.
+        fidelities: epochs at which a validation score exists, ascending; the last is "full".
+        objectives: "val" first; further names are metrics that every result carries.
+        max_queries: how many queries are answered at most (inf: no limit).
+        max_seconds: simulated seconds; a query that would finish later is not answered (inf: no limit).
+        one_run: the fidelities are points of one training, so that going on from one costs only the difference.
+    """
+
+    space: Space
+    fidelities: tuple[int, ...]
+    objectives: tuple[str, ...] = ("val",)
+    max_queries: float = math.inf
+    max_seconds: float = math.inf
+    one_run: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.fidelities or list(self.fidelities) != sorted(set(self.fidelities)) or self.fidelities[0] < 1:
+            raise ValueError(f"fidelities must be ascending positive epochs, got {self.fidelities}")
+        if not self.objectives or self.objectives[0] != "val":
+            raise ValueError(f"the first objective is 'val', got {self.objectives}")
+        for objective in self.objectives:
+            direction(objective)
+        if not (self.max_queries > 0 and self.max_seconds > 0):
+            raise ValueError(f"budgets must be positive, got {self.max_queries} queries, {self.max_seconds} seconds")
+
+    @property
+    def full(self) -> int:
+        """The highest fidelity, in epochs."""
+        return self.fidelities[-1]
+
+
+class Query(NamedTuple):
+    """Train `arch` for `epochs`. `epochs == 0` means "my current answer": nothing is trained or charged but `overhead`."""
+
+    arch: int
+    epochs: int
+    overhead: float = 0.0  # simulated seconds the strategy itself spent (a supernet epoch, say)
+
+
+class Result(NamedTuple):
+    """An answer. There is no field for a test score, so that none can be searched on.
+
+    `val` is a validation accuracy in percent, nan if the evaluation failed; `seconds` is what it cost, simulated.
+    """
+
+    query: Query
+    val: float
+    seconds: float
+    metrics: Mapping[str, float] = NO_METRICS
+
+    @property
+    def score(self) -> float:
+        """`val`, with a failure as minus infinity, so that it can be compared."""
+        return self.val if self.val == self.val else -math.inf
+
+
+class Record(NamedTuple):
+    """One answered query as the runner saw it.
+
+    Attributes:
+        order: position in the order of finishing, from 0.
+        result: the answer.
+        finished: simulated seconds at which it was known.
+        incumbent: what the strategy would have recommended then; -1 before it has anything to recommend.
+        decided: real seconds the strategy spent thinking since the previous record; never added to the clock.
+    """
+
+    order: int
+    result: Result
+    finished: float
+    incumbent: int
+    decided: float
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """A way to answer queries. Pure in (query, seed): the order of calls changes nothing."""
+
+    @property
+    def task(self) -> Task:
+        """Space, fidelities and objectives offered; budgets are the runner's."""
+        ...
+
+    def evaluate(self, query: Query, seed: int) -> Result: ...
+
+    def truth(self, arch: int) -> float:
+        """Test accuracy in percent. Only the scorer calls it, after the search."""
+        ...
+
+
+class Surrogate(Protocol):
+    """Predicts a score. `archs` (n,) indices; `y`, `mean`, `std` (n,) in one unit."""
+
+    def fit(self, archs: NDArray[np.int64], y: FloatArray, rng: np.random.Generator) -> Surrogate: ...
+
+    def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]: ...
+
+
+# One stream per purpose. The design stream is the same for every strategy with the same seed, so that initial
+# cells are common random numbers; spawn keys, because `default_rng([5, 0])` equals `default_rng(5)`.
+_DESIGN, _STRATEGY, _NOISE = 1, 2, 3
+
+
+def stream(seed: int, *key: int) -> np.random.Generator:
+    """A generator that depends on (seed, key) alone."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def noise_stream(seed: int, epochs: int) -> np.random.Generator:
+    """The stream of the evaluation noise of one seed at one fidelity: drawn for all cells at once, never by call order."""
+    return stream(seed, _NOISE, epochs)
+
+
+class Strategy(ABC):
+    """Base of all strategies. A subclass is a dataclass whose fields are its hyper-parameters.
+
+    An author writes `propose` and `observe`, and `setup` for state. Available from `setup` on: `self.task`,
+    `self.rng` (the only randomness allowed) and `self.design()` (uniform cells, common to all strategies of a seed).
+    """
+
+    family = "other"  # how `nasbench-lab list` groups it
+    paper = ""  # where it was published
+
+    task: Task
+    rng: np.random.Generator
+    _design: np.random.Generator
+    _incumbent: tuple[int, float, int]  # (epochs, val, arch)
+
+    def start(self, task: Task, seed: int) -> None:
+        """Bind to a task; forgets everything an earlier run left. `seed` decides all randomness."""
+        self.task = task
+        self.rng = stream(seed, _STRATEGY)
+        self._design = stream(seed, _DESIGN)
+        self._incumbent = (-1, -math.inf, -1)
+        self.setup()
+
+    def design(self) -> int:
+        """The next uniform cell of the design stream that all strategies of this seed share."""
+        return self.task.space.sample(self._design)
+
+    def ask(self) -> Query | None:
+        """The next query, or None: nothing to propose until a pending result arrives (or at all, if none is pending)."""
+        return self.propose()
+
+    def tell(self, result: Result) -> None:
+        """Hand over an answer; answers may come in any order."""
+        query, val = result.query, result.val
+        if val == val and query.epochs > 0 and (query.epochs, val) > self._incumbent[:2]:
+            self._incumbent = (query.epochs, val, query.arch)
+        self.observe(result)
+
+    def recommend(self) -> int:
+        """The best cell by validation at the highest fidelity seen; the first of equals; -1 before any result."""
+        return self._incumbent[2]
+
+    def setup(self) -> None:  # noqa: B027 - optional
+        """Create per-run state here, never in `__init__`: fields are hyper-parameters only."""
+
+    @abstractmethod
+    def propose(self) -> Query | None: ...
+
+    @abstractmethod
+    def observe(self, result: Result) -> None:
+        """Learn from a result. `result.val` may be nan; `result.score` is then minus infinity."""
+
+
+def parameters(strategy: Any) -> dict[str, Any]:
+    """The hyper-parameters of a strategy, evaluator or surrogate: its dataclass fields, in order."""
+    return {name: getattr(strategy, name) for name in getattr(strategy, "__dataclass_fields__", {})}

@@ -1,0 +1,1 @@
+"""Ways to answer a query, one file each."""

@@ -1,0 +1,146 @@
+"""Answers queries from a table: search on one schedule's validation scores, scored on test afterwards.
+
+Policies, all written into the run's header: which schedule is searched (or the labelled oracle, which sees mean test
+accuracy and exists to compare with papers that do the same), which trial a query returns, and extra query noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from nasbench_lab import cell
+from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream
+from nasbench_lab.tables.table import Table
+
+ORACLE = "oracle"
+_TRIAL = 0  # the noise stream of "which trial"; fidelities are >= 1, so it is never one of theirs
+
+
+class Tabular:
+    """Evaluator over a `Table`.
+
+    Args:
+        table: the benchmark; must be complete.
+        search: last epoch of the schedule to search on, "oracle" (sees mean test of the longest schedule, the labelled
+            exception to "search sees validation only"), or None for the table's default.
+        trials: "mean" returns the mean over trials; "sample" one trial per (seed, cell), drawn uniformly from those
+            that exist, the same at every epoch.
+        noise: standard deviation of extra Gaussian query noise, in points of accuracy; per (seed, cell, epochs).
+        objectives: "val" and any of the table's metrics that every cell has.
+
+    Raises:
+        LabError: an incomplete table, an unknown schedule, policy or metric, or "sample" where only means are known.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        search: int | str | None = None,
+        trials: Literal["mean", "sample"] = "mean",
+        noise: float = 0.0,
+        objectives: tuple[str, ...] = ("val",),
+    ) -> None:
+        self.table = table
+        self.search = self._search(table, search)
+        self.trials = trials
+        self.noise = float(noise)
+        schedule = table.last if self.search == ORACLE else table.schedule(int(self.search))
+        self._schedule = schedule
+        epochs = schedule.epochs[-1:] if self.search == ORACLE else schedule.epochs
+        self.task = Task(cell.SPACE, epochs, objectives, one_run=schedule.one_run)
+        self._check()
+        self._metrics = self._metric_rows(objectives[1:])
+        self._seconds = {e: schedule.seconds[:, schedule.column(e)].tolist() for e in epochs[-1:]}
+        self._values: dict[int, list[float]] = {}
+        self._seed = -1
+
+    @staticmethod
+    def _search(table: Table, search: int | str | None) -> int | str:
+        if search is None:
+            return table.default_search
+        if search == ORACLE or str(search).isdigit():
+            return ORACLE if search == ORACLE else int(search)
+        allowed = ", ".join(map(str, table.schedules))
+        raise LabError(f"search must be one of {allowed} or {ORACLE!r}, got {search!r}")
+
+    def _check(self) -> None:
+        if self.trials not in ("mean", "sample"):
+            raise LabError(f"trials must be 'mean' or 'sample', got {self.trials!r}")
+        if not 0 <= self.noise < np.inf:
+            raise LabError(f"noise is a standard deviation in points, got {self.noise}")
+        known = int(self.table.measured.sum())
+        if known < cell.SPACE.size:
+            raise LabError(f"table {self.table.name!r} has scores for {known} of {cell.SPACE.size} cells; a search needs all")
+        if self.trials == "sample" and (self.search == ORACLE or self._schedule.val_trials.shape[2] == 0):
+            what = "the oracle sees a mean" if self.search == ORACLE else f"table {self.table.name!r} has only means"
+            raise LabError(f"trials='sample' needs single trials, but {what}; use trials='mean' and noise=...")
+
+    def _metric_rows(self, objectives: tuple[str, ...]) -> list[Mapping[str, float]] | None:
+        for name in objectives:
+            if name not in self.table.metrics:
+                raise LabError(f"table {self.table.name!r} has no metric {name!r}; it has: {', '.join(self.table.metrics)}")
+            missing = int(np.isnan(self.table.metrics[name]).sum())
+            if missing:
+                raise LabError(f"metric {name!r} has no value for {missing} cells, so it cannot be an objective")
+        if not objectives:
+            return None
+        columns = np.stack([self.table.metrics[name] for name in objectives], axis=1).tolist()
+        return [dict(zip(objectives, row, strict=True)) for row in columns]
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """What a run header says about this evaluator; `Tabular(table, **policy)` without table and digest rebuilds it."""
+        return {
+            "evaluator": "tabular",
+            "table": self.table.name,
+            "digest": self.table.digest,
+            "search": self.search,
+            "trials": self.trials,
+            "noise": self.noise,
+            "objectives": list(self.task.objectives),
+        }
+
+    def evaluate(self, query: Query, seed: int) -> Result:
+        """The answer to a query whose `epochs` is one of `task.fidelities`."""
+        arch, epochs = query[0], query[1]
+        if seed != self._seed:
+            self._forget(seed)
+        values = self._values.get(epochs) or self._column(epochs)
+        metrics = NO_METRICS if self._metrics is None else self._metrics[arch]
+        return Result(query, values[arch], self._seconds[epochs][arch], metrics)
+
+    def truth(self, arch: int) -> float:
+        """Mean test accuracy after the longest schedule."""
+        return float(self.table.truth[arch])
+
+    def _forget(self, seed: int) -> None:
+        """Values are kept per seed only where they depend on it."""
+        self._seed = seed
+        if self.noise or self.trials == "sample":
+            self._values.clear()
+
+    def _column(self, epochs: int) -> list[float]:
+        """All cells' answers at one fidelity for the current seed; cached, as lists are read faster than arrays."""
+        column = self._schedule.column(epochs)
+        if epochs not in self._seconds:
+            self._seconds[epochs] = self._schedule.seconds[:, column].tolist()
+        values: FloatArray = self.table.truth if self.search == ORACLE else self._schedule.val[:, column]
+        if self.trials == "sample":
+            values = self._sampled(column)
+        if self.noise:
+            values = values + self.noise * noise_stream(self._seed, epochs).standard_normal(values.shape)
+        self._values[epochs] = values.tolist()
+        return self._values[epochs]
+
+    def _sampled(self, column: int) -> FloatArray:
+        """(A,) one trial of every cell: uniform among those that exist."""
+        trials = self._schedule.val_trials[:, column, :]
+        known = ~np.isnan(trials)
+        draw = noise_stream(self._seed, _TRIAL).random(len(trials))
+        wanted = np.floor(draw * known.sum(axis=1)).astype(int) + 1
+        picked = np.argmax(np.cumsum(known, axis=1) >= wanted[:, None], axis=1)
+        return trials[np.arange(len(trials)), picked]

@@ -1,0 +1,181 @@
+"""Leaf files found by name: `names("strategies")`, `load("strategies", "local_search")`, `build("local_search:restarts=2")`.
+
+A plug-in is one file; its name is the file's name, its summary the first line of its docstring. Somebody else's is
+`pkg.module:Class`, `path/to/file.py:Class`, or an entry point in the group `nasbench_lab.<folder>`. Nothing is
+imported before it is used.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from nasbench_lab.core import LabError
+
+
+def names(folder: str) -> list[str]:
+    """The leaf files of a folder of this package, then entry points, sorted; files that start with `_` are helpers."""
+    path = str(Path(__file__).parent / folder)
+    own = {module.name for module in pkgutil.iter_modules([path]) if not module.name.startswith("_")}
+    return sorted(own | {point.name for point in _entry_points(folder)})
+
+
+def _entry_points(folder: str) -> list[importlib.metadata.EntryPoint]:
+    return list(importlib.metadata.entry_points(group=f"nasbench_lab.{folder}"))
+
+
+def load(folder: str, name: str) -> type[Any]:
+    """The class a name stands for.
+
+    Raises:
+        LabError: no such name (with the nearest ones), or its module cannot be imported or has no such class.
+    """
+    if ":" in name:
+        module_name, _, class_name = name.rpartition(":")
+        return _class_in(_import(module_name), class_name)
+    if name.endswith(".py"):
+        return only_class(_import(name))
+    if importlib.util.find_spec(f"nasbench_lab.{folder}.{name}") and not name.startswith("_"):
+        return only_class(importlib.import_module(f"nasbench_lab.{folder}.{name}"))
+    for point in _entry_points(folder):
+        if point.name == name:
+            return typing.cast(type[Any], point.load())
+    known = names(folder)
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise LabError(f"no {folder.rstrip('s')} named {name!r}{hint} Allowed: {', '.join(known)}, or pkg.module:Class")
+
+
+def _import(name: str) -> types.ModuleType:
+    try:
+        return _import_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+    except LabError:
+        raise
+    except Exception as error:
+        raise LabError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error
+
+
+def _import_file(path: Path) -> types.ModuleType:
+    """Import a file by path. Registered under its path, so that its classes can be pickled within the process tree."""
+    if not path.is_file():
+        raise LabError(f"no such file: {path}")
+    name = "nasbench_lab_file_" + str(path.resolve()).encode().hex()
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # noqa: S101 - a .py file always has both
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _class_in(module: types.ModuleType, class_name: str) -> type[Any]:
+    found = getattr(module, class_name, None)
+    if not inspect.isclass(found):
+        classes = [c for c, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
+        raise LabError(f"{module.__name__} has no class {class_name!r}; it has: {', '.join(classes) or 'none'}")
+    return found
+
+
+def only_class(module: types.ModuleType) -> type[Any]:
+    """The one public class that a leaf file defines.
+
+    Raises:
+        LabError: none, or more than one.
+    """
+    own = [
+        value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
+    ]
+    if len(own) != 1:
+        found = ", ".join(c.__name__ for c in own) or "none"
+        raise LabError(f"{module.__name__} must define exactly one public class, found: {found}; name it file.py:Class")
+    return own[0]
+
+
+def summary(cls: type[Any]) -> str:
+    """The first line of the docstring of the class's file."""
+    doc = inspect.getdoc(sys.modules[cls.__module__]) or inspect.getdoc(cls) or ""
+    return doc.strip().partition("\n")[0]
+
+
+def split_spec(spec: str) -> tuple[str, dict[str, str]]:
+    """`name:key=value,key=value` -> name and raw parameters; `pkg.module:Class:key=value` likewise.
+
+    Raises:
+        LabError: a parameter without `=` or given twice.
+    """
+    head, _, tail = spec.strip().rpartition(":")
+    if not head or "=" not in tail:
+        return spec.strip(), {}
+    raw: dict[str, str] = {}
+    for item in tail.split(","):
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip():
+            raise LabError(f"parameters are written name:key=value,key=value; got {item!r} in {spec!r}")
+        if key.strip() in raw:
+            raise LabError(f"parameter {key.strip()!r} is given twice in {spec!r}")
+        raw[key.strip()] = value.strip()
+    return head, raw
+
+
+def build(folder: str, spec: str) -> Any:
+    """An instance from `name:key=value,...`; values are read as the field's type.
+
+    Raises:
+        LabError: unknown name, unknown parameter (with the allowed ones), or a value of the wrong type or range.
+    """
+    name, raw = split_spec(spec)
+    cls = load(folder, name)
+    if not dataclasses.is_dataclass(cls):
+        raise LabError(f"{spec!r}: {cls.__name__} must be a dataclass, its fields are its parameters")
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
+    unknown = [key for key in raw if key not in fields]
+    if unknown:
+        raise LabError(f"{name} has no parameter {unknown[0]!r}; it has: {', '.join(fields) or 'none'}")
+    values = {key: _read(text, fields[key], f"{name}:{key}") for key, text in raw.items()}
+    try:
+        return cls(**values)
+    except (ValueError, TypeError) as error:
+        raise LabError(f"{spec}: {error}") from error
+
+
+def _read(text: str, kind: Any, where: str) -> Any:
+    """A parameter's text as a value of `kind`; `a|b` unions are tried as Python literals."""
+    if kind is str:
+        return text
+    lowered = {"true": True, "false": False, "none": None, "inf": float("inf")}
+    try:
+        value = lowered[text.lower()] if text.lower() in lowered else ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    allowed = typing.get_args(kind) or (kind,)
+    allowed = tuple(typing.get_origin(a) or a for a in allowed)
+    if typing.get_origin(kind) is typing.Literal:
+        ok = value in typing.get_args(kind)
+    else:
+        ok = isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed)
+    if not ok:
+        wanted = getattr(kind, "__name__", None) if not typing.get_args(kind) else str(kind).replace("typing.", "")
+        raise LabError(f"{where} must be {wanted or kind}, got {text!r}")
+    return value

@@ -1,0 +1,185 @@
+"""The search loop: strategy x evaluator -> records, on a simulated clock with any number of asynchronous workers.
+
+One heap of (finish, order asked, result) is the whole simulation. Real decision seconds are recorded beside the clock
+and never added to it, so the same seed gives the same records on any machine, any day.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from heapq import heappop, heappush
+from operator import index
+from time import perf_counter
+from typing import Literal, NamedTuple
+
+from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
+
+Repeats = Literal["charge", "free", "free-class"]
+REPEATS: tuple[Repeats, ...] = ("charge", "free", "free-class")
+PATIENCE = 10_000  # answers in a row that cost nothing before a run is ended
+
+
+class Run(NamedTuple):
+    """What a search yields: its records, and why it ended: "queries", "seconds", "strategy" or "repeats"."""
+
+    records: list[Record]
+    ended: str
+
+
+class StrategyError(LabError):
+    """A strategy asked for something that does not exist."""
+
+
+def search(
+    strategy: Strategy,
+    evaluator: Evaluator,
+    *,
+    seed: int,
+    max_queries: float = math.inf,
+    max_seconds: float = math.inf,
+    workers: int = 1,
+    repeats: Repeats = "charge",
+) -> Run:
+    """Run one strategy once.
+
+    Args:
+        strategy: started anew with `seed`; its state afterwards is that of the finished run.
+        evaluator: answers; see `core.Evaluator`.
+        seed: decides everything; seed k gives every strategy the same design stream and the same noise.
+        max_queries: answers at most.
+        max_seconds: simulated seconds; a query that would finish later is neither answered nor recorded.
+        workers: simulated asynchronous workers, at least 1.
+        repeats: "charge" counts and charges a repeated (cell, epochs) like any other, as the papers do; "free" answers
+            it again without charge, count or record; "free-class" does so for every isomorphic cell too, with the
+            first member's answer. Only finished queries can be repeated for free.
+
+    Raises:
+        LabError: no budget at all, or an argument out of range.
+        StrategyError: the strategy asked for a cell or a fidelity that does not exist.
+    """
+    if math.isinf(max_queries) and math.isinf(max_seconds):
+        raise LabError("a search needs a budget: max_queries, max_seconds or both")
+    if workers < 1 or workers != int(workers):
+        raise LabError(f"workers must be a whole number of at least 1, got {workers}")
+    if repeats not in REPEATS:
+        raise LabError(f"repeats must be one of {', '.join(REPEATS)}, got {repeats!r}")
+    try:
+        task = replace(evaluator.task, max_queries=max_queries, max_seconds=max_seconds)
+    except ValueError as error:
+        raise LabError(str(error)) from error
+    return _Loop(strategy, evaluator, task, seed, int(workers), repeats).run()
+
+
+class _Loop:
+    """The state of one running search."""
+
+    def __init__(
+        self, strategy: Strategy, evaluator: Evaluator, task: Task, seed: int, workers: int, repeats: Repeats
+    ) -> None:
+        self.strategy, self.evaluator, self.task = strategy, evaluator, task
+        self.seed, self.workers, self.repeats = seed, workers, repeats
+        self.clock = 0.0
+        self.asked = 0
+        self.idle = 0  # answers in a row that cost nothing
+        self.heap: list[tuple[float, int, Result]] = []
+        self.records: list[Record] = []
+        self.known: dict[tuple[int, int], Result] = {}
+        self.paid: dict[int, tuple[int, float]] = {}  # cell -> (epochs, seconds) of its furthest finished training
+        self.multi = len(task.fidelities) > 1 and task.one_run
+        self.legal = frozenset(task.fidelities) | {0}
+
+    def run(self) -> Run:
+        begin = perf_counter()
+        self.strategy.start(self.task, self.seed)
+        thinking = perf_counter() - begin
+        max_queries, max_seconds = self.task.max_queries, self.task.max_seconds
+        heap, records, strategy = self.heap, self.records, self.strategy
+        while True:
+            begin = perf_counter()
+            ended = self._fill()
+            if not heap:
+                return Run(records, ended or "queries")
+            if heap[0][0] > max_seconds:
+                return Run(records, "seconds")
+            if self.idle > PATIENCE:
+                return Run(records, "repeats")
+            self.clock, _, result = heappop(heap)
+            strategy.tell(result)
+            incumbent = strategy.recommend()
+            thinking += perf_counter() - begin
+            records.append(Record(len(records), result, self.clock, incumbent, thinking))
+            self._remember(result)
+            thinking = 0.0
+            if len(records) >= max_queries:
+                return Run(records, "queries")
+
+    def _fill(self) -> str:
+        """Ask until all workers are busy; returns why asking stopped short of that, or ""."""
+        while len(self.heap) < self.workers and len(self.records) + len(self.heap) < self.task.max_queries:
+            query = self.strategy.ask()
+            if query is None:
+                return "strategy"
+            if type(query) is not Query or type(query[0]) is not int or query[1] not in self.legal or query[2]:
+                query = self._checked(query)
+            if not 0 <= query[0] < self.task.space.size:
+                raise StrategyError(self._complaint(query, f"cells are 0..{self.task.space.size - 1}"))
+            earlier = self.known.get(self._key(query)) if self.repeats != "charge" else None
+            if earlier is not None and query.epochs:
+                self.idle += 1
+                if self.idle > PATIENCE:
+                    return "repeats"
+                self.strategy.tell(earlier._replace(query=query, seconds=0.0))
+                continue
+            self._launch(query)
+        return ""
+
+    def _launch(self, query: Query) -> None:
+        if query[1] == 0:
+            result = Result(query, math.nan, 0.0)
+        else:
+            result = self.evaluator.evaluate(query, self.seed)
+            if self.multi:
+                result = self._continued(result)
+        cost = result[2] + query[2]
+        self.idle = 0 if cost > 0 else self.idle + 1
+        heappush(self.heap, (self.clock + cost, self.asked, result))
+        self.asked += 1
+
+    def _continued(self, result: Result) -> Result:
+        """Charge only the new epochs of a training that is gone on with."""
+        epochs, seconds = self.paid.get(result.query.arch, (0, 0.0))
+        return result._replace(seconds=result.seconds - seconds) if 0 < epochs < result.query.epochs else result
+
+    def _remember(self, result: Result) -> None:
+        query = result[0]
+        if self.repeats != "charge":
+            self.known.setdefault(self._key(query), result)
+        if self.multi:
+            epochs, seconds = self.paid.get(query.arch, (0, 0.0))
+            if query.epochs > epochs:
+                self.paid[query.arch] = (query.epochs, seconds + result.seconds if epochs else result.seconds)
+
+    def _key(self, query: Query) -> tuple[int, int]:
+        if self.repeats == "free-class":
+            return int(self.task.space.classes[query.arch]), query.epochs
+        return query.arch, query.epochs
+
+    def _checked(self, query: object) -> Query:
+        """Accept what can be read as a query; say what a strategy did wrong otherwise."""
+        if not isinstance(query, Query):
+            raise StrategyError(self._complaint(query, "propose() returns a Query or None"))
+        try:
+            query = Query(index(query.arch), index(query.epochs), float(query.overhead))
+        except (TypeError, ValueError):
+            raise StrategyError(self._complaint(query, "arch and epochs are whole numbers")) from None
+        if query.epochs not in self.legal:
+            allowed = ", ".join(map(str, self.task.fidelities))
+            raise StrategyError(self._complaint(query, f"epochs must be one of {allowed}, or 0 for 'my current answer'"))
+        if not 0 <= query.overhead < math.inf:
+            raise StrategyError(self._complaint(query, "overhead is in seconds, finite and not negative"))
+        return query
+
+    def _complaint(self, query: object, allowed: str) -> str:
+        name = type(self.strategy).__name__
+        return f"{name} asked for {query!r} after {len(self.records)} results; {allowed}"

@@ -1,0 +1,83 @@
+"""REINFORCE with one softmax per decision (Zoph & Le, ICLR 2017, as NAS-Bench-201 runs it: no recurrent controller).
+
+Loss of a sample: -log p(cell) * (val - baseline), the baseline an exponential moving average with bias correction
+that already includes the sample's own reward; Adam (Kingma & Ba 2015, algorithm 1) on the logits. Settings of
+NAS-Bench-201: learning rate 0.01 (its paper; 0.5 in an old script converges far too soon), momentum 0.9.
+
+Deviation: with several workers a late result's gradient is taken at the current policy. A failed result is ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nasbench_lab.core import FloatArray, Query, Result, Strategy
+
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults
+
+
+@dataclass
+class Reinforce(Strategy):
+    """Policy gradient over independent categorical decisions.
+
+    Attributes:
+        learning_rate: Adam's step size on the logits.
+        momentum: decay of the moving-average baseline, in [0, 1).
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+
+    family = "reinforcement learning"
+    paper = "Zoph & Le 2017, arXiv:1611.01578"
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0 or not 0 <= self.momentum < 1:
+            raise ValueError(f"need learning_rate > 0 and 0 <= momentum < 1, got {self.learning_rate}, {self.momentum}")
+
+    def setup(self) -> None:
+        options = self.task.space.options
+        absent = np.arange(max(options)) >= np.array(options)[:, None]
+        self._logits: FloatArray = np.where(absent, -np.inf, 1e-3 * self.rng.standard_normal(absent.shape))
+        self._first, self._second = np.zeros(absent.shape), np.zeros(absent.shape)
+        self._steps = 0
+        self._baseline = (0.0, 0.0)  # weighted sum of rewards, sum of weights
+        self._edges = np.arange(len(options))
+        self._refresh()
+
+    def propose(self) -> Query:
+        draws = self.rng.random(len(self._edges))
+        choices = (self._cumulative <= draws[:, None]).sum(axis=1)
+        return Query(self.task.space.index(choices.tolist()), self.task.full)
+
+    def observe(self, result: Result) -> None:
+        if result.val != result.val:
+            return
+        keep, total = self.momentum, self._baseline
+        self._baseline = keep * total[0] + (1 - keep) * result.val, keep * total[1] + (1 - keep)
+        advantage = result.val - self._baseline[0] / self._baseline[1]
+        # d(-log p)/d logits = probabilities - one_hot(choice)
+        gradient = advantage * self._probabilities
+        gradient[self._edges, self.task.space.row(result.query.arch)] -= advantage
+        self._adam(gradient)
+        self._refresh()
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """(decisions, options) the policy."""
+        return self._probabilities.copy()
+
+    def _refresh(self) -> None:
+        weights = np.exp(self._logits - self._logits.max(axis=1, keepdims=True))
+        self._probabilities = weights / weights.sum(axis=1, keepdims=True)
+        self._cumulative = self._probabilities.cumsum(axis=1)[:, :-1]
+
+    def _adam(self, gradient: FloatArray) -> None:
+        self._steps += 1
+        self._first = _BETA1 * self._first + (1 - _BETA1) * gradient
+        self._second = _BETA2 * self._second + (1 - _BETA2) * gradient**2
+        first = self._first / (1 - _BETA1**self._steps)
+        second = self._second / (1 - _BETA2**self._steps)
+        self._logits = self._logits - self.learning_rate * first / (np.sqrt(second) + _EPSILON)

@@ -1,0 +1,79 @@
+"""Tables found by name: a path, `$NASBENCH_LAB_DATA`, the user's data folder, or those embedded in the package."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import platformdirs
+
+from nasbench_lab.core import LabError
+from nasbench_lab.tables import table as tables
+
+EMBEDDED = Path(__file__).parent / "data"
+
+
+def folders() -> list[Path]:
+    """Where tables are looked for, in order."""
+    chosen = os.environ.get("NASBENCH_LAB_DATA")
+    return [*([Path(chosen)] if chosen else []), user_folder(), EMBEDDED]
+
+
+def user_folder() -> Path:
+    """The user's data folder (platformdirs); may not exist yet."""
+    return Path(platformdirs.user_data_dir("nasbench_lab", appauthor=False))
+
+
+def target_folder() -> Path:
+    """Where imports go unless told otherwise."""
+    return folders()[0]
+
+
+def available() -> dict[str, Path]:
+    """Name -> file; an earlier folder hides a later one."""
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted(folder.glob("*.npz")) if folder.is_dir() else []:
+            found.setdefault(path.stem, path)
+    return found
+
+
+def find(name: str) -> Path:
+    """The file of a table.
+
+    Raises:
+        LabError: nothing there; says where it looked and what there is.
+    """
+    if name.endswith(".npz") or os.sep in name:
+        path = Path(name)
+        if not path.is_file():
+            raise LabError(f"no such table file: {path}")
+        return path.resolve()
+    known = available()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    looked = ", ".join(str(folder) for folder in folders())
+    raise LabError(
+        f"no table named {name!r}{hint} Available: {', '.join(known) or 'none'}. Looked in {looked}. "
+        "Get one with: nasbench-lab tables import FILE"
+    )
+
+
+def load(name: str) -> tables.Table:
+    """The table with this name or path; read once per process and file version."""
+    path = find(name)
+    return _cached(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _cached(path: Path, _modified: int) -> tables.Table:
+    return tables.read(path)
+
+
+def default() -> str:
+    """The table `compare` uses when none is named: the measured one if the package has it, else the synthetic one."""
+    return "digits" if (EMBEDDED / "digits.npz").is_file() else "toy"

@@ -1,0 +1,311 @@
+"""One tabulated benchmark as arrays, and its file: a `.npz` with a JSON header, read without pickle.
+
+Notation: A = 15,625 cells in official order; F fidelities; T validation trials; S test trials; M metrics.
+Accuracies in percent, times in simulated seconds, nan = not measured. A table has one or more *schedules*: trainings
+of their own, each with its own learning-rate schedule, named by their last epoch (NAS-Bench-201: 12 and 200).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_lab import cell
+from nasbench_lab.core import LabError
+
+FloatArray = NDArray[np.float64]
+FORMAT = 1
+CLASSES = 6466
+_SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One training schedule of all cells.
+
+    Attributes:
+        epochs: the F epochs at which validation was measured, ascending.
+        val: (A, F) mean validation accuracy over the trials that exist.
+        val_trials: (A, F, T) single trials; T = 0 where only means were published.
+        test: (A,) mean test accuracy after the last epoch.
+        test_trials: (A, S) single trials; S = 0 where only means were published.
+        seconds: (A, F) cumulative cost of training to that epoch and validating once.
+        one_run: the epochs are points of one training run, so going on from one to the next costs the difference.
+    """
+
+    epochs: tuple[int, ...]
+    val: FloatArray
+    test: FloatArray
+    seconds: FloatArray
+    val_trials: FloatArray
+    test_trials: FloatArray
+    one_run: bool = True
+
+    def column(self, epochs: int) -> int:
+        """The position of a fidelity.
+
+        Raises:
+            LabError: not one of `epochs`.
+        """
+        if epochs not in self.epochs:
+            raise LabError(f"no score after {epochs} epochs; this schedule has {_listed(self.epochs)}")
+        return self.epochs.index(epochs)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A benchmark: its schedules, its metrics and where they come from.
+
+    Attributes:
+        name: how the catalog and run headers call it.
+        schedules: by last epoch, ascending.
+        metrics: further (A,) values such as "latency_ms/edgegpu"; nan where there is none.
+        about: source, licence, dataset, units, ...; what `tables info` prints.
+        digest: SHA-256 of header and arrays.
+    """
+
+    name: str
+    schedules: Mapping[int, Schedule]
+    metrics: Mapping[str, FloatArray]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        return _digest(self._header(), dict(self._arrays()))
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the numbers were made up; then every output says so."""
+        return bool(self.about.get("synthetic", False))
+
+    @property
+    def label(self) -> str:
+        """The name, with a warning where the numbers are synthetic or predictions."""
+        kind = self.about.get("kind", "synthetic" if self.synthetic else "measured")
+        return self.name if kind == "measured" else f"{self.name} ({kind})"
+
+    @property
+    def default_search(self) -> int:
+        """The schedule searched on unless the user says otherwise: the shortest."""
+        return int(self.about.get("default_search", min(self.schedules)))
+
+    @property
+    def last(self) -> Schedule:
+        """The longest schedule; its test accuracy is the truth that strategies are scored on."""
+        return self.schedules[max(self.schedules)]
+
+    @cached_property
+    def truth(self) -> FloatArray:
+        """(A,) mean test accuracy after the longest schedule. For the scorer only."""
+        return self.last.test
+
+    def schedule(self, search: int) -> Schedule:
+        """The schedule with this last epoch.
+
+        Raises:
+            LabError: the table has no such schedule.
+        """
+        if search not in self.schedules:
+            raise LabError(f"table {self.name!r} has no schedule of {search} epochs; it has {_listed(self.schedules)}")
+        return self.schedules[search]
+
+    @cached_property
+    def measured(self) -> NDArray[np.bool_]:
+        """(A,) cells with every validation score, cost and the test score."""
+        known = ~np.isnan(self.truth)
+        for schedule in self.schedules.values():
+            known &= ~np.isnan(schedule.val).any(axis=1) & ~np.isnan(schedule.seconds).any(axis=1)
+        return known
+
+    def check(self) -> Table:
+        """Shapes, ranges and the nan policy; returns itself.
+
+        Raises:
+            LabError: the first thing that is wrong, named.
+        """
+        if not self.schedules:
+            raise LabError(f"table {self.name!r} has no schedule")
+        for last, schedule in self.schedules.items():
+            _check_schedule(f"table {self.name!r}, schedule {last}", last, schedule)
+        for name, values in self.metrics.items():
+            if values.shape != (cell.SPACE.size,) or np.isinf(values).any():
+                raise LabError(f"table {self.name!r}: metric {name!r} must be ({cell.SPACE.size},) without infinities")
+        return self
+
+    def save(self, path: Path, *, compress: bool = False) -> Path:
+        """Write atomically: a temporary file in the same folder, then renamed.
+
+        Raises:
+            LabError: the folder cannot be written.
+        """
+        arrays = {name: _pack(values, self.about.get("rows") == "class") for name, values in self._arrays()}
+        header = self._header() | {"digest": self.digest}
+        arrays["header"] = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
+        buffer = io.BytesIO()
+        (np.savez_compressed if compress else np.savez)(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        write_atomically(path, buffer.getvalue())
+        return path
+
+    def _header(self) -> dict[str, Any]:
+        schedules = {
+            str(last): {"epochs": list(schedule.epochs), "one_run": schedule.one_run}
+            for last, schedule in self.schedules.items()
+        }
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "schedules": schedules,
+            "metrics": list(self.metrics),
+            "about": dict(self.about),
+        }
+
+    def _arrays(self) -> Iterator[tuple[str, FloatArray]]:
+        for last, schedule in self.schedules.items():
+            for name in _SCHEDULE_ARRAYS:
+                yield f"{last}/{name}", getattr(schedule, name)
+        empty = np.empty((cell.SPACE.size, 0))
+        yield "metrics", np.stack(list(self.metrics.values()), axis=1) if self.metrics else empty
+
+    def renamed(self, name: str) -> Table:
+        """The same numbers under another name."""
+        return replace(self, name=name)
+
+
+def read(path: Path) -> Table:
+    """Read and check a table file.
+
+    Raises:
+        LabError: not a table of ours, damaged, or values out of range; says which.
+    """
+    header, arrays = _read_arrays(path)
+    try:
+        table = _assemble(header, arrays)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise LabError(f"{path}: header and arrays do not fit together: {error!r}") from error
+    if table.digest != header.get("digest"):
+        raise LabError(f"{path}: damaged or edited; its digest is {table.digest[:12]}, its header says otherwise")
+    return table.check()
+
+
+def _read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    if not path.is_file():
+        raise LabError(f"no such table file: {path}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = json.loads(arrays.pop("header").tobytes())
+    except (OSError, ValueError, KeyError, AttributeError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise LabError(f"{path} is not a nasbench_lab table, or is damaged: {error}") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        found = header.get("format") if isinstance(header, dict) else type(header).__name__
+        raise LabError(f"{path}: table format {found!r}, this version reads {FORMAT}; import it again")
+    return header, arrays
+
+
+def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Table:
+    by_class = header["about"].get("rows") == "class"
+    full = {name: _unpack(values, by_class) for name, values in arrays.items()}
+    schedules = {
+        int(last): Schedule(
+            epochs=tuple(int(e) for e in spec["epochs"]),
+            one_run=bool(spec["one_run"]),
+            **{name: full[f"{last}/{name}"] for name in _SCHEDULE_ARRAYS},
+        )
+        for last, spec in header["schedules"].items()
+    }
+    metrics = {name: full["metrics"][:, i] for i, name in enumerate(header["metrics"])}
+    return Table(header["name"], schedules, metrics, header["about"])
+
+
+def _first_members() -> NDArray[np.int64]:
+    return np.unique(cell.SPACE.classes, return_index=True)[1]
+
+
+def _pack(values: FloatArray, by_class: bool) -> NDArray[Any]:
+    """What is stored: one row per class where all members share their values."""
+    return values[_first_members()] if by_class else values
+
+
+def _unpack(values: NDArray[Any], by_class: bool) -> FloatArray:
+    rows = CLASSES if by_class else cell.SPACE.size
+    if values.dtype.kind not in "fiu" or values.shape[:1] != (rows,):
+        raise ValueError(f"expected {rows} rows of numbers, got {values.dtype} {values.shape}")
+    wide = values[cell.SPACE.classes] if by_class else values
+    return np.ascontiguousarray(wide, dtype=np.float64)
+
+
+def _digest(header: dict[str, Any], arrays: Mapping[str, FloatArray]) -> str:
+    sha = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        sha.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        sha.update(values.data if values.size else b"")
+    return sha.hexdigest()
+
+
+def _check_schedule(where: str, last: int, schedule: Schedule) -> None:
+    cells, fidelities = cell.SPACE.size, len(schedule.epochs)
+    if not schedule.epochs or list(schedule.epochs) != sorted(set(schedule.epochs)) or schedule.epochs[-1] != last:
+        raise LabError(f"{where}: epochs must ascend to {last}, got {schedule.epochs}")
+    shapes = {
+        "val": (cells, fidelities),
+        "seconds": (cells, fidelities),
+        "test": (cells,),
+        "val_trials": (cells, fidelities, *schedule.val_trials.shape[2:3]),
+        "test_trials": (cells, *schedule.test_trials.shape[1:2]),
+    }
+    for name, shape in shapes.items():
+        values = getattr(schedule, name)
+        if values.shape != shape:
+            raise LabError(f"{where}: {name} must have shape {shape}, got {values.shape}")
+        top = np.inf if name == "seconds" else 100.0
+        if (values < 0).any() or (values > top).any() or np.isinf(values).any():
+            raise LabError(f"{where}: {name} must lie in 0..{top:g}, got {np.nanmin(values):g}..{np.nanmax(values):g}")
+    if (np.diff(schedule.seconds, axis=1) < 0).any():
+        raise LabError(f"{where}: seconds must not fall from one epoch to the next")
+    if np.isnan(schedule.seconds[~np.isnan(schedule.val)]).any():
+        raise LabError(f"{where}: a validation score without its cost (seconds is nan)")
+    if np.isnan(schedule.test[~np.isnan(schedule.val).any(axis=1)]).any():
+        raise LabError(f"{where}: a validation score without a test score")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write to a temporary file beside `path`, flush to disk, rename.
+
+    Raises:
+        LabError: the folder cannot be written or the disk is full; `path` is then as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise LabError(f"cannot write to {path.parent}: {error.strerror or error}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise LabError(f"cannot write {path}: {error.strerror or error}") from error
+        raise
+
+
+def _listed(values: Any) -> str:
+    items = [str(v) for v in values]
+    return ", ".join(items) if len(items) <= 12 else f"{items[0]}, {items[1]}, ..., {items[-1]}"

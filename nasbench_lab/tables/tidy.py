@@ -1,0 +1,171 @@
+"""Import a tidy Parquet or CSV file: one row per cell, one column per measurement.
+
+Columns, all but the keys optional as long as each schedule has val, test and seconds:
+
+    arch / index                              official string / official index (at least one; both must agree)
+    <dataset>/<epochs>/val | test             mean accuracy, percent
+    <dataset>/<epochs>/val | test/seed<k>     one trial, percent; empty where it was not trained
+    <dataset>/<epochs>/seconds                training to that epoch plus one validation pass
+    <dataset>/<metric>[/<device>]             any further number, e.g. cifar10/latency_ms/edgegpu
+    trials                                    how many trials stand behind the means
+
+Where a mean column is missing it is the mean over the trials that exist. Epoch columns of one dataset are separate
+trainings (as in NAS-Bench-201), one schedule each.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nasbench_lab import cell
+from nasbench_lab.core import LabError
+from nasbench_lab.tables.table import Schedule, Table
+
+FloatArray = NDArray[np.float64]
+_SCORE = re.compile(r"(?P<dataset>[^/]+)/(?P<epochs>\d+)/(?P<kind>val|test|seconds)(?:/seed(?P<seed>\w+))?")
+_METRIC = re.compile(r"(?P<dataset>[^/]+)/(?P<metric>[A-Za-z_]\w*(?:/[^/]+)?)")
+_UNITS = {"val": "percent", "test": "percent", "seconds": "simulated seconds", "latency_ms": "ms", "energy_mj": "mJ"}
+
+
+def read_tidy(path: Path, *, source: str = "", licence: str = "") -> list[Table]:
+    """All tables of a tidy file, one per dataset, checked.
+
+    Raises:
+        LabError: unreadable, rows missing, repeated or malformed (named), a column that is not understood.
+    """
+    frame = _read_frame(path)
+    archs = _keys(frame, path)
+    frame = frame.iloc[np.argsort(archs)].reset_index(drop=True)
+    datasets = _grouped(frame, path)
+    about = {"source": source or f"imported from {path.name}", "licence": licence or "see the source", "units": _UNITS}
+    return [_table(name, frame, columns, about).check() for name, columns in datasets.items()]
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise LabError(f"no such file: {path}")
+    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".gz": pd.read_csv}
+    if path.suffix not in readers:
+        raise LabError(f"{path}: a tidy table is a .parquet, .csv or .csv.gz file")
+    try:
+        frame: pd.DataFrame = readers[path.suffix](path)
+    except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
+        raise LabError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
+    return frame
+
+
+def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:
+    """(rows,) official index of every row; refuses what is malformed, repeated or missing."""
+    archs = None
+    if "arch" in frame:
+        archs = np.array([_parsed(text, row, path) for row, text in enumerate(frame["arch"])])
+    if "index" in frame:
+        numbers = pd.to_numeric(frame["index"], errors="coerce").to_numpy(dtype=float)
+        bad = np.flatnonzero(~((numbers >= 0) & (numbers < cell.SPACE.size) & (numbers == np.round(numbers))))
+        if bad.size:
+            raise LabError(f"{path}, row {bad[0]}: index must be 0..{cell.SPACE.size - 1}, got {frame['index'][bad[0]]!r}")
+        if archs is not None and (differs := np.flatnonzero(archs != numbers)).size:
+            row = int(differs[0])
+            raise LabError(f"{path}, row {row}: index {int(numbers[row])} is not {frame['arch'][row]!r} ({archs[row]})")
+        archs = numbers.astype(np.int64)
+    if archs is None:
+        raise LabError(f"{path}: needs a column 'arch' (official strings) or 'index'; has {', '.join(frame.columns[:8])}")
+    counts = np.bincount(archs, minlength=cell.SPACE.size)
+    if (counts > 1).any():
+        arch = int(np.argmax(counts > 1))
+        raise LabError(f"{path}: {int((counts > 1).sum())} cells appear twice, first {arch} {cell.to_string(arch)}")
+    if (counts == 0).any():
+        arch = int(np.argmax(counts == 0))
+        raise LabError(f"{path}: {int((counts == 0).sum())} cells are missing, first {arch} {cell.to_string(arch)}")
+    return archs
+
+
+def _parsed(text: object, row: int, path: Path) -> int:
+    try:
+        return cell.from_string(str(text))
+    except ValueError as error:
+        raise LabError(f"{path}, row {row}: {error}") from error
+
+
+def _grouped(frame: pd.DataFrame, path: Path) -> dict[str, list[str]]:
+    """Dataset -> its columns; a dataset is what has score columns."""
+    datasets: dict[str, list[str]] = {}
+    for column in frame.columns:
+        if match := _SCORE.fullmatch(str(column)):
+            datasets.setdefault(match["dataset"], []).append(column)
+    if not datasets:
+        raise LabError(f"{path}: no column like <dataset>/<epochs>/val; has {', '.join(map(str, frame.columns[:8]))}")
+    for column in frame.columns:
+        if column in ("arch", "index", "trials") or _SCORE.fullmatch(column):
+            continue
+        match = _METRIC.fullmatch(column)
+        if match is None or match["dataset"] not in datasets:
+            raise LabError(f"{path}: column {column!r} is not understood; see the columns in the documentation of tables")
+        datasets[match["dataset"]].append(column)
+    return datasets
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> FloatArray:
+    values = pd.to_numeric(frame[column], errors="coerce")
+    bad = values.isna() & frame[column].notna()
+    if bad.any():
+        arch = int(bad.to_numpy().argmax())
+        raise LabError(f"column {column!r}, cell {arch}: not a number: {frame[column][arch]!r}")
+    return np.asarray(values, dtype=np.float64)
+
+
+def _table(dataset: str, frame: pd.DataFrame, columns: list[str], about: dict[str, object]) -> Table:
+    scores: dict[int, dict[str, str]] = {}
+    metrics: dict[str, FloatArray] = {}
+    for column in columns:
+        if match := _SCORE.fullmatch(column):
+            key = match["kind"] + (f"/{match['seed']}" if match["seed"] else "")
+            scores.setdefault(int(match["epochs"]), {})[key] = column
+        else:
+            metrics[column.partition("/")[2]] = _numbers(frame, column)
+    if "trials" in frame:
+        metrics["trials"] = _numbers(frame, "trials")
+    schedules = {last: _schedule(dataset, last, frame, scores[last]) for last in sorted(scores)}
+    seeds = {
+        str(last): {kind: sorted(k.partition("/")[2] for k in scores[last] if k.startswith(f"{kind}/"))}
+        for last in schedules
+        for kind in ("test",)
+    }
+    return Table(dataset, schedules, metrics, about | {"dataset": dataset, "seeds": seeds})
+
+
+def _schedule(dataset: str, last: int, frame: pd.DataFrame, columns: dict[str, str]) -> Schedule:
+    if "seconds" not in columns:
+        raise LabError(f"column {dataset}/{last}/seconds is missing")
+    arrays: dict[str, FloatArray] = {}
+    for kind in ("val", "test"):
+        trials = [_numbers(frame, columns[key]) for key in sorted(columns) if key.startswith(f"{kind}/")]
+        stacked = np.stack(trials, axis=1) if trials else np.empty((len(frame), 0))
+        if kind in columns:
+            mean = _numbers(frame, columns[kind])
+        elif trials:
+            mean = _nanmean(stacked)
+        else:
+            raise LabError(f"column {dataset}/{last}/{kind} is missing")
+        arrays[kind], arrays[f"{kind}_trials"] = mean, stacked
+    return Schedule(
+        epochs=(last,),
+        val=arrays["val"][:, None],
+        val_trials=arrays["val_trials"][:, None, :],
+        test=arrays["test"],
+        test_trials=arrays["test_trials"],
+        seconds=_numbers(frame, columns["seconds"])[:, None],
+    )
+
+
+def _nanmean(values: FloatArray) -> FloatArray:
+    """Mean over the last axis of what is not nan; nan where all is nan, without numpy's warning."""
+    known = ~np.isnan(values)
+    counts = known.sum(axis=-1)
+    sums = np.where(known, values, 0.0).sum(axis=-1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
