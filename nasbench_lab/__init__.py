@@ -1,0 +1,54 @@
+"""nasbench_lab: compare neural-architecture-search strategies honestly, in seconds, on tabular and learned benchmarks.
+
+    import nasbench_lab as nl
+    frame = nl.compare("random_search", "local_search", table="toy", seeds=20, max_queries=100)
+
+Names are imported when they are first used, so that `import nasbench_lab` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasbench_lab.api import compare, load_table, search
+    from nasbench_lab.core import LabError, Query, Record, Result, Strategy, Task
+    from nasbench_lab.testing import check_strategy
+
+_HOMES = {
+    "compare": "api",
+    "load_table": "api",
+    "search": "api",
+    "LabError": "core",
+    "Query": "core",
+    "Record": "core",
+    "Result": "core",
+    "Strategy": "core",
+    "Task": "core",
+    "check_strategy": "testing",
+}
+
+__all__ = [
+    "LabError",
+    "Query",
+    "Record",
+    "Result",
+    "Strategy",
+    "Task",
+    "check_strategy",
+    "compare",
+    "load_table",
+    "search",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nasbench_lab' has no attribute {name!r}")
+    return getattr(import_module(f"nasbench_lab.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -104,6 +104,11 @@ class Tabular:
             "objectives": list(self.task.objectives),
         }
 
+    @property
+    def seen(self) -> FloatArray:
+        """(A,) what the search sees at the highest fidelity, without noise. For the scorer's references."""
+        return self.table.truth if self.search == ORACLE else self._schedule.val[:, -1]
+
     def evaluate(self, query: Query, seed: int) -> Result:
         """The answer to a query whose `epochs` is one of `task.fidelities`."""
         arch, epochs = query[0], query[1]

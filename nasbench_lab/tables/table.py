@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import cell
 from nasbench_lab.core import LabError
+from nasbench_lab.files import write_atomically
 
 FloatArray = NDArray[np.float64]
 FORMAT = 1
@@ -279,31 +278,6 @@ def _check_schedule(where: str, last: int, schedule: Schedule) -> None:
         raise LabError(f"{where}: a validation score without its cost (seconds is nan)")
     if np.isnan(schedule.test[~np.isnan(schedule.val).any(axis=1)]).any():
         raise LabError(f"{where}: a validation score without a test score")
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write to a temporary file beside `path`, flush to disk, rename.
-
-    Raises:
-        LabError: the folder cannot be written or the disk is full; `path` is then as it was.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise LabError(f"cannot write to {path.parent}: {error.strerror or error}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise LabError(f"cannot write {path}: {error.strerror or error}") from error
-        raise
 
 
 def _listed(values: Any) -> str:

@@ -1,0 +1,137 @@
+"""Facts in words: what a cell is, what a table holds, which strategies there are."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_lab import cell, core, loading
+from nasbench_lab.core import LabError
+from nasbench_lab.tables.table import Table
+
+
+def cell_facts(text: str, table: Table) -> dict[str, Any]:
+    """Everything known of one cell: how it is written, its class, its cost and its scores with ranks on a table.
+
+    Raises:
+        LabError: not a cell.
+    """
+    try:
+        arch = cell.parse(text)
+    except ValueError as error:
+        raise LabError(str(error)) from error
+    members = cell.class_members()[int(cell.SPACE.classes[arch])]
+    dataset = str(table.about.get("dataset", ""))
+    known = dataset if dataset in ("cifar10", "cifar100", "ImageNet16-120") else "cifar10"
+    return {
+        "cell": arch,
+        "string": cell.to_string(arch),
+        "ops": {f"{a}-{b}": cell.OPS[op] for (a, b), op in zip(cell.EDGES, cell.ops(arch), strict=True)},
+        "naslib": str(cell.to_naslib(arch)),
+        "class": f"{int(cell.SPACE.classes[arch])} of 6466, {len(members)} members: {_few(members)}",
+        "connected": "yes" if cell.reachable()[arch].any() else "no, nothing reaches the output",
+        "params": f"{cell.params_m(known)[arch]:.6f} M ({known} network, C=16, N=5)",
+        "flops": f"{cell.flops_m(known)[arch]:.2f} M",
+        "table": table.label,
+        "scores": _scores(arch, table),
+    }
+
+
+def _few(members: tuple[int, ...], limit: int = 12) -> str:
+    shown = ", ".join(map(str, members[:limit]))
+    return shown + (", ..." if len(members) > limit else "")
+
+
+def _scores(arch: int, table: Table) -> dict[str, str]:
+    out = {}
+    for last, schedule in table.schedules.items():
+        for i, epochs in enumerate(schedule.epochs):
+            out[f"val after {epochs} of {last} epochs"] = _ranked(schedule.val[:, i], arch, 1)
+        out[f"test after {last} epochs"] = _ranked(schedule.test, arch, 1)
+        trials = schedule.test_trials[arch]
+        if trials.size:
+            out[f"test trials, {last} epochs"] = ", ".join("-" if np.isnan(t) else f"{t:.2f}" for t in trials)
+        out[f"seconds, {last} epochs"] = f"{schedule.seconds[arch, -1]:.1f}"
+    for name, values in table.metrics.items():
+        sign = core.DIRECTIONS.get(name.partition("/")[0], 1)
+        out[name] = _ranked(values, arch, sign)
+    return out
+
+
+def _ranked(values: NDArray[np.float64], arch: int, sign: int) -> str:
+    if np.isnan(values[arch]):
+        return "not measured"
+    known = sign * values[~np.isnan(values)]
+    rank = 1 + int((known > sign * values[arch]).sum())
+    return f"{values[arch]:.4g} (rank {rank} of {len(known)})" if sign < 0 else f"{values[arch]:.2f} (rank {rank} of {len(known)})"
+
+
+def table_facts(table: Table) -> dict[str, Any]:
+    """Size, optimum, fidelities, trials, noise, local maxima, digest and source."""
+    truth = table.truth
+    best = np.flatnonzero(truth == np.nanmax(truth))
+    neighbours = truth[cell.SPACE.neighbours]
+    facts: dict[str, Any] = {
+        "table": table.label,
+        "what": table.about.get("title", table.about.get("dataset", "")),
+        "cells": f"{int(table.measured.sum()):,} of {cell.SPACE.size:,} measured, in 6,466 classes",
+        "optimum": f"{truth[best[0]]:.4f} test, cell {', '.join(map(str, best[:6]))}",
+        "local maxima": f"{int((truth[:, None] > neighbours).all(axis=1).sum())} (strictly better than all 24 neighbours in test)",
+    }
+    facts |= {f"schedule {last}": _schedule_facts(table, last) for last in table.schedules}
+    facts["metrics"] = ", ".join(table.metrics) or "none"
+    facts["source"] = table.about.get("source", "")
+    facts["licence"] = table.about.get("licence", "")
+    facts["digest"] = table.digest
+    return facts
+
+
+def _schedule_facts(table: Table, last: int) -> dict[str, str]:
+    schedule = table.schedules[last]
+    best = int(np.nanargmax(schedule.val[:, -1]))
+    final = schedule.val_trials[:, -1, :]
+    return {
+        "epochs": ", ".join(map(str, schedule.epochs)) if len(schedule.epochs) < 15 else f"1 .. {last}",
+        "validation": f"best {schedule.val[best, -1]:.4f} (cell {best}), median {np.nanmedian(schedule.val[:, -1]):.2f}",
+        "test": f"best {np.nanmax(schedule.test):.4f}, of the best by validation {schedule.test[best]:.4f}",
+        "trials": f"validation {_trials(final)}; test {_trials(schedule.test_trials)}",
+        "noise": f"validation {_noise(final)}; test {_noise(schedule.test_trials)}",
+        "seconds": f"mean {np.nanmean(schedule.seconds[:, -1]):.1f} per query of {last} epochs",
+    }
+
+
+def _trials(values: NDArray[np.float64]) -> str:
+    if values.shape[1] == 0:
+        return "means only"
+    return " ".join(f"{int((~np.isnan(values[:, i])).sum()):,}" for i in range(values.shape[1])) + " cells"
+
+
+def _noise(values: NDArray[np.float64]) -> str:
+    """Root mean variance between the trials of a cell."""
+    several = (~np.isnan(values)).sum(axis=1) > 1
+    if not several.any():
+        return "unknown"
+    return f"{np.sqrt(np.nanvar(values[several], axis=1, ddof=1).mean()):.3f} points between trials"
+
+
+class StrategyFacts(NamedTuple):
+    """One line of `nasbench-lab list`."""
+
+    name: str
+    summary: str
+    parameters: str
+    paper: str
+
+
+def strategies() -> dict[str, list[StrategyFacts]]:
+    """The strategies at hand by family."""
+    found: dict[str, list[StrategyFacts]] = {}
+    for name in loading.names("strategies"):
+        cls = loading.load("strategies", name)
+        parameters = ", ".join(f"{key}={value}" for key, value in core.parameters(cls()).items())
+        summary = loading.summary(cls)
+        found.setdefault(cls.family, []).append(StrategyFacts(name, summary, parameters, cls.paper))
+    return dict(sorted(found.items()))
+

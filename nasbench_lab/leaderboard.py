@@ -1,0 +1,341 @@
+"""Records -> ranked rows -> leaderboard.{md,csv,json} and curves.csv. Knows records and arrays, never strategies.
+
+A row is one strategy on one task, scored on one table. Test accuracy is joined here, after the search, from arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nasbench_lab import stats
+from nasbench_lab.core import LabError
+from nasbench_lab.files import write_atomically
+from nasbench_lab.store import MEASURED, Runs
+
+FloatArray = NDArray[np.float64]
+Row = dict[str, Any]
+
+COLUMNS = {
+    "table": "table searched",
+    "score": "table whose test accuracy scores the incumbent",
+    "search": "schedule searched on (last epoch), or oracle: the search saw mean test accuracy",
+    "budget": "queries or simulated seconds allowed",
+    "policy": "what departs from the defaults: trials, noise, repeats, simulated workers",
+    "strategy": "name and parameters",
+    "rank": "order by mean test accuracy within table, score and budget",
+    "runs": "seeds",
+    "queries": "mean number of queries answered",
+    "seconds": "mean simulated seconds used",
+    "test_mean": "mean over seeds of the incumbent's test accuracy, percent",
+    "test_lo": "lower end of its 95% BCa bootstrap interval",
+    "test_hi": "upper end",
+    "test_median": "median over seeds",
+    "test_sd": "standard deviation over seeds",
+    "regret_mean": "best test accuracy of the table minus the incumbent's, mean, points",
+    "val_regret_mean": "best score the search could have seen minus the incumbent's (noise-free), mean, points",
+    "rank_mean": "mean over seeds of the rank among the strategies compared (1 = best, ties share)",
+    "queries_to_optimum_mean": "mean queries until the incumbent was a best cell; runs that never were count with "
+    "their length, so it is a lower bound unless reached_optimum is 1",
+    "queries_to_optimum_median": "median of the same; empty if half of the runs or more never were",
+    "reached_optimum": "share of runs whose incumbent was a best cell at some time",
+    "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
+}
+_NO_RUN = "exact"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the rows of one (task, score) share.
+
+    Attributes:
+        table, score: labels of the table searched and the table scored on.
+        search: schedule searched on.
+        max_queries, max_seconds: the budget, inf where there is none.
+        policy: policies that are not the defaults, in words; "" if all are.
+        seen: (N,) what the search sees without noise, at the highest fidelity.
+        truth: (N,) mean test accuracy on the scored table.
+    """
+
+    table: str
+    score: str
+    search: str
+    max_queries: float
+    max_seconds: float
+    policy: str
+    seen: FloatArray
+    truth: FloatArray
+
+    @property
+    def budget(self) -> str:
+        parts = [f"{self.max_queries:g} queries"] if math.isfinite(self.max_queries) else []
+        parts += [f"{self.max_seconds:g} s"] if math.isfinite(self.max_seconds) else []
+        return ", ".join(parts)
+
+    @property
+    def optimal(self) -> NDArray[np.bool_]:
+        """(N,) the cells that share the best test accuracy."""
+        return np.asarray(self.truth == self.truth.max())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One strategy under one setting."""
+
+    setting: Setting
+    strategy: str
+    runs: Runs
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Rows, curves and exact references, ready to be written."""
+
+    title: str
+    rows: list[Row]
+    curves: pd.DataFrame
+    references: list[Row]
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a frame, columns as in `COLUMNS`."""
+        return pd.DataFrame(self.rows, columns=list(COLUMNS))
+
+    def sections(self) -> list[tuple[Row, list[Row]]]:
+        """Each setting's exact references and its rows, best first."""
+        return [(reference, [row for row in self.rows if _same(row, reference)]) for reference in self.references]
+
+
+def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
+    """Rank the strategies of every setting."""
+    rows, curves, references = [], [], []
+    for setting, members in _by_setting(entries):
+        tests = [_tests(entry) for entry in members]
+        ranks = stats.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
+        group = []
+        for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
+            low, high = stats.mean_interval(test)
+            group.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
+            curves.append(_curve(entry, axis, test[:, :-1], low[:-1], high[:-1]))
+        group.sort(key=lambda row: (-_low(row["test_mean"]), row["strategy"]))
+        for place, row in enumerate(group, start=1):
+            row["rank"] = place
+        rows += group
+        references.append(_reference(setting, [row["queries"] for row in group]))
+        curves.append(_random_curve(setting, max(int(entry.runs.counts.max()) for entry in members)))
+    return Leaderboard(title, rows, pd.concat(curves, ignore_index=True), references)
+
+
+def _low(value: float) -> float:
+    return value if value == value else -math.inf
+
+
+def _by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
+    found: dict[int, tuple[Setting, list[Entry]]] = {}
+    for entry in entries:
+        found.setdefault(id(entry.setting), (entry.setting, []))[1].append(entry)
+    return list(found.values())
+
+
+def _tests(entry: Entry) -> tuple[FloatArray, list[tuple[str, float]]]:
+    """(R, C + 1) test accuracy of the incumbent at C checkpoints and, last, at the end; and the checkpoints."""
+    runs, setting = entry.runs, entry.setting
+    queries = stats.checkpoints(float(runs.counts.max())) if len(runs.columns["seed"]) else []
+    incumbents = [runs.incumbents_at_queries(np.array(queries, dtype=np.int64))]
+    axis: list[tuple[str, float]] = [("queries", float(q)) for q in queries]
+    if math.isfinite(setting.max_seconds):
+        seconds = np.linspace(0, setting.max_seconds, 21)[1:]
+        incumbents.append(runs.incumbents_at_seconds(seconds))
+        axis += [("seconds", float(s)) for s in seconds]
+    incumbents.append(runs.last("incumbent")[:, None].astype(np.float64))
+    chosen = np.concatenate(incumbents, axis=1)
+    chosen = np.where(np.isnan(chosen), -1, chosen).astype(np.int64)
+    return np.where(chosen >= 0, setting.truth[chosen], np.nan), axis
+
+
+def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: float) -> Row:
+    runs, setting = entry.runs, entry.setting
+    first = runs.first(setting.optimal)
+    last = runs.last("incumbent")
+    chosen = last[~np.isnan(last) & (last >= 0)].astype(np.int64)
+    seen = float(setting.seen.max() - setting.seen[chosen].mean()) if chosen.size == len(last) else math.nan
+    answered = int(runs.counts.sum())
+    return {
+        **_setting_columns(setting),
+        "strategy": entry.strategy,
+        "rank": 0,
+        "runs": len(runs.seeds),
+        "queries": float(runs.counts.mean()),
+        "seconds": float(np.nan_to_num(runs.last("finished")).mean()),
+        "test_mean": float(test.mean()),
+        "test_lo": float(interval[0]),
+        "test_hi": float(interval[1]),
+        "test_median": float(np.median(test)),
+        "test_sd": float(test.std(ddof=1)) if len(test) > 1 else math.nan,
+        "regret_mean": float(setting.truth.max() - test.mean()),
+        "val_regret_mean": seen,
+        "rank_mean": rank,
+        "queries_to_optimum_mean": stats.restricted_mean(first, runs.counts.astype(np.float64)),
+        "queries_to_optimum_median": stats.censored_median(first),
+        "reached_optimum": float(np.isfinite(first).mean()),
+        "decision_seconds_per_query": float(runs.total(MEASURED).sum() / answered) if answered else math.nan,
+    }
+
+
+def _setting_columns(setting: Setting) -> Row:
+    return {key: getattr(setting, key) for key in ("table", "score", "search", "budget", "policy")}
+
+
+def _curve(entry: Entry, axis: list[tuple[str, float]], test: FloatArray, low: FloatArray, high: FloatArray) -> pd.DataFrame:
+    mean = test.mean(axis=0)
+    frame = pd.DataFrame(axis, columns=["axis", "at"]).assign(
+        test_mean=mean, test_lo=low, test_hi=high, regret_mean=entry.setting.truth.max() - mean
+    )
+    return _labelled(frame, entry.setting, entry.strategy).dropna(subset=["test_mean"])
+
+
+def _random_curve(setting: Setting, queries: int) -> pd.DataFrame:
+    """Random search without replacement, exactly, at every checkpoint up to `queries`."""
+    points = stats.checkpoints(float(queries))
+    mean = stats.random_search_expectation(setting.seen, setting.truth, points)
+    regret = setting.truth.max() - mean
+    frame = pd.DataFrame({"axis": "queries", "at": np.array(points, float), "test_mean": mean, "regret_mean": regret})
+    return _labelled(frame, setting, f"({_NO_RUN}) random search without replacement")
+
+
+def _labelled(frame: pd.DataFrame, setting: Setting, strategy: str) -> pd.DataFrame:
+    front = {**_setting_columns(setting), "strategy": strategy}
+    for position, (name, value) in enumerate(front.items()):
+        frame.insert(position, name, value)
+    return frame
+
+
+def _reference(setting: Setting, queries: list[float]) -> Row:
+    """What is known exactly about a setting: the optimum, the best by validation, random search."""
+    best_seen = np.flatnonzero(setting.seen == setting.seen.max())
+    n = max(1, round(float(np.mean(queries))))
+    expected = stats.random_search_expectation(setting.seen, setting.truth, [n])[0]
+    return {
+        **_setting_columns(setting),
+        "optimum": float(setting.truth.max()),
+        "optimum_cells": np.flatnonzero(setting.optimal).tolist(),
+        "best_by_search": float(setting.truth[best_seen].mean()),
+        "best_by_search_cells": best_seen.tolist(),
+        "random_queries": n,
+        "random_test": float(expected),
+        "random_queries_to_optimum": stats.random_search_queries_to(int(setting.optimal.sum()), len(setting.truth)),
+    }
+
+
+def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Path]:
+    """Write leaderboard.{md,csv,json}, curves.csv and manifest.json, each atomically.
+
+    Raises:
+        LabError: the folder cannot be written.
+    """
+    content = {
+        "leaderboard.json": to_json(board),
+        "leaderboard.csv": board.frame().to_csv(index=False, float_format="%.6g"),
+        "curves.csv": board.curves.to_csv(index=False, float_format="%.6g"),
+        "leaderboard.md": to_markdown(board),
+        "manifest.json": json.dumps(manifest, indent=1, sort_keys=True) + "\n",
+    }
+    for name, text in content.items():
+        write_atomically(folder / name, text.encode())
+    return [folder / name for name in content]
+
+
+def to_json(board: Leaderboard) -> str:
+    """{"title", "columns", "rows", "references"}; what is not known is null."""
+    rows = [{key: _plain(value) for key, value in row.items()} for row in board.rows]
+    content = {"title": board.title, "columns": COLUMNS, "rows": rows, "references": board.references}
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+MARKDOWN = ("rank", "strategy", "test %", "95% interval", "regret", "val regret", "mean rank", "queries", "to optimum", "reached", "ms/query")
+
+
+def cells_of(row: Row) -> tuple[str, ...]:
+    """A row as the texts under `MARKDOWN`, for the page and the terminal alike."""
+    bound = "≥ " if row["reached_optimum"] < 1 else ""
+    return (
+        str(row["rank"]),
+        row["strategy"],
+        _text(row["test_mean"], 2),
+        f"{_text(row['test_lo'], 2)} – {_text(row['test_hi'], 2)}" if row["test_lo"] == row["test_lo"] else "",
+        _text(row["regret_mean"], 2),
+        _text(row["val_regret_mean"], 2),
+        _text(row["rank_mean"], 2),
+        _text(row["queries"], 0),
+        bound + _text(row["queries_to_optimum_mean"], 0),
+        f"{100 * row['reached_optimum']:.0f}%",
+        _text(1e3 * row["decision_seconds_per_query"], 3),
+    )
+
+
+def _text(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else ""
+
+
+def heading(row: Row) -> str:
+    """What the rows of a setting share, in words."""
+    policy = f" ({row['policy']})" if row["policy"] else ""
+    seen = "mean test accuracy (oracle)" if row["search"] == "oracle" else f"{row['search']}-epoch validation"
+    return f"{row['table']} → {row['score']}: {seen}, {row['budget']}, {row['runs']} seeds{policy}"
+
+
+def footing(reference: Row) -> str:
+    """The exact references of a setting, in words."""
+    return (
+        f"Exact: optimum {reference['optimum']:.2f}; best by what the search sees {reference['best_by_search']:.2f}; "
+        f"random search without replacement expects {reference['random_test']:.2f} after {reference['random_queries']} "
+        f"queries and {reference['random_queries_to_optimum']:,.0f} queries to an optimum."
+    )
+
+
+def to_markdown(board: Leaderboard) -> str:
+    """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
+    lines = [f"# {board.title}", ""]
+    for reference, rows in board.sections():
+        lines += [f"## {heading(rows[0])}", "", f"| {' | '.join(MARKDOWN)} |", "|" + " --- |" * len(MARKDOWN)]
+        lines += [f"| {' | '.join(cells_of(row))} |" for row in rows]
+        lines += ["", footing(reference), ""]
+    lines += [
+        "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% BCa "
+        "bootstrap interval. Regret: points below the best test accuracy; val regret: below the best score the search "
+        "could see. To optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and "
+        "count with their length. ms/query: real time the strategy spent deciding.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _same(row: Row, reference: Row) -> bool:
+    return all(row[key] == reference[key] for key in ("table", "score", "search", "budget", "policy"))
+
+
+def read_rows(folder: Path) -> dict[str, Any]:
+    """The content of a folder's leaderboard.json.
+
+    Raises:
+        LabError: there is none, or it cannot be read.
+    """
+    path = folder / "leaderboard.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise LabError(f"no leaderboard in {folder}") from None
+    except (OSError, ValueError) as error:
+        raise LabError(f"{path} cannot be read: {error}") from error
+    return content

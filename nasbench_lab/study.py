@@ -1,0 +1,385 @@
+"""A study file -> runs: strategies x tasks x seeds, in blocks of seeds, on any joblib engine; what is done is skipped.
+
+    title = "NAS-Bench-201 protocol"
+    strategies = ["random_search:replacement=true", "local_search"]
+    seeds = 500
+    [[task]]
+    table = "cifar10"            # searched
+    search = 12                  # schedule searched on, or "oracle"
+    score = ["cifar10", "cifar100"]  # tables the incumbent is scored on
+    max_seconds = 12000
+
+A block (25 seeds of one strategy on one task) is the unit of work and one file, so that a killed study goes on where it
+was. The id of a run hashes everything it depends on: strategy and parameters, evaluator policy and table digest,
+budget, policies, code and package versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import math
+import platform
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nasbench_lab import core, loading, runner, store
+from nasbench_lab.core import LabError
+from nasbench_lab.tables import catalog
+
+Progress = Callable[[int, int], None]  # runs done, runs in all
+
+
+@dataclass(frozen=True)
+class StudyTask:
+    """One row of `[[task]]`: what is searched, what is scored, the budget and the policies (see runner and tabular)."""
+
+    table: str
+    search: int | str | None = None
+    score: tuple[str, ...] = ()
+    max_queries: float = math.inf
+    max_seconds: float = math.inf
+    trials: str = "mean"
+    noise: float = 0.0
+    objectives: tuple[str, ...] = ("val",)
+    simulated_workers: int = 1
+    repeats: str = "charge"
+
+    @property
+    def scored_on(self) -> tuple[str, ...]:
+        return self.score or (self.table,)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Strategies x tasks x seeds `first_seed .. first_seed + seeds - 1`."""
+
+    strategies: tuple[str, ...]
+    tasks: tuple[StudyTask, ...]
+    seeds: int = 50
+    title: str = "comparison"
+    first_seed: int = 0
+    block: int = 25
+
+    def __post_init__(self) -> None:
+        if not self.strategies or not self.tasks:
+            raise LabError("a study needs at least one strategy and one task")
+        if self.seeds < 1 or self.block < 1 or self.first_seed < 0:
+            raise LabError(f"seeds and block must be at least 1, first_seed at least 0; got {self.seeds}, {self.block}, {self.first_seed}")
+        if len(set(self.strategies)) < len(self.strategies):
+            raise LabError(f"a strategy is listed twice: {', '.join(self.strategies)}")
+
+
+def read_study(path: Path) -> Study:
+    """Read a study file.
+
+    Raises:
+        LabError: unreadable, or a key that is unknown, missing or of the wrong type; names it.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise LabError(f"no such study file: {path}") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LabError(f"{path} cannot be read as TOML: {error}") from error
+    tasks = raw.pop("task", [])
+    if not isinstance(tasks, list) or not all(isinstance(t, dict) for t in tasks):
+        raise LabError(f"{path}: tasks are written as [[task]] sections")
+    raw["tasks"] = tuple(_from_toml(StudyTask, task, f"{path}, task {i}") for i, task in enumerate(tasks, start=1))
+    study: Study = _from_toml(Study, raw, str(path))
+    return study
+
+
+def from_json(raw: dict[str, Any]) -> Study:
+    """The inverse of `to_json`."""
+    tasks = tuple(_from_toml(StudyTask, _numbers(task), "manifest") for task in raw["tasks"])
+    study: Study = _from_toml(Study, {**raw, "tasks": tasks}, "manifest")
+    return study
+
+
+def to_json(study: Study) -> dict[str, Any]:
+    """A study as JSON values; infinities become null."""
+    raw = asdict(study)
+    raw["tasks"] = [{k: None if v == math.inf else v for k, v in task.items()} for task in raw["tasks"]]
+    plain: dict[str, Any] = json.loads(json.dumps(raw))
+    return plain
+
+
+def _numbers(task: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in task.items() if v is not None}
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "int | str | None": (int, str),
+    "tuple[str, ...]": (list, tuple),
+    "tuple[StudyTask, ...]": (tuple,),
+}
+
+
+def _from_toml(kind: type[Any], raw: dict[str, Any], where: str) -> Any:
+    allowed = {f.name: str(f.type) for f in fields(kind)}
+    values = {}
+    for key, value in raw.items():
+        if key not in allowed:
+            raise LabError(f"{where}: unknown key {key!r}; allowed: {', '.join(allowed)}")
+        if not isinstance(value, _KINDS[allowed[key]]) or isinstance(value, bool):
+            raise LabError(f"{where}: {key} must be {allowed[key]}, got {value!r}")
+        if isinstance(value, list):
+            if not all(isinstance(item, str) for item in value):
+                raise LabError(f"{where}: {key} must be a list of strings, got {value!r}")
+            value = tuple(value)
+        values[key] = value
+    missing = [f.name for f in fields(kind) if f.name not in values and _required(f)]
+    if missing:
+        raise LabError(f"{where}: {missing[0]} is missing")
+    return kind(**values)
+
+
+def _required(spec: Any) -> bool:
+    return spec.default is MISSING and spec.default_factory is MISSING
+
+
+@dataclass(frozen=True)
+class Job:
+    """One block: its header and its file. Plain data, so that any engine can carry it to another process."""
+
+    header: store.Header
+    path: Path
+    table_path: Path
+    seeds: range = field(default=range(0))
+
+    @property
+    def done(self) -> bool:
+        """Whether the file is there, whole, and what this job would write."""
+        try:
+            return store.read(self.path).header == self.header
+        except LabError:
+            return False
+
+
+def plan(study: Study, out: Path) -> list[Job]:
+    """All blocks of a study; everything is checked here, before anything runs.
+
+    Raises:
+        LabError: a strategy, parameter, table, schedule or policy that does not exist.
+    """
+    return [job for group in groups(study) for job in group.jobs(study, out)]
+
+
+@dataclass(frozen=True)
+class Group:
+    """One strategy on one task: what a row of the leaderboard is computed from."""
+
+    strategy: str
+    task: StudyTask
+    header: store.Header
+    table_path: Path
+
+    @property
+    def id(self) -> str:
+        """Hash of everything the runs depend on but their seeds."""
+        return run_id(self.header)
+
+    def jobs(self, study: Study, out: Path) -> list[Job]:
+        jobs = []
+        stop = study.first_seed + study.seeds
+        for first in range(study.first_seed, stop, study.block):
+            seeds = range(first, min(first + study.block, stop))
+            header = self.header | {"seeds": [seeds.start, seeds.stop]}
+            path = out / "runs" / f"{_slug(self.strategy)}-{_slug(self.task.table)}-{self.id}-{first:06d}.parquet"
+            jobs.append(Job(header, path, self.table_path, seeds))
+        return jobs
+
+
+def groups(study: Study) -> list[Group]:
+    """Strategies x tasks, each with the header of its runs."""
+    found = []
+    for task in study.tasks:
+        path = catalog.find(task.table)
+        for scored in task.scored_on:
+            catalog.load(scored)
+        evaluator = _evaluator(path, task)
+        for spec in study.strategies:
+            strategy = loading.build("strategies", spec)
+            if not isinstance(strategy, core.Strategy):
+                raise LabError(f"{spec!r} is not a strategy: {type(strategy).__name__} does not derive from nasbench_lab.Strategy")
+            found.append(Group(spec, task, _header(spec, strategy, evaluator, task), path))
+    return found
+
+
+def _evaluator(path: Path, task: StudyTask) -> Any:
+    from nasbench_lab.evaluators.tabular import Tabular
+
+    table = catalog.load(str(path))
+    return Tabular(
+        table, search=task.search, trials=task.trials, noise=task.noise, objectives=tuple(task.objectives)  # type: ignore[arg-type]
+    )
+
+
+def _header(spec: str, strategy: core.Strategy, evaluator: Any, task: StudyTask) -> store.Header:
+    cls = type(strategy)
+    header = {
+        "format": 1,
+        "strategy": spec,
+        "class": cls.__qualname__ if cls.__module__.startswith("nasbench_lab_file_") else f"{cls.__module__}:{cls.__qualname__}",
+        "parameters": core.parameters(strategy),
+        "evaluator": evaluator.policy,
+        "max_queries": _finite(task.max_queries),
+        "max_seconds": _finite(task.max_seconds),
+        "workers": task.simulated_workers,
+        "repeats": task.repeats,
+        "code": code_digest(cls),
+        "versions": versions(),
+    }
+    plain: store.Header = json.loads(json.dumps(header))
+    return plain
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isinf(value) else float(value)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what a record can depend on."""
+    packages = {name: importlib.metadata.version(name) for name in ("numpy", "nasbench-lab")}
+    return packages | {"python": ".".join(map(str, sys.version_info[:2])), "machine": platform.machine()}
+
+
+@cache
+def code_digest(cls: type[Any]) -> str:
+    """SHA-256 of the sources that decide a record: the loop, what it stands on, and the strategy's own file.
+
+    A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed.
+    """
+    root = Path(__file__).parent
+    own = [root / name for name in ("space.py", "cell.py", "core.py", "runner.py")]
+    shared = [*root.glob("evaluators/*.py"), *root.glob("surrogates/*.py"), *root.glob("strategies/_*.py")]
+    source = inspect.getsourcefile(cls)
+    sha = hashlib.sha256()
+    for path in [*own, *sorted(shared), *([Path(source)] if source else [])]:
+        sha.update(path.read_bytes())
+    return sha.hexdigest()[:16]
+
+
+def run_id(header: store.Header) -> str:
+    """The id of the runs of a header, the same for all their seeds; `id:seed` names one run."""
+    content = {key: value for key, value in header.items() if key != "seeds"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _slug(text: str) -> str:
+    """A short, safe part of a file name."""
+    return "".join(c if c.isalnum() or c in "_." else "-" for c in Path(text).stem)[:40]
+
+
+def run_job(job: Job) -> int:
+    """Run one block and write its file; returns how many runs it holds. This is what a worker process executes."""
+    store.write(job.path, job.header, rerun(job.header, job.table_path, job.seeds), _objectives(job.header))
+    return len(job.seeds)
+
+
+def rerun(header: store.Header, table_path: Path, seeds: range) -> dict[int, runner.Run]:
+    """The runs a header describes, computed now.
+
+    Raises:
+        LabError: the strategy or the table does not fit the header any more.
+    """
+    from nasbench_lab.evaluators.tabular import Tabular
+
+    policy = dict(header["evaluator"])
+    table = catalog.load(str(table_path))
+    if table.digest != policy["digest"]:
+        raise LabError(f"table {table.name!r} is another one now: digest {table.digest[:12]}, the runs used {policy['digest'][:12]}")
+    evaluator = Tabular(
+        table,
+        search=policy["search"],
+        trials=policy["trials"],
+        noise=policy["noise"],
+        objectives=tuple(policy["objectives"]),
+    )
+    strategy = loading.build("strategies", header["strategy"])
+    budget = {key: math.inf if header[key] is None else header[key] for key in ("max_queries", "max_seconds")}
+    return {
+        seed: runner.search(
+            strategy, evaluator, seed=seed, workers=header["workers"], repeats=header["repeats"], **budget
+        )
+        for seed in seeds
+    }
+
+
+def _objectives(header: store.Header) -> tuple[str, ...]:
+    return tuple(header["evaluator"]["objectives"])
+
+
+def run_study(
+    study: Study, out: Path, *, workers: int = 1, backend: str = "loky", progress: Progress | None = None
+) -> None:
+    """Run what is not done yet.
+
+    Args:
+        study: what to run.
+        out: results folder; runs go to `out/runs`.
+        workers: processes.
+        backend: any joblib back end: "loky", "threading", "sequential", "dask" (with a `distributed.Client` open), "ray".
+        progress: called with (runs done, runs in all) as blocks finish.
+
+    Raises:
+        LabError: the study cannot be run as written, or results cannot be written.
+    """
+    jobs = plan(study, out)
+    todo = [job for job in jobs if not job.done]
+    total = sum(len(job.seeds) for job in jobs)
+    done = total - sum(len(job.seeds) for job in todo)
+    report = progress or (lambda _done, _total: None)
+    report(done, total)
+    for count in _execute(todo, workers, backend):
+        done += count
+        report(done, total)
+
+
+def _execute(jobs: list[Job], workers: int, backend: str) -> Iterator[int]:
+    if not jobs:
+        return
+    if workers == 1 and backend == "loky":  # one process needs no engine
+        yield from map(run_job, jobs)
+        return
+    import joblib
+
+    try:
+        inner = {"inner_max_num_threads": 1} if backend == "loky" else {}
+        with joblib.parallel_config(backend=backend, n_jobs=workers, **inner):
+            yield from joblib.Parallel(return_as="generator_unordered")(joblib.delayed(run_job)(job) for job in jobs)
+    except ValueError as error:
+        if "backend" in str(error).lower():
+            raise LabError(f"engine {backend!r} cannot be used: {error}") from error
+        raise
+
+
+def collect(study: Study, out: Path) -> list[tuple[Group, store.Runs]]:
+    """The finished runs of a study, group by group.
+
+    Raises:
+        LabError: some are missing or damaged; says how many.
+    """
+    collected = []
+    missing = 0
+    for group in groups(study):
+        jobs = group.jobs(study, out)
+        undone = [job for job in jobs if not job.done]
+        missing += sum(len(job.seeds) for job in undone)
+        if not undone:
+            collected.append((group, store.join([store.read(job.path) for job in jobs])))
+    if missing:
+        raise LabError(f"{missing} runs of the study are missing, damaged or made by other code in {out / 'runs'}; run the study again")
+    return collected

@@ -1,0 +1,290 @@
+"""The conformance kit: what every strategy must do, as named checks anyone can run on their own in seconds.
+
+    @pytest.mark.strategies("my_package.mine:Mine", "local_search:improvement=best")
+    def test_conformance(strategy_check):     # the fixture comes with the package's pytest plugin
+        strategy_check()
+
+or, without pytest, `for check in check_strategy("my_file.py"): check()`, or `nasbench-lab check my_file.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import pickle
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from nasbench_lab import core, loading, runner
+from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
+from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.space import Space
+from nasbench_lab.strategies.random_search import RandomSearch
+from nasbench_lab.tables import catalog
+
+FALSE_ALARM = 0.001  # of "not worse than random", for a strategy that is exactly as good as random search
+_SECONDS_PER_QUERY = 2.0  # "asks quickly" means: fit for interactive use on any machine; speed has its own benchmarks
+
+
+class CheckFailed(AssertionError):
+    """A strategy does not do what every strategy must; the message says what was seen."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named check; calling it raises `CheckFailed` if the strategy does not pass."""
+
+    name: str
+    function: Callable[[], None]
+
+    def __call__(self) -> None:
+        self.function()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class HashEvaluator:
+    """A made-up evaluator for any task: additive scores with noise, from hashes, so that it needs no table.
+
+    Args:
+        task: space, fidelities and objectives to answer for.
+        failing: share of cells whose evaluation fails (val is nan).
+    """
+
+    def __init__(self, task: Task, *, failing: float = 0.0) -> None:
+        self.task = task
+        self.failing = failing
+        rng = core.stream(12, 5)
+        space = task.space
+        gains = rng.normal(size=space.one_hot.shape[1])
+        level = space.one_hot @ gains + 0.3 * rng.normal(size=space.size)
+        self._level = 50.0 + 40.0 * (level - level.mean()) / (np.abs(level - level.mean()).max() + 1e-9)
+        self._fails = rng.random(space.size) < failing
+
+    def evaluate(self, query: Query, seed: int) -> Result:
+        """Score rises with epochs; cost is proportional to them and differs from cell to cell."""
+        arch, epochs, _ = query
+        noise = float(core.stream(seed, 7, arch, epochs).normal(0, 0.5))
+        val = math.nan if self._fails[arch] else float(self._level[arch]) * (1 - 0.4 / (1 + epochs)) + noise
+        metrics = {name: 1.0 + arch % 97 for name in self.task.objectives[1:]}
+        return Result(query, val, epochs * (1.0 + arch % 5), metrics)
+
+    def truth(self, arch: int) -> float:
+        return float(self._level[arch])
+
+
+def check_strategy(load: str | Callable[[], Strategy], task: Task | None = None) -> Iterator[Check]:
+    """The checks of one strategy, each a callable with a name.
+
+    Args:
+        load: a spec ("local_search:restarts=false", "pkg.module:Class", "file.py"), or a class or function without
+            arguments that makes the strategy. A class that another process cannot import (defined inside a function,
+            say) skips nothing but fails the fresh-process check: give its spec.
+        task: the task to check on; the toy table's if left out. Its budget is ignored.
+
+    Yields:
+        named checks; none runs before it is called.
+    """
+    spec = load if isinstance(load, str) else f"{load.__module__}:{load.__qualname__}"
+    make: Callable[[], Strategy] = (lambda: loading.build("strategies", load)) if isinstance(load, str) else load
+    kit = _Kit(make, spec, task)
+    yield Check("is a strategy, a dataclass whose fields are its parameters", kit.is_strategy)
+    yield Check("proposes cells of the space at the task's fidelities", kit.proposes_inside)
+    yield Check("same seed, same records", kit.same_seed)
+    yield Check("same records in a fresh process with another PYTHONHASHSEED", kit.fresh_process)
+    yield Check("another seed, other records", kit.other_seed)
+    yield Check("leaves the global random states of random, numpy and torch alone", kit.global_states)
+    for workers in (1, 4, 16):
+        yield Check(f"runs with {workers} asynchronous workers", lambda w=workers: kit.workers(w))  # type: ignore[misc]
+    yield Check("takes results out of order", kit.out_of_order)
+    yield Check("survives failed evaluations (nan)", kit.failures)
+    yield Check("survives when every evaluation fails", kit.all_fail)
+    yield Check("stops when the budget ends, in queries and in seconds", kit.budget)
+    yield Check("ends, or repeats itself, when a small space is exhausted", kit.small_space)
+    yield Check("can be pickled in the middle of a run", kit.pickling)
+    yield Check("starts anew when started again", kit.restart)
+    yield Check("recommends a cell it has results for", kit.recommends)
+    yield Check(f"is not worse than random search on toy (false alarms: {FALSE_ALARM:.1%})", kit.not_worse)
+    yield Check("asks quickly", kit.quick)
+
+
+class _Kit:
+    def __init__(self, make: Callable[[], Strategy], spec: str, task: Task | None) -> None:
+        self.make, self.spec = make, spec
+        self.evaluator: Evaluator = HashEvaluator(task) if task else Tabular(catalog.load("toy"))
+
+    def run(self, seed: int = 0, *, queries: float = 40, evaluator: Evaluator | None = None, workers: int = 1) -> list[Record]:
+        chosen = evaluator or self.evaluator
+        return runner.search(self.make(), chosen, seed=seed, max_queries=queries, workers=workers).records
+
+    def is_strategy(self) -> None:
+        strategy = self.make()
+        _require(isinstance(strategy, Strategy), f"{type(strategy).__name__} does not derive from nasbench_lab.Strategy")
+        _require(hasattr(strategy, "__dataclass_fields__"), f"{type(strategy).__name__} is not a dataclass")
+
+    def proposes_inside(self) -> None:
+        try:
+            records = self.run()
+        except runner.StrategyError as error:
+            raise CheckFailed(str(error)) from error
+        _require(bool(records), "no query was proposed")
+
+    def same_seed(self) -> None:
+        _require(_exact(self.run(3)) == _exact(self.run(3)), "two runs with seed 3 differ")
+
+    def fresh_process(self) -> None:
+        code = (
+            "import sys; from nasbench_lab import testing; from nasbench_lab.loading import build;"
+            "print(testing.fingerprint(lambda: build('strategies', sys.argv[1])))"
+        )
+        here = fingerprint(self.make)
+        command = [sys.executable, "-c", code, self.spec]
+        path = [p for p in sys.path if p]
+        env = os.environ | {"PYTHONHASHSEED": "4242", "PYTHONPATH": os.pathsep.join(path)}
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        _require(done.returncode == 0, f"the fresh process failed:\n{done.stderr[-2000:]}")
+        _require(done.stdout.split()[-1] == here, "the records of a fresh process differ")
+
+    def other_seed(self) -> None:
+        _require(_exact(self.run(1)) != _exact(self.run(2)), "seeds 1 and 2 give the same records")
+
+    def global_states(self) -> None:
+        before = _global_states()
+        self.run(5)
+        changed = [name for name, state in _global_states().items() if state != before.get(name, state)]
+        _require(not changed, f"changed the global random state of {', '.join(changed)}; use self.rng")
+
+    def workers(self, count: int) -> None:
+        records = self.run(1, workers=count)
+        ordered = [record.finished for record in records]
+        _require(len(records) == 40, f"{len(records)} of 40 queries with {count} workers")
+        _require(ordered == sorted(ordered), "records are not in order of finishing")
+
+    def out_of_order(self) -> None:
+        strategy, evaluator = self.make(), self.evaluator
+        strategy.start(replace(evaluator.task, max_queries=60), 0)
+        for _ in range(15):
+            asked = [query for query in (strategy.ask() for _ in range(4)) if query is not None]
+            for query in reversed(asked):
+                strategy.tell(evaluator.evaluate(query, 0))
+        _require(strategy.recommend() >= 0, "recommends nothing after results that came in reverse order")
+
+    def failures(self) -> None:
+        task = replace(self.evaluator.task, max_queries=40)
+        records = self.run(2, evaluator=HashEvaluator(task, failing=0.5))
+        _require(len(records) == 40, f"stopped after {len(records)} of 40 queries when half of them failed")
+        chosen = [r for r in records if r.result.val == r.result.val]
+        _require(not chosen or records[-1].incumbent >= 0, "recommends nothing though some queries succeeded")
+
+    def all_fail(self) -> None:
+        task = replace(self.evaluator.task, max_queries=40)
+        records = self.run(2, evaluator=HashEvaluator(task, failing=1.1))
+        _require(len(records) == 40, f"stopped after {len(records)} of 40 queries when all of them failed")
+
+    def budget(self) -> None:
+        _require(len(self.run(queries=7)) <= 7, "more queries than the budget allows")
+        cost = self.run(queries=3)[-1].finished
+        records = runner.search(self.make(), self.evaluator, seed=0, max_seconds=4 * cost).records
+        _require(bool(records) and records[-1].finished <= 4 * cost, "went past the budget of simulated seconds")
+
+    def small_space(self) -> None:
+        if getattr(type(self.make()), "cell_only", False):
+            return
+        task = Task(Space((2, 3, 2)), (1, 3), max_queries=60)
+        records = self.run(evaluator=HashEvaluator(task), queries=60)
+        _require(bool(records), "proposes nothing on a space of 12 cells")
+        records = self.run(evaluator=HashEvaluator(task), queries=60, workers=4)
+        _require(bool(records), "proposes nothing on a space of 12 cells with 4 workers")
+
+    def pickling(self) -> None:
+        strategy = self.make()
+        strategy.start(replace(self.evaluator.task, max_queries=40), 0)
+        _continue(strategy, self.evaluator, 15)
+        copy = pickle.loads(pickle.dumps(strategy))  # noqa: S301 - its own bytes
+        first, second = _continue(strategy, self.evaluator, 15), _continue(copy, self.evaluator, 15)
+        _require(first == second, "goes on differently after pickling")
+
+    def restart(self) -> None:
+        strategy = self.make()
+        again = [runner.search(strategy, self.evaluator, seed=4, max_queries=25).records for _ in range(2)]
+        _require(_exact(again[0]) == _exact(again[1]), "a second run of the same instance differs from the first")
+
+    def recommends(self) -> None:
+        known: set[int] = set()
+        for record in self.run(6):
+            known.add(record.result.query.arch)
+            zero = record.result.query.epochs == 0  # a one-shot strategy answers with its own current cell
+            _require(zero or record.incumbent in known, f"recommends cell {record.incumbent} without a result for it")
+
+    def not_worse(self) -> None:
+        evaluator = Tabular(catalog.load("toy"))
+        cost = 40 * float(np.mean(evaluator.table.last.seconds[:, -1]))
+        mine, random_ = [], []
+        for seed in range(16):
+            ends = [
+                runner.search(strategy, evaluator, seed=seed, max_seconds=cost).records[-1].incumbent
+                for strategy in (self.make(), RandomSearch())
+            ]
+            mine.append(evaluator.truth(ends[0]))
+            random_.append(evaluator.truth(ends[1]))
+        difference = np.array(mine) - np.array(random_)
+        if (difference == 0).all():
+            return
+        p = scipy_stats.ttest_1samp(difference, 0.0, alternative="less").pvalue
+        _require(
+            p >= FALSE_ALARM,
+            f"mean test accuracy {np.mean(mine):.2f}, random search {np.mean(random_):.2f} over 16 seeds (p = {p:.1g})",
+        )
+
+    def quick(self) -> None:
+        begin = perf_counter()
+        count = len(self.run(8))
+        each = (perf_counter() - begin) / max(1, count)
+        _require(each < _SECONDS_PER_QUERY, f"{each:.1f} s a query; at most {_SECONDS_PER_QUERY:g}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CheckFailed(message)
+
+
+def _exact(records: list[Record]) -> list[tuple[object, ...]]:
+    """Records without the real time, nan comparable."""
+    return [(r.order, r.result.query, repr(r.result.val), r.result.seconds, r.finished, r.incumbent) for r in records]
+
+
+def fingerprint(make: Callable[[], Strategy]) -> str:
+    """SHA-256 of a short run on the toy table, without real times."""
+    evaluator = Tabular(catalog.load("toy"))
+    records = runner.search(make(), evaluator, seed=11, max_queries=30).records
+    return hashlib.sha256(repr(_exact(records)).encode()).hexdigest()
+
+
+def _continue(strategy: Strategy, evaluator: Evaluator, queries: int) -> list[Query]:
+    asked = []
+    for _ in range(queries):
+        query = strategy.ask()
+        if query is None:
+            break
+        asked.append(query)
+        strategy.tell(evaluator.evaluate(query, 0))
+    return asked
+
+
+def _global_states() -> dict[str, str]:
+    states = {"random": repr(random.getstate()), "numpy": repr(np.random.get_state())}  # noqa: NPY002 - only read
+    if "torch" in sys.modules:
+        states["torch"] = hashlib.sha256(sys.modules["torch"].get_rng_state().numpy().tobytes()).hexdigest()
+    return states
+
+
+__all__ = ["Check", "CheckFailed", "HashEvaluator", "LabError", "check_strategy", "fingerprint"]
