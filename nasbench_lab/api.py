@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nasbench_lab import leaderboard, loading, runner, store, study
 from nasbench_lab.core import Evaluator, LabError, Strategy
@@ -98,7 +99,14 @@ def compare(
         LabError: anything that does not exist or cannot be written.
     """
     chosen = make_study(
-        strategies, table=table, score=score, search=search, seeds=seeds, max_queries=max_queries, max_seconds=max_seconds, **policies
+        strategies,
+        table=table,
+        score=score,
+        search=search,
+        seeds=seeds,
+        max_queries=max_queries,
+        max_seconds=max_seconds,
+        **policies,
     )
     return run(chosen, Path(out), workers=workers).frame()
 
@@ -121,7 +129,12 @@ def make_study(
     task = StudyTask(
         name, search=search, score=tuple(score), max_queries=max_queries, max_seconds=max_seconds, **policies
     )
-    return Study(tuple(strategies) or DEFAULT_STRATEGIES, (task,), seeds, title=f"Search strategies on {catalog.load(name).label}")
+    return Study(
+        tuple(strategies) or DEFAULT_STRATEGIES,
+        (task,),
+        seeds,
+        title=f"Search strategies on {catalog.load(name).label}",
+    )
 
 
 def run(
@@ -162,8 +175,9 @@ def _setting(group: study.Group, score: str) -> leaderboard.Setting:
         f"objectives {', '.join(task.objectives)}": task.objectives != ("val",),
     }
     return leaderboard.Setting(
-        table=searched.label,
-        score=catalog.load(score).label,
+        table=searched.name,
+        score=catalog.load(score).name,
+        kind=searched.kind,
         search=str(policy["search"]),
         max_queries=task.max_queries,
         max_seconds=task.max_seconds,
@@ -177,13 +191,20 @@ def _manifest(chosen: Study, collected: list[tuple[study.Group, store.Runs]]) ->
     """Everything the numbers depend on; the digests of records let anyone check a re-run."""
     names = {name for task in chosen.tasks for name in (task.table, *task.scored_on)}
     runs = [
-        {"strategy": group.strategy, "table": group.task.table, "id": group.id, "records_sha256": store.digest(found.columns)}
+        {
+            "strategy": group.strategy,
+            "table": group.task.table,
+            "id": group.id,
+            "records_sha256": store.digest(found.columns),
+        }
         for group, found in collected
     ]
     headers = [group.header for group, _ in collected]
     return {
         "study": study.to_json(chosen),
-        "tables": {name: {"digest": catalog.load(name).digest, "label": catalog.load(name).label} for name in sorted(names)},
+        "tables": {
+            name: {"digest": catalog.load(name).digest, "label": catalog.load(name).label} for name in sorted(names)
+        },
         "versions": headers[0]["versions"] if headers else {},
         "runs": runs,
     }
@@ -201,7 +222,7 @@ def load_study(path: Path) -> Study:
             return study.from_json(json.loads(file.read_text())["study"])
         except FileNotFoundError:
             raise LabError(f"{path} is not a results folder: it has no manifest.json") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise LabError(f"{file} cannot be read: {error!r}") from error
     return study.read_study(path)
 
@@ -236,18 +257,31 @@ def reproduce(out: Path, *, run: str | None = None) -> Iterator[Reproduced]:
             continue
         seeds = [int(s) for s in recorded.seeds if not seed or str(s) == seed]
         found = found or bool(seeds)
-        yield from _reproduce_block(recorded, identity, seeds)
+        yield from _reproduce_block(recorded, identity, seeds, _table_path(recorded.header, out))
     if not found:
         raise LabError(f"no run {run!r} in {out / 'runs'}; ids are the last part but one of the file names, then :seed")
 
 
-def _reproduce_block(recorded: store.Runs, identity: str, seeds: list[int]) -> Iterator[Reproduced]:
+def _table_path(header: store.Header, out: Path) -> str:
+    """The table a run searched: by the name or path the study gave it, else by the name in its header."""
+    try:
+        for task in load_study(out).tasks:
+            if catalog.load(task.table).digest == header["evaluator"]["digest"]:
+                return task.table
+    except LabError:
+        pass
+    return str(header["evaluator"]["table"])
+
+
+def _reproduce_block(recorded: store.Runs, identity: str, seeds: list[int], table: str) -> Iterator[Reproduced]:
     header = recorded.header
     name = header["strategy"]
     for seed in seeds:
         try:
-            path = catalog.find(header["evaluator"]["table"])
-            columns = store.columns_of(study.rerun(header, path, range(seed, seed + 1)), tuple(header["evaluator"]["objectives"]))
+            path = catalog.find(table)
+            columns = store.columns_of(
+                study.rerun(header, path, range(seed, seed + 1)), tuple(header["evaluator"]["objectives"])
+            )
         except LabError as error:
             yield Reproduced(f"{identity}:{seed}", name, str(error))
             return
@@ -264,10 +298,17 @@ def _difference(recorded: store.Runs, seed: int, columns: dict[str, Any]) -> str
     if lengths[0] != lengths[1]:
         where = f"{lengths[0]} records then, {lengths[1]} now"
     else:
-        changed = [n for n in old if n != store.MEASURED and not np.array_equal(old[n], columns[n], equal_nan=True)]
-        first = min(int(np.argmax(old[n] != columns[n])) for n in changed)
-        where = f"first at query {first}: " + ", ".join(f"{n} {old[n][first]} then, {columns[n][first]} now" for n in changed)
+        changed = [n for n in old if n != store.MEASURED and _unequal(old[n], columns[n]).any()]
+        first = min(int(np.argmax(_unequal(old[n], columns[n]))) for n in changed)
+        where = f"first at query {first}: " + ", ".join(
+            f"{n} {old[n][first]} then, {columns[n][first]} now" for n in changed
+        )
     return f"{where}. {_why(recorded.header)}"
+
+
+def _unequal(old: NDArray[Any], new: NDArray[Any]) -> NDArray[np.bool_]:
+    """(rows,) where two columns differ; nan equals nan."""
+    return np.asarray((old != new) & ~((old != old) & (new != new)))
 
 
 def _why(header: store.Header) -> str:

@@ -127,7 +127,9 @@ def from_string(text: str) -> int:
         for source, edge in enumerate(edges):
             name, _, parent = edge.partition("~")
             if name not in OPS or parent != str(source):
-                raise ValueError(f"edge {source}->{node} must be 'op~{source}' with op in {', '.join(OPS)}, got {edge!r}")
+                raise ValueError(
+                    f"edge {source}->{node} must be 'op~{source}' with op in {', '.join(OPS)}, got {edge!r}"
+                )
             found.append(OPS.index(name))
     return SPACE.index(found)
 
@@ -159,7 +161,7 @@ def parse(text: str | int) -> int:
         ValueError: none of these; says what is allowed.
     """
     text = str(text).strip()
-    if text.lstrip("-").isdigit():
+    if text.removeprefix("-").isdecimal():
         arch = int(text)
         if not 0 <= arch < SPACE.size:
             raise ValueError(f"a cell's index lies in 0..{SPACE.size - 1}, got {arch}")
@@ -215,7 +217,7 @@ def from_adjacency(matrix: NDArray[np.int8], labels: list[str]) -> int:
 def reachable() -> NDArray[np.bool_]:
     """(A, 6) whether an edge carries anything from input to output."""
     alive = SPACE.choices != NONE
-    out = np.zeros_like(alive)
+    out: NDArray[np.bool_] = np.zeros(alive.shape, dtype=np.bool_)
     for path in PATHS:
         whole = alive[:, path].all(axis=1)
         for edge in path:

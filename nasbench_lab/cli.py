@@ -54,7 +54,8 @@ def main() -> None:
 
 @app.callback(invoke_without_command=True)
 def _root(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         from nasbench_lab import __version__
@@ -67,20 +68,30 @@ def _root(
 
 @app.command()
 def compare(
-    strategies: Annotated[list[str] | None, typer.Argument(help="Names or specs, name:key=value,... (see `list`).")] = None,
-    table: Annotated[str | None, typer.Option(help="Table to search (see `tables list`); the embedded one if left out.")] = None,
-    score: Annotated[list[str] | None, typer.Option(help="Table to score on; repeat for several. The searched one if left out.")] = None,
+    strategies: Annotated[
+        list[str] | None, typer.Argument(help="Names or specs, name:key=value,... (see `list`).")
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Table to search (see `tables list`); the embedded one if left out.")
+    ] = None,
+    score: Annotated[
+        list[str] | None, typer.Option(help="Table to score on; repeat for several. The searched one if left out.")
+    ] = None,
     search: Annotated[str | None, typer.Option(help="Schedule to search on (its last epoch), or 'oracle'.")] = None,
     seeds: Annotated[int, typer.Option(help="Runs per strategy.", min=1)] = 50,
     max_queries: Annotated[float, typer.Option(help="Budget in queries; 100 if no budget is given.", min=1)] = math.inf,
     max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", min=0)] = math.inf,
-    trials: Annotated[str, typer.Option(help="What a query returns: mean or sample (one trial per seed and cell).")] = "mean",
+    trials: Annotated[
+        str, typer.Option(help="What a query returns: mean or sample (one trial per seed and cell).")
+    ] = "mean",
     noise: Annotated[float, typer.Option(help="Extra query noise, standard deviation in points.", min=0)] = 0.0,
     repeats: Annotated[str, typer.Option(help="Repeated queries: charge, free, or free-class.")] = "charge",
     simulated_workers: Annotated[int, typer.Option(help="Asynchronous workers on the simulated clock.", min=1)] = 1,
     workers: Workers = 1,
     backend: Backend = "loky",
-    out: Annotated[Path, typer.Option(help="Results folder; finished runs in it are not repeated.")] = Path("results/compare"),
+    out: Annotated[Path, typer.Option(help="Results folder; finished runs in it are not repeated.")] = Path(
+        "results/compare"
+    ),
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on a table over many seeds, and write the leaderboard."""
@@ -138,7 +149,7 @@ def leaderboard(
     if as_json:
         _print_json(content["rows"])
     else:
-        print((folder / "leaderboard.md").read_text())
+        print(boards.read_page(folder))
 
 
 @app.command()
@@ -174,7 +185,9 @@ def list_() -> None:
 
 @app.command()
 def check(
-    strategy: Annotated[str, typer.Argument(help="A name, pkg.module:Class or file.py, with :key=value,... if wanted.")],
+    strategy: Annotated[
+        str, typer.Argument(help="A name, pkg.module:Class or file.py, with :key=value,... if wanted.")
+    ],
 ) -> None:
     """Run the conformance kit on a strategy; exit code 1 if a check fails."""
     from nasbench_lab.testing import CheckFailed, check_strategy
@@ -246,7 +259,9 @@ def tables_info(name: str, as_json: AsJson = False) -> None:
 @tables_app.command("import")
 def tables_import(
     file: Annotated[Path, typer.Argument(help="Tidy .parquet or .csv, columns <dataset>/<epochs>/<val|test|seconds>.")],
-    to: Annotated[Path | None, typer.Option(help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")
+    ] = None,
     source: Annotated[str, typer.Option(help="Where the numbers come from; kept in the table's header.")] = "",
     licence: Annotated[str, typer.Option(help="Their licence.")] = "",
 ) -> None:
@@ -279,9 +294,23 @@ def _run(study: Study, out: Path, workers: int, backend: str, as_json: bool) -> 
 def _progress() -> Iterator[Callable[[int, int], None]]:
     """A bar with time left, on stderr; an interruption becomes a message."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        TextColumn("runs"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("runs", total=None)
         try:
@@ -310,7 +339,11 @@ def _show(board: Leaderboard, folder: Path, as_json: bool) -> None:
             grid.add_row(*boards.cells_of(row))
         console.print(grid)
         console.print(boards.footing(reference), style="dim", highlight=False, markup=False)
-    console.print(f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, manifest.json; runs/", highlight=False, markup=False)
+    console.print(
+        f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, manifest.json; runs/",
+        highlight=False,
+        markup=False,
+    )
 
 
 def _console() -> Console:

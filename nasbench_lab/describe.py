@@ -65,7 +65,11 @@ def _ranked(values: NDArray[np.float64], arch: int, sign: int) -> str:
         return "not measured"
     known = sign * values[~np.isnan(values)]
     rank = 1 + int((known > sign * values[arch]).sum())
-    return f"{values[arch]:.4g} (rank {rank} of {len(known)})" if sign < 0 else f"{values[arch]:.2f} (rank {rank} of {len(known)})"
+    return (
+        f"{values[arch]:.4g} (rank {rank} of {len(known)})"
+        if sign < 0
+        else f"{values[arch]:.2f} (rank {rank} of {len(known)})"
+    )
 
 
 def table_facts(table: Table) -> dict[str, Any]:
@@ -77,8 +81,8 @@ def table_facts(table: Table) -> dict[str, Any]:
         "table": table.label,
         "what": table.about.get("title", table.about.get("dataset", "")),
         "cells": f"{int(table.measured.sum()):,} of {cell.SPACE.size:,} measured, in 6,466 classes",
-        "optimum": f"{truth[best[0]]:.4f} test, cell {', '.join(map(str, best[:6]))}",
-        "local maxima": f"{int((truth[:, None] > neighbours).all(axis=1).sum())} (strictly better than all 24 neighbours in test)",
+        "optimum": f"{truth[best[0]]:.4f} test, cell {' and '.join(map(str, best[:6]))}{' (tied)' if len(best) > 1 else ''}",
+        "local maxima": f"{int((truth[:, None] > neighbours).all(axis=1).sum())} (cells whose test beats all 24 neighbours')",
     }
     facts |= {f"schedule {last}": _schedule_facts(table, last) for last in table.schedules}
     facts["metrics"] = ", ".join(table.metrics) or "none"
@@ -134,4 +138,3 @@ def strategies() -> dict[str, list[StrategyFacts]]:
         summary = loading.summary(cls)
         found.setdefault(cls.family, []).append(StrategyFacts(name, summary, parameters, cls.paper))
     return dict(sorted(found.items()))
-

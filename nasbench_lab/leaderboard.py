@@ -27,6 +27,7 @@ Row = dict[str, Any]
 COLUMNS = {
     "table": "table searched",
     "score": "table whose test accuracy scores the incumbent",
+    "kind": "measured, synthetic (made up) or predicted (by a fitted surrogate): what the searched table holds",
     "search": "schedule searched on (last epoch), or oracle: the search saw mean test accuracy",
     "budget": "queries or simulated seconds allowed",
     "policy": "what departs from the defaults: trials, noise, repeats, simulated workers",
@@ -50,6 +51,7 @@ COLUMNS = {
     "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
 }
 _NO_RUN = "exact"
+_SETTING = ("table", "score", "kind", "search", "budget", "policy")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Setting:
     """What the rows of one (task, score) share.
 
     Attributes:
-        table, score: labels of the table searched and the table scored on.
+        table, score: names of the table searched and the table scored on.
+        kind: "measured", "synthetic" or "predicted"; anything but measured is said wherever the table shows.
         search: schedule searched on.
         max_queries, max_seconds: the budget, inf where there is none.
         policy: policies that are not the defaults, in words; "" if all are.
@@ -67,6 +70,7 @@ class Setting:
 
     table: str
     score: str
+    kind: str
     search: str
     max_queries: float
     max_seconds: float
@@ -165,7 +169,7 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
     first = runs.first(setting.optimal)
     last = runs.last("incumbent")
     chosen = last[~np.isnan(last) & (last >= 0)].astype(np.int64)
-    seen = float(setting.seen.max() - setting.seen[chosen].mean()) if chosen.size == len(last) else math.nan
+    seen = float((setting.seen.max() - setting.seen[chosen]).mean()) if chosen.size == len(last) else math.nan
     answered = int(runs.counts.sum())
     return {
         **_setting_columns(setting),
@@ -179,7 +183,7 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
         "test_hi": float(interval[1]),
         "test_median": float(np.median(test)),
         "test_sd": float(test.std(ddof=1)) if len(test) > 1 else math.nan,
-        "regret_mean": float(setting.truth.max() - test.mean()),
+        "regret_mean": float((setting.truth.max() - test).mean()),  # in this order: never -0.00
         "val_regret_mean": seen,
         "rank_mean": rank,
         "queries_to_optimum_mean": stats.restricted_mean(first, runs.counts.astype(np.float64)),
@@ -190,13 +194,15 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
 
 
 def _setting_columns(setting: Setting) -> Row:
-    return {key: getattr(setting, key) for key in ("table", "score", "search", "budget", "policy")}
+    return {key: getattr(setting, key) for key in _SETTING}
 
 
-def _curve(entry: Entry, axis: list[tuple[str, float]], test: FloatArray, low: FloatArray, high: FloatArray) -> pd.DataFrame:
+def _curve(
+    entry: Entry, axis: list[tuple[str, float]], test: FloatArray, low: FloatArray, high: FloatArray
+) -> pd.DataFrame:
     mean = test.mean(axis=0)
     frame = pd.DataFrame(axis, columns=["axis", "at"]).assign(
-        test_mean=mean, test_lo=low, test_hi=high, regret_mean=entry.setting.truth.max() - mean
+        test_mean=mean, test_lo=low, test_hi=high, regret_mean=(entry.setting.truth.max() - test).mean(axis=0)
     )
     return _labelled(frame, entry.setting, entry.strategy).dropna(subset=["test_mean"])
 
@@ -263,7 +269,19 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-MARKDOWN = ("rank", "strategy", "test %", "95% interval", "regret", "val regret", "mean rank", "queries", "to optimum", "reached", "ms/query")
+MARKDOWN = (
+    "rank",
+    "strategy",
+    "test %",
+    "95% interval",
+    "regret",
+    "val regret",
+    "mean rank",
+    "queries",
+    "to optimum",
+    "reached",
+    "ms/query",
+)
 
 
 def cells_of(row: Row) -> tuple[str, ...]:
@@ -292,7 +310,8 @@ def heading(row: Row) -> str:
     """What the rows of a setting share, in words."""
     policy = f" ({row['policy']})" if row["policy"] else ""
     seen = "mean test accuracy (oracle)" if row["search"] == "oracle" else f"{row['search']}-epoch validation"
-    return f"{row['table']} → {row['score']}: {seen}, {row['budget']}, {row['runs']} seeds{policy}"
+    kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
+    return f"{row['table']}{kind} → {row['score']}: {seen}, {row['budget']}, {row['runs']} seeds{policy}"
 
 
 def footing(reference: Row) -> str:
@@ -322,7 +341,7 @@ def to_markdown(board: Leaderboard) -> str:
 
 
 def _same(row: Row, reference: Row) -> bool:
-    return all(row[key] == reference[key] for key in ("table", "score", "search", "budget", "policy"))
+    return all(row[key] == reference[key] for key in _SETTING)
 
 
 def read_rows(folder: Path) -> dict[str, Any]:
@@ -333,9 +352,27 @@ def read_rows(folder: Path) -> dict[str, Any]:
     """
     path = folder / "leaderboard.json"
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(_read(path))
+    except ValueError as error:
+        raise LabError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
+        raise LabError(f"{path} cannot be read: it has no rows")
+    return content
+
+
+def read_page(folder: Path) -> str:
+    """A folder's leaderboard.md.
+
+    Raises:
+        LabError: there is none, or it cannot be read.
+    """
+    return _read(folder / "leaderboard.md")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
     except FileNotFoundError:
-        raise LabError(f"no leaderboard in {folder}") from None
+        raise LabError(f"no {path.name} in {path.parent}") from None
     except (OSError, ValueError) as error:
         raise LabError(f"{path} cannot be read: {error}") from error
-    return content

@@ -46,15 +46,16 @@ def load(folder: str, name: str) -> type[Any]:
         return _class_in(_import(module_name), class_name)
     if name.endswith(".py"):
         return only_class(_import(name))
-    if importlib.util.find_spec(f"nasbench_lab.{folder}.{name}") and not name.startswith("_"):
+    if name.isidentifier() and not name.startswith("_") and importlib.util.find_spec(f"nasbench_lab.{folder}.{name}"):
         return only_class(importlib.import_module(f"nasbench_lab.{folder}.{name}"))
     for point in _entry_points(folder):
         if point.name == name:
             return typing.cast(type[Any], point.load())
     known = names(folder)
     near = difflib.get_close_matches(name, known, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise LabError(f"no {folder.rstrip('s')} named {name!r}{hint} Allowed: {', '.join(known)}, or pkg.module:Class")
+    hint = f"; did you mean {' or '.join(near)}?" if near else "."
+    kind = {"strategies": "strategy"}.get(folder, folder.removesuffix("s"))
+    raise LabError(f"no {kind} named {name!r}{hint} Allowed: {', '.join(known)}, or pkg.module:Class")
 
 
 def _import(name: str) -> types.ModuleType:
@@ -74,7 +75,8 @@ def _import_file(path: Path) -> types.ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # noqa: S101 - a .py file always has both
+    if spec is None or spec.loader is None:
+        raise LabError(f"{path} cannot be imported as a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -165,7 +167,7 @@ def _read(text: str, kind: Any, where: str) -> Any:
     lowered = {"true": True, "false": False, "none": None, "inf": float("inf")}
     try:
         value = lowered[text.lower()] if text.lower() in lowered else ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         value = text
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

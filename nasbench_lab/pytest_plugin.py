@@ -1,8 +1,8 @@
 """pytest plugin: the marker `strategies` and the fixture `strategy_check` run the conformance kit on your strategies.
 
-    @pytest.mark.strategies("my_package.mine:Mine")
-    def test_conformance(strategy_check):
-        strategy_check()
+@pytest.mark.strategies("my_package.mine:Mine")
+def test_conformance(strategy_check):
+    strategy_check()
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     marker = metafunc.definition.get_closest_marker("strategies")
     if marker is None or not marker.args:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: say which strategies, @pytest.mark.strategies('pkg:Class')")
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: say which strategies, @pytest.mark.strategies('pkg:Class')"
+        )
     pairs = [(getattr(spec, "__name__", str(spec)), check) for spec in marker.args for check in check_strategy(spec)]
-    metafunc.parametrize("strategy_check", [check for _, check in pairs], ids=[f"{name}: {check}" for name, check in pairs])
+    metafunc.parametrize(
+        "strategy_check", [check for _, check in pairs], ids=[f"{name}: {check}" for name, check in pairs]
+    )

@@ -47,7 +47,7 @@ def search(
         strategy: started anew with `seed`; its state afterwards is that of the finished run.
         evaluator: answers; see `core.Evaluator`.
         seed: decides everything; seed k gives every strategy the same design stream and the same noise.
-        max_queries: answers at most.
+        max_queries: answers at most; a whole number or inf.
         max_seconds: simulated seconds; a query that would finish later is neither answered nor recorded.
         workers: simulated asynchronous workers, at least 1.
         repeats: "charge" counts and charges a repeated (cell, epochs) like any other, as the papers do; "free" answers
@@ -58,17 +58,28 @@ def search(
         LabError: no budget at all, or an argument out of range.
         StrategyError: the strategy asked for a cell or a fidelity that does not exist.
     """
-    if math.isinf(max_queries) and math.isinf(max_seconds):
+    task = bounded(evaluator.task, max_queries=max_queries, max_seconds=max_seconds, workers=workers, repeats=repeats)
+    return _Loop(strategy, evaluator, task, seed, int(workers), repeats).run()
+
+
+def bounded(task: Task, *, max_queries: float, max_seconds: float, workers: int, repeats: str) -> Task:
+    """The task with its budget, after all that `search` wants of its arguments has been checked.
+
+    Raises:
+        LabError: no budget at all, or an argument out of range.
+    """
+    if max_queries == max_seconds == math.inf:
         raise LabError("a search needs a budget: max_queries, max_seconds or both")
+    if max_queries != math.inf and max_queries % 1:
+        raise LabError(f"max_queries must be a whole number, got {max_queries}")
     if workers < 1 or workers != int(workers):
         raise LabError(f"workers must be a whole number of at least 1, got {workers}")
     if repeats not in REPEATS:
         raise LabError(f"repeats must be one of {', '.join(REPEATS)}, got {repeats!r}")
     try:
-        task = replace(evaluator.task, max_queries=max_queries, max_seconds=max_seconds)
+        return replace(task, max_queries=max_queries, max_seconds=max_seconds)
     except ValueError as error:
         raise LabError(str(error)) from error
-    return _Loop(strategy, evaluator, task, seed, int(workers), repeats).run()
 
 
 class _Loop:
@@ -82,10 +93,10 @@ class _Loop:
         self.clock = 0.0
         self.asked = 0
         self.idle = 0  # answers in a row that cost nothing
-        self.heap: list[tuple[float, int, Result]] = []
+        self.heap: list[tuple[float, int, Result, float]] = []  # finish, order asked, answer, seconds from scratch
         self.records: list[Record] = []
         self.known: dict[tuple[int, int], Result] = {}
-        self.paid: dict[int, tuple[int, float]] = {}  # cell -> (epochs, seconds) of its furthest finished training
+        self.paid: dict[int, tuple[int, float]] = {}  # cell -> (epochs, seconds from scratch) of its furthest training
         self.multi = len(task.fidelities) > 1 and task.one_run
         self.legal = frozenset(task.fidelities) | {0}
 
@@ -104,12 +115,12 @@ class _Loop:
                 return Run(records, "seconds")
             if self.idle > PATIENCE:
                 return Run(records, "repeats")
-            self.clock, _, result = heappop(heap)
+            self.clock, _, result, scratch = heappop(heap)
             strategy.tell(result)
             incumbent = strategy.recommend()
             thinking += perf_counter() - begin
             records.append(Record(len(records), result, self.clock, incumbent, thinking))
-            self._remember(result)
+            self._remember(result, scratch)
             thinking = 0.0
             if len(records) >= max_queries:
                 return Run(records, "queries")
@@ -139,11 +150,12 @@ class _Loop:
             result = Result(query, math.nan, 0.0)
         else:
             result = self.evaluator.evaluate(query, self.seed)
-            if self.multi:
-                result = self._continued(result)
+        scratch = result[2]
+        if self.multi:
+            result = self._continued(result)
         cost = result[2] + query[2]
         self.idle = 0 if cost > 0 else self.idle + 1
-        heappush(self.heap, (self.clock + cost, self.asked, result))
+        heappush(self.heap, (self.clock + cost, self.asked, result, scratch))
         self.asked += 1
 
     def _continued(self, result: Result) -> Result:
@@ -151,14 +163,12 @@ class _Loop:
         epochs, seconds = self.paid.get(result.query.arch, (0, 0.0))
         return result._replace(seconds=result.seconds - seconds) if 0 < epochs < result.query.epochs else result
 
-    def _remember(self, result: Result) -> None:
+    def _remember(self, result: Result, scratch: float) -> None:
         query = result[0]
         if self.repeats != "charge":
             self.known.setdefault(self._key(query), result)
-        if self.multi:
-            epochs, seconds = self.paid.get(query.arch, (0, 0.0))
-            if query.epochs > epochs:
-                self.paid[query.arch] = (query.epochs, seconds + result.seconds if epochs else result.seconds)
+        if self.multi and query.epochs > self.paid.get(query.arch, (0, 0.0))[0]:
+            self.paid[query.arch] = (query.epochs, scratch)
 
     def _key(self, query: Query) -> tuple[int, int]:
         if self.repeats == "free-class":
@@ -175,7 +185,9 @@ class _Loop:
             raise StrategyError(self._complaint(query, "arch and epochs are whole numbers")) from None
         if query.epochs not in self.legal:
             allowed = ", ".join(map(str, self.task.fidelities))
-            raise StrategyError(self._complaint(query, f"epochs must be one of {allowed}, or 0 for 'my current answer'"))
+            raise StrategyError(
+                self._complaint(query, f"epochs must be one of {allowed}, or 0 for 'my current answer'")
+            )
         if not 0 <= query.overhead < math.inf:
             raise StrategyError(self._complaint(query, "overhead is in seconds, finite and not negative"))
         return query

@@ -127,7 +127,8 @@ class Space:
             raise ValueError(f"the last axis must have length {len(self.options)}, got shape {rows.shape}")
         if rows.size and ((rows < 0) | (rows >= np.array(self.options))).any():
             raise ValueError(f"options must lie below {self.options} and not be negative")
-        return self._order[rows @ self._strides]
+        found: IntArray = self._order[rows @ self._strides]
+        return found
 
     @cached_property
     def neighbours(self) -> NDArray[np.int32]:

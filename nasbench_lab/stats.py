@@ -68,7 +68,11 @@ def censored_median(times: FloatArray) -> float:
 
 
 def random_search_expectation(
-    selected_on: FloatArray, scored_on: FloatArray, queries: Sequence[int] | NDArray[np.int64], *, replacement: bool = False
+    selected_on: FloatArray,
+    scored_on: FloatArray,
+    queries: Sequence[int] | NDArray[np.int64],
+    *,
+    replacement: bool = False,
 ) -> FloatArray:
     """Exact expected score of random search's incumbent, by enumeration of the whole space.
 
@@ -114,5 +118,5 @@ def _log_choose(n: FloatArray, k: float) -> FloatArray:
 
 def checkpoints(limit: float, *, per_decade: Sequence[float] = (1, 1.5, 2, 3, 5, 7)) -> list[int]:
     """Whole numbers at roughly even steps of the logarithm, from 1 to `limit`, which is always the last."""
-    points = {int(round(step * 10**power)) for power in range(9) for step in per_decade if step * 10**power <= limit}
+    points = {round(step * 10**power) for power in range(9) for step in per_decade if step * 10**power <= limit}
     return sorted({p for p in points if p >= 1} | {int(limit)})

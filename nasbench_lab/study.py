@@ -30,6 +30,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nasbench_lab import core, loading, runner, store
 from nasbench_lab.core import LabError
 from nasbench_lab.tables import catalog
@@ -72,7 +74,9 @@ class Study:
         if not self.strategies or not self.tasks:
             raise LabError("a study needs at least one strategy and one task")
         if self.seeds < 1 or self.block < 1 or self.first_seed < 0:
-            raise LabError(f"seeds and block must be at least 1, first_seed at least 0; got {self.seeds}, {self.block}, {self.first_seed}")
+            raise LabError(
+                f"seeds and block must be at least 1, first_seed at least 0; got {self.seeds}, {self.block}, {self.first_seed}"
+            )
         if len(set(self.strategies)) < len(self.strategies):
             raise LabError(f"a strategy is listed twice: {', '.join(self.strategies)}")
 
@@ -207,12 +211,22 @@ def groups(study: Study) -> list[Group]:
     for task in study.tasks:
         path = catalog.find(task.table)
         for scored in task.scored_on:
-            catalog.load(scored)
+            if unknown := int(np.isnan(catalog.load(scored).truth).sum()):
+                raise LabError(f"table {scored!r} cannot score: it has no test score for {unknown} cells")
         evaluator = _evaluator(path, task)
+        runner.bounded(
+            evaluator.task,
+            max_queries=task.max_queries,
+            max_seconds=task.max_seconds,
+            workers=task.simulated_workers,
+            repeats=task.repeats,
+        )
         for spec in study.strategies:
             strategy = loading.build("strategies", spec)
             if not isinstance(strategy, core.Strategy):
-                raise LabError(f"{spec!r} is not a strategy: {type(strategy).__name__} does not derive from nasbench_lab.Strategy")
+                raise LabError(
+                    f"{spec!r} is not a strategy: {type(strategy).__name__} does not derive from nasbench_lab.Strategy"
+                )
             found.append(Group(spec, task, _header(spec, strategy, evaluator, task), path))
     return found
 
@@ -222,7 +236,11 @@ def _evaluator(path: Path, task: StudyTask) -> Any:
 
     table = catalog.load(str(path))
     return Tabular(
-        table, search=task.search, trials=task.trials, noise=task.noise, objectives=tuple(task.objectives)  # type: ignore[arg-type]
+        table,
+        search=task.search,
+        trials=task.trials,  # type: ignore[arg-type]
+        noise=task.noise,
+        objectives=tuple(task.objectives),
     )
 
 
@@ -231,7 +249,9 @@ def _header(spec: str, strategy: core.Strategy, evaluator: Any, task: StudyTask)
     header = {
         "format": 1,
         "strategy": spec,
-        "class": cls.__qualname__ if cls.__module__.startswith("nasbench_lab_file_") else f"{cls.__module__}:{cls.__qualname__}",
+        "class": cls.__qualname__
+        if cls.__module__.startswith("nasbench_lab_file_")
+        else f"{cls.__module__}:{cls.__qualname__}",
         "parameters": core.parameters(strategy),
         "evaluator": evaluator.policy,
         "max_queries": _finite(task.max_queries),
@@ -256,18 +276,21 @@ def versions() -> dict[str, str]:
     return packages | {"python": ".".join(map(str, sys.version_info[:2])), "machine": platform.machine()}
 
 
-@cache
 def code_digest(cls: type[Any]) -> str:
     """SHA-256 of the sources that decide a record: the loop, what it stands on, and the strategy's own file.
 
     A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed.
     """
+    return _sources_digest(inspect.getsourcefile(cls))
+
+
+@cache
+def _sources_digest(own: str | None) -> str:
     root = Path(__file__).parent
-    own = [root / name for name in ("space.py", "cell.py", "core.py", "runner.py")]
+    loop = [root / name for name in ("space.py", "cell.py", "core.py", "runner.py")]
     shared = [*root.glob("evaluators/*.py"), *root.glob("surrogates/*.py"), *root.glob("strategies/_*.py")]
-    source = inspect.getsourcefile(cls)
     sha = hashlib.sha256()
-    for path in [*own, *sorted(shared), *([Path(source)] if source else [])]:
+    for path in [*loop, *sorted(shared), *([Path(own)] if own else [])]:
         sha.update(path.read_bytes())
     return sha.hexdigest()[:16]
 
@@ -300,7 +323,9 @@ def rerun(header: store.Header, table_path: Path, seeds: range) -> dict[int, run
     policy = dict(header["evaluator"])
     table = catalog.load(str(table_path))
     if table.digest != policy["digest"]:
-        raise LabError(f"table {table.name!r} is another one now: digest {table.digest[:12]}, the runs used {policy['digest'][:12]}")
+        raise LabError(
+            f"table {table.name!r} is another one now: digest {table.digest[:12]}, the runs used {policy['digest'][:12]}"
+        )
     evaluator = Tabular(
         table,
         search=policy["search"],
@@ -381,5 +406,7 @@ def collect(study: Study, out: Path) -> list[tuple[Group, store.Runs]]:
         if not undone:
             collected.append((group, store.join([store.read(job.path) for job in jobs])))
     if missing:
-        raise LabError(f"{missing} runs of the study are missing, damaged or made by other code in {out / 'runs'}; run the study again")
+        raise LabError(
+            f"{missing} runs of the study are missing, damaged or made by other code in {out / 'runs'}; run the study again"
+        )
     return collected

@@ -40,13 +40,20 @@ class CheckFailed(AssertionError):
 
 @dataclass(frozen=True)
 class Check:
-    """A named check; calling it raises `CheckFailed` if the strategy does not pass."""
+    """A named check; calling it raises `CheckFailed` if the strategy does not pass, whatever goes wrong in it."""
 
     name: str
     function: Callable[[], None]
 
     def __call__(self) -> None:
-        self.function()
+        try:
+            self.function()
+        except CheckFailed:
+            raise
+        except Exception as error:
+            if isinstance(error, LabError) and not isinstance(error, runner.StrategyError):
+                raise  # there is no such strategy, so nothing to check
+            raise CheckFailed(f"{type(error).__name__}: {error}") from error
 
     def __str__(self) -> str:
         return self.name
@@ -75,7 +82,7 @@ class HashEvaluator:
         arch, epochs, _ = query
         noise = float(core.stream(seed, 7, arch, epochs).normal(0, 0.5))
         val = math.nan if self._fails[arch] else float(self._level[arch]) * (1 - 0.4 / (1 + epochs)) + noise
-        metrics = {name: 1.0 + arch % 97 for name in self.task.objectives[1:]}
+        metrics = dict.fromkeys(self.task.objectives[1:], 1.0 + arch % 97)
         return Result(query, val, epochs * (1.0 + arch % 5), metrics)
 
     def truth(self, arch: int) -> float:
@@ -122,13 +129,17 @@ class _Kit:
         self.make, self.spec = make, spec
         self.evaluator: Evaluator = HashEvaluator(task) if task else Tabular(catalog.load("toy"))
 
-    def run(self, seed: int = 0, *, queries: float = 40, evaluator: Evaluator | None = None, workers: int = 1) -> list[Record]:
+    def run(
+        self, seed: int = 0, *, queries: float = 40, evaluator: Evaluator | None = None, workers: int = 1
+    ) -> list[Record]:
         chosen = evaluator or self.evaluator
         return runner.search(self.make(), chosen, seed=seed, max_queries=queries, workers=workers).records
 
     def is_strategy(self) -> None:
         strategy = self.make()
-        _require(isinstance(strategy, Strategy), f"{type(strategy).__name__} does not derive from nasbench_lab.Strategy")
+        _require(
+            isinstance(strategy, Strategy), f"{type(strategy).__name__} does not derive from nasbench_lab.Strategy"
+        )
         _require(hasattr(strategy, "__dataclass_fields__"), f"{type(strategy).__name__} is not a dataclass")
 
     def proposes_inside(self) -> None:
@@ -237,11 +248,11 @@ class _Kit:
             mine.append(evaluator.truth(ends[0]))
             random_.append(evaluator.truth(ends[1]))
         difference = np.array(mine) - np.array(random_)
-        if (difference == 0).all():
+        if not difference.any():
             return
         p = scipy_stats.ttest_1samp(difference, 0.0, alternative="less").pvalue
         _require(
-            p >= FALSE_ALARM,
+            bool(p >= FALSE_ALARM),
             f"mean test accuracy {np.mean(mine):.2f}, random search {np.mean(random_):.2f} over 16 seeds (p = {p:.1g})",
         )
 

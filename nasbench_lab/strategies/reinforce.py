@@ -67,7 +67,7 @@ class Reinforce(Strategy):
     @property
     def probabilities(self) -> FloatArray:
         """(decisions, options) the policy."""
-        return self._probabilities.copy()
+        return np.array(self._probabilities)
 
     def _refresh(self) -> None:
         weights = np.exp(self._logits - self._logits.max(axis=1, keepdims=True))

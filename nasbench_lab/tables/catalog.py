@@ -55,7 +55,7 @@ def find(name: str) -> Path:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    hint = f"; did you mean {' or '.join(near)}?" if near else "."
     looked = ", ".join(str(folder) for folder in folders())
     raise LabError(
         f"no table named {name!r}{hint} Available: {', '.join(known) or 'none'}. Looked in {looked}. "

@@ -25,7 +25,7 @@ def make_toy() -> Table:
     quality = (_GAIN[live] * _EDGE).sum(axis=1)
     skip_beside_conv = ((live == cell.SKIP).any(axis=1) & (live == cell.CONV3).any(axis=1)) * 9.0
     many_pools = np.maximum((live == cell.POOL).sum(axis=1) - 1, 0) * 2.5
-    disconnected = ~cell.reachable().any(axis=1)
+    disconnected = cell.op_counts(live=True)[:, cell.NONE] == len(cell.EDGES)
     level = 40.0 + 52.0 * (1 - np.exp(-(quality + skip_beside_conv - many_pools) / 28.0))
     first = np.unique(cell.SPACE.classes, return_index=True)[1]
     level = np.where(disconnected, 10.0, level)[first]
@@ -47,7 +47,7 @@ def make_toy() -> Table:
     )
     about = {
         "title": "synthetic scores for unit tests; nothing was trained",
-        "synthetic": True,
+        "kind": "synthetic",
         "rows": "class",
         "source": "python -m nasbench_lab.tables.synthetic",
         "licence": "MIT",

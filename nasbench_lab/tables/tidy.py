@@ -16,6 +16,7 @@ trainings (as in NAS-Bench-201), one schedule each.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -49,32 +50,36 @@ def read_tidy(path: Path, *, source: str = "", licence: str = "") -> list[Table]
 def _read_frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise LabError(f"no such file: {path}")
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".gz": pd.read_csv}
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".gz": pd.read_csv}
     if path.suffix not in readers:
         raise LabError(f"{path}: a tidy table is a .parquet, .csv or .csv.gz file")
     try:
-        frame: pd.DataFrame = readers[path.suffix](path)
+        frame = readers[path.suffix](path)
     except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
         raise LabError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
-    return frame
+    return frame.reset_index(drop=True)
 
 
 def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:
     """(rows,) official index of every row; refuses what is malformed, repeated or missing."""
     archs = None
     if "arch" in frame:
-        archs = np.array([_parsed(text, row, path) for row, text in enumerate(frame["arch"])])
+        archs = np.array([_parsed(text, row, path) for row, text in enumerate(frame["arch"])], dtype=np.int64)
     if "index" in frame:
         numbers = pd.to_numeric(frame["index"], errors="coerce").to_numpy(dtype=float)
         bad = np.flatnonzero(~((numbers >= 0) & (numbers < cell.SPACE.size) & (numbers == np.round(numbers))))
         if bad.size:
-            raise LabError(f"{path}, row {bad[0]}: index must be 0..{cell.SPACE.size - 1}, got {frame['index'][bad[0]]!r}")
+            raise LabError(
+                f"{path}, row {bad[0]}: index must be 0..{cell.SPACE.size - 1}, got {frame['index'][bad[0]]!r}"
+            )
         if archs is not None and (differs := np.flatnonzero(archs != numbers)).size:
             row = int(differs[0])
             raise LabError(f"{path}, row {row}: index {int(numbers[row])} is not {frame['arch'][row]!r} ({archs[row]})")
         archs = numbers.astype(np.int64)
     if archs is None:
-        raise LabError(f"{path}: needs a column 'arch' (official strings) or 'index'; has {', '.join(frame.columns[:8])}")
+        raise LabError(
+            f"{path}: needs a column 'arch' (official strings) or 'index'; has {', '.join(frame.columns[:8])}"
+        )
     counts = np.bincount(archs, minlength=cell.SPACE.size)
     if (counts > 1).any():
         arch = int(np.argmax(counts > 1))
@@ -105,7 +110,9 @@ def _grouped(frame: pd.DataFrame, path: Path) -> dict[str, list[str]]:
             continue
         match = _METRIC.fullmatch(column)
         if match is None or match["dataset"] not in datasets:
-            raise LabError(f"{path}: column {column!r} is not understood; see the columns in the documentation of tables")
+            raise LabError(
+                f"{path}: column {column!r} is not understood; see the columns in the documentation of tables"
+            )
         datasets[match["dataset"]].append(column)
     return datasets
 
@@ -119,7 +126,7 @@ def _numbers(frame: pd.DataFrame, column: str) -> FloatArray:
     return np.asarray(values, dtype=np.float64)
 
 
-def _table(dataset: str, frame: pd.DataFrame, columns: list[str], about: dict[str, object]) -> Table:
+def _table(dataset: str, frame: pd.DataFrame, columns: list[str], about: Mapping[str, object]) -> Table:
     scores: dict[int, dict[str, str]] = {}
     metrics: dict[str, FloatArray] = {}
     for column in columns:
@@ -136,7 +143,7 @@ def _table(dataset: str, frame: pd.DataFrame, columns: list[str], about: dict[st
         for last in schedules
         for kind in ("test",)
     }
-    return Table(dataset, schedules, metrics, about | {"dataset": dataset, "seeds": seeds})
+    return Table(dataset, schedules, metrics, dict(about) | {"dataset": dataset, "seeds": seeds})
 
 
 def _schedule(dataset: str, last: int, frame: pd.DataFrame, columns: dict[str, str]) -> Schedule:

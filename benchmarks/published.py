@@ -1,0 +1,99 @@
+"""Prints the committed results beside published and independently computed numbers: `python benchmarks/published.py`.
+
+Reads results/*/leaderboard.json and curves.csv; computes nothing anew. Exit code 1 if a figure is outside its tolerance.
+Sources: P = Dong & Yang 2020 (NAS-Bench-201), table 5, as quoted by later papers, tolerance 0.15 (CIFAR-10) and 0.3
+(CIFAR-100) on a mean over 500 runs; C = computed independently from the public table by the project's planners, mean of
+500 runs or exact, tolerance three standard errors of the difference of two such means, plus half a unit of the last
+digit printed; a figure beyond two is marked "!" (of 24 figures, 1.1 are expected beyond two by chance).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+RESULTS = Path(__file__).parents[1] / "results"
+RANDOM, EVOLUTION, REINFORCE = (
+    "random_search:replacement=true",
+    "regularized_evolution:population=10,sample=3",
+    "reinforce:learning_rate=0.01,momentum=0.9",
+)
+PROTOCOL = {  # strategy: (C10, C100)
+    RANDOM: (93.70, 71.04),
+    EVOLUTION: (93.92, 71.84),
+    REINFORCE: (93.85, 71.71),
+}
+PROTOCOL_C = {RANDOM: (93.75, 71.18), EVOLUTION: (93.95, 71.97), REINFORCE: (93.80, 71.31)}
+AT = (50, 100, 150, 200, 500)
+CURVES = {
+    ("cifar10", "(exact) random search without replacement"): (93.69, 93.85, 93.92, 93.97, 94.12),
+    ("cifar10", "regularized_evolution:population=50,sample=10"): (93.69, 94.20, 94.33, 94.36, 94.37),
+    ("cifar10", "regularized_evolution:population=10,sample=3"): (93.90, 94.15, 94.25, 94.31, 94.37),
+    ("cifar10", "local_search"): (94.15, 94.32, 94.36, 94.37, 94.37),
+    ("cifar100", "(exact) random search without replacement"): (71.12, 71.57, 71.83, 72.01, 72.54),
+    ("cifar100", "regularized_evolution:population=50,sample=10"): (71.13, 72.78, 73.31, 73.46, 73.51),
+    ("cifar100", "regularized_evolution:population=10,sample=3"): (71.81, 72.64, 73.00, 73.18, 73.44),
+    ("cifar100", "local_search"): (72.78, 73.37, 73.49, 73.51, 73.51),
+}
+TO_OPTIMUM = {("cifar10", "local_search"): (67, 6), ("cifar100", "local_search"): (74, 6)}
+
+
+def rows(study: str) -> pd.DataFrame:
+    """The rows of a committed leaderboard."""
+    return pd.DataFrame(json.loads((RESULTS / study / "leaderboard.json").read_text())["rows"])
+
+
+def main() -> int:
+    """Print the comparison; returns how many figures are outside their tolerance."""
+    outside = protocol() + oracle()
+    print(f"\n{outside} figures outside their tolerance" if outside else "\nall figures within their tolerance")
+    return min(outside, 1)
+
+
+def protocol() -> int:
+    print("NAS-Bench-201 protocol: 12,000 s on 12-epoch validation, mean test accuracy over 500 runs")
+    print(f"{'strategy':<46}{'scored on':<11}{'ours':>7}{'P':>8}{'differs':>9}{'C':>8}{'differs':>9}")
+    found, outside = rows("nb201_protocol"), 0
+    for strategy, published in PROTOCOL.items():
+        for i, (table, tolerance) in enumerate((("cifar10", 0.15), ("cifar100", 0.3))):
+            ours = found.query("strategy == @strategy and score == @table")["test_mean"].item()
+            other = PROTOCOL_C[strategy][i]
+            bad = abs(ours - published[i]) > tolerance
+            outside += bad
+            print(
+                f"{strategy:<46}{table:<11}{ours:7.2f}{published[i]:8.2f}{ours - published[i]:+9.2f}"
+                f"{other:8.2f}{ours - other:+9.2f}{'   outside' if bad else ''}"
+            )
+    return outside
+
+
+def oracle() -> int:
+    print("\nTest oracle, unique queries: mean test accuracy after n queries, ours - C")
+    print(f"{'strategy':<48}{'table':<10}" + "".join(f"{n:>16}" for n in AT))
+    curves, outside = pd.read_csv(RESULTS / "nb201_oracle" / "curves.csv"), 0
+    for (table, strategy), expected in CURVES.items():
+        line = f"{strategy:<48}{table:<10}"
+        for n, value in zip(AT, expected, strict=True):
+            row = curves.query("strategy == @strategy and table == @table and axis == 'queries'")
+            at = row[row["at"] == n].iloc[0]
+            error = (at["test_hi"] - at["test_lo"]) / 3.92 if at["test_hi"] == at["test_hi"] else 0.0
+            beyond = (abs(at["test_mean"] - value) - 0.005) / (2**0.5 * error + 1e-9)
+            outside += beyond > 3
+            line += f"{at['test_mean']:9.2f} {at['test_mean'] - value:+.2f}{'!' if beyond > 2 else ' '}"
+        print(line)
+    print("\nMean unique queries to the optimum")
+    found = rows("nb201_oracle")
+    for (table, strategy), (expected_mean, tolerance) in TO_OPTIMUM.items():
+        row = found.query("strategy == @strategy and table == @table").iloc[0]
+        ours, reached = row["queries_to_optimum_mean"], row["reached_optimum"]
+        bad = abs(ours - expected_mean) > tolerance or reached < 1
+        outside += bad
+        print(f"{strategy:<20}{table:<10}{ours:7.1f}  expected {expected_mean} ± {tolerance}, reached by {reached:.0%}")
+    return outside
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""Measuring a table: many cells x seeds, in shards that survive anything.
+
+The jobs are cut into blocks in the order given. A finished block is one small `.npz` file (numbers and one json
+string; no pickle), written to a temporary name and moved into place, so a file is whole or absent: kill the process
+any way, at any time, start it again, and it goes on with the blocks that are missing. At most the blocks in flight
+are lost. Worker processes use one thread each and end when their parent does. Notation: J jobs, P epochs.
+
+    arch, seed (J,) int32   val, train (J, P) float32, %   test (J,) float32, %   seconds (J,) float32
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nasbench_lab import cell
+from nasbench_lab.training.digits import Clutter, Digits
+from nasbench_lab.training.trainer import Outcome, Recipe, train
+
+FIELDS = ("arch", "seed", "val", "train", "test", "seconds")
+Job = tuple[int, int]  # arch, seed
+Table = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on, as values that travel to a worker and into the shard's header.
+
+    Args:
+        name: `digits`.
+        clutter, part_size, held_out_size: see `digits.Digits`.
+        recipe: of every training.
+
+    Raises:
+        ValueError: another name.
+    """
+
+    recipe: Recipe
+    clutter: Clutter = field(default_factory=Clutter)
+    part_size: int = 4096
+    held_out_size: int = 4000
+    name: str = "digits"
+
+    def __post_init__(self) -> None:
+        if self.name != "digits":
+            raise ValueError(f"only digits can be measured into a table so far, got {self.name!r}")
+
+    def data(self, device: str) -> Digits:
+        """The data on a device."""
+        sizes = {"part_size": self.part_size, "held_out_size": self.held_out_size}
+        return Digits(self.clutter, device=device, **sizes)
+
+
+def blocks(jobs: Sequence[Job], task: Task, size: int) -> Iterator[tuple[str, tuple[Job, ...]]]:
+    """The jobs cut into blocks; a block's name holds a digest of its jobs and of the task, so lists may change."""
+    for first in range(0, len(jobs), size):
+        block = tuple(jobs[first : first + size])
+        digest = hashlib.sha256(json.dumps([asdict(task), block], sort_keys=True).encode()).hexdigest()[:10]
+        yield f"{task.name}-{first:05d}-{digest}.npz", block
+
+
+def measure(
+    task: Task,
+    jobs: Iterable[Job],
+    folder: Path,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    block: int = 64,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> int:
+    """Train what is missing; returns how many trainings this call added.
+
+    Args:
+        task: data and recipe. jobs: (arch, seed) pairs, in the order they should become available.
+        folder: of the shards. workers: processes, one thread each; 0 trains in this process.
+        block: jobs per shard (of about 4 KB), the most a kill can cost each worker.
+        progress: called with (done, total, seconds left) after every block.
+
+    Raises:
+        ValueError: no such cell, or a block size below 1.
+    """
+    wanted = [(int(arch), int(seed)) for arch, seed in jobs]
+    if block < 1 or workers < 0:
+        raise ValueError(f"need block >= 1 and workers >= 0, got {block} and {workers}")
+    if any(not 0 <= arch < cell.SPACE.size for arch, _ in wanted):
+        raise ValueError(f"cells have indices 0..{cell.SPACE.size - 1}")
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [(name, part) for name, part in blocks(wanted, task, block) if not (folder / name).exists()]
+    total = len(wanted)
+    done = before = total - sum(len(part) for _, part in missing)
+    started = time.monotonic()
+    for count in _run(task, missing, folder, workers, device):
+        done += count
+        if progress is not None:
+            progress(done, total, (total - done) * (time.monotonic() - started) / (done - before))
+    return done - before
+
+
+def _run(
+    task: Task, missing: list[tuple[str, tuple[Job, ...]]], folder: Path, workers: int, device: str
+) -> Iterator[int]:
+    """Sizes of blocks, as they are finished."""
+    if workers == 0:
+        for name, part in missing:
+            yield _measure_block(task, part, folder / name, device)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare, initargs=(os.getpid(),)) as pool:
+        pending = {pool.submit(_measure_block, task, part, folder / name, device) for name, part in missing}
+        try:
+            while pending:
+                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in finished)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _prepare(parent: int) -> None:
+    """One thread per worker, and none left behind by a killed parent."""
+    torch.set_num_threads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _measure_block(task: Task, part: tuple[Job, ...], path: Path, device: str) -> int:
+    data = task.data(device)
+    outcomes = [train(arch, data, task.recipe, seed=seed) for arch, seed in part]
+    _write(path, outcomes, task)
+    return len(outcomes)
+
+
+def _write(path: Path, outcomes: list[Outcome], task: Task) -> None:
+    columns: Table = {name: np.array([getattr(o, name) for o in outcomes], dtype=np.float32) for name in FIELDS}
+    for name in ("arch", "seed"):
+        columns[name] = np.array([getattr(o, name) for o in outcomes], dtype=np.int32)
+    header = {
+        "task": asdict(task),
+        "engine": sorted({o.engine for o in outcomes}),
+        "device": sorted({o.device for o in outcomes}),
+        "reasons": {f"{o.arch}/{o.seed}": o.reason for o in outcomes if o.reason},
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, header=np.array(json.dumps(header, sort_keys=True)), **columns)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def merge(folder: Path) -> tuple[Table, list[dict[str, Any]]]:
+    """All shards of a folder, sorted by (seed, arch), each training once; and their headers.
+
+    Raises:
+        ValueError: no shards, or shards of different tasks in one folder.
+    """
+    paths = sorted(folder.glob("*.npz"))
+    if not paths:
+        raise ValueError(f"no shards (*.npz) in {folder}")
+    tables, headers = [], []
+    for path in paths:
+        with np.load(path, allow_pickle=False) as shard:
+            headers.append(json.loads(str(shard["header"])))
+            tables.append({name: shard[name] for name in FIELDS})
+    if any(header["task"] != headers[0]["task"] for header in headers):
+        raise ValueError(f"{folder} holds shards of different tasks; keep one task per folder")
+    whole = {name: np.concatenate([table[name] for table in tables]) for name in FIELDS}
+    pairs = np.stack([whole["seed"], whole["arch"]], axis=1)
+    _, first = np.unique(pairs, axis=0, return_index=True)
+    return {name: values[first] for name, values in whole.items()}, headers
+
+
+def first_trial(seed: int, *, shuffle: int = 0) -> list[Job]:
+    """One training of every class (its lowest-index cell), in a fixed random order: any prefix is a random sample."""
+    order = np.random.default_rng(shuffle).permutation(len(cell.class_members()))
+    return [(cell.class_members()[number][0], seed) for number in order]
+
+
+def more_trials(table: Table, seed: int, further: Sequence[int], *, best: int = 500, random: int = 500) -> list[Job]:
+    """Further seeds for the best cells by final val in the trial `seed`, and for a random sample of the others.
+
+    Best and random cells alternate, and all of one seed come before the next, so that a prefix is balanced.
+    """
+    chosen = table["seed"] == seed
+    archs, val = table["arch"][chosen], np.nan_to_num(table["val"][chosen][:, -1], nan=-1.0)
+    ranked = archs[np.argsort(-val, kind="stable")]
+    sample = np.random.default_rng(1).permutation(ranked[best:])[:random]
+    mixed = [int(a) for pair in zip(ranked[:best], sample, strict=False) for a in pair]
+    longer = ranked[:best] if len(sample) < best else sample
+    mixed += [int(a) for a in longer[min(best, len(sample)) :]]
+    return [(arch, other) for other in further for arch in mixed]

@@ -1,0 +1,82 @@
+"""Every developer command. `nox -l` lists them; versions and groups come from pyproject.toml and constraints.txt."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2026.4"
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "venv"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+CONSTRAINTS = ("-c", "constraints.txt")
+
+
+def install(session: nox.Session, *groups: str, package: bool = True) -> None:
+    """Dependency groups and the package itself, all under constraints.txt."""
+    wanted = [requirement for group in groups for requirement in nox.project.dependency_groups(PROJECT, group)]
+    session.install("-q", *CONSTRAINTS, *wanted, *(["-e", "."] if package else []))
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # oversubscribed BLAS threads cost a factor of ten
+        session.env[variable] = "1"
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite, without the slow tests, on two processes."""
+    install(session, "test")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """The slow tests: studies killed at random moments, a real Dask cluster, long training."""
+    install(session, "test")
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: style and format."""
+    install(session, "lint", package=False)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    install(session, "types", "bench")
+    session.install("-q", *CONSTRAINTS, "nox")
+    session.run("mypy")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Speed, each thing beside what it is compared with, in one run."""
+    install(session, "bench")
+    session.run(
+        "pytest", "benchmarks/speed", "-W", "default", "--benchmark-columns=min,median,max,rounds", *session.posargs
+    )
+
+
+@nox.session
+def leaderboard(session: nox.Session) -> None:
+    """Rebuild results/ from benchmarks/*.toml on two processes; needs the tables they name."""
+    install(session)
+    studies = session.posargs or ["nb201_protocol", "nb201_oracle", "reinforce_rate"]
+    for name in studies:
+        session.run("nasbench-lab", "run", f"benchmarks/{name}.toml", "--workers", "2")
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """The package as a user gets it: built, installed without the source tree, run from another folder."""
+    session.install("-q", *CONSTRAINTS, ".")
+    out = session.create_tmp()
+    study = str(session.invoked_from) + "/benchmarks/toy.toml"
+    session.chdir(out)
+    session.run("nasbench-lab", "list")
+    session.run("nasbench-lab", "run", study, "--out", f"{out}/toy", "--seeds", "5")
+    session.run("nasbench-lab", "reproduce", f"{out}/toy")
+    session.run("nasbench-lab", "check", "local_search")
