@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nasbench_lab import leaderboard, loading, runner, store, study
+from nasbench_lab import engine, leaderboard, loading, runner, store, study
 from nasbench_lab.core import Evaluator, LabError, Strategy
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.study import Study, StudyTask
@@ -138,22 +138,22 @@ def make_study(
 
 
 def run(
-    chosen: Study, out: Path, *, workers: int = 1, backend: str = "loky", progress: study.Progress | None = None
+    chosen: Study, out: Path, *, workers: int = 1, backend: str = "loky", progress: engine.Progress | None = None
 ) -> leaderboard.Leaderboard:
     """Run what is missing of a study, then build and write its leaderboard."""
-    study.run_study(chosen, out, workers=workers, backend=backend, progress=progress)
+    engine.run_study(chosen, out, workers=workers, backend=backend, progress=progress)
     return rebuild(chosen, out)
 
 
 def rebuild(chosen: Study, out: Path) -> leaderboard.Leaderboard:
     """The leaderboard of finished runs, written to `out`."""
-    collected = study.collect(chosen, out)
+    collected = engine.collect(chosen, out)
     board = leaderboard.build(chosen.title, list(_entries(collected)))
     leaderboard.write(board, out, _manifest(chosen, collected))
     return board
 
 
-def _entries(collected: list[tuple[study.Group, store.Runs]]) -> Iterator[leaderboard.Entry]:
+def _entries(collected: list[tuple[engine.Group, store.Runs]]) -> Iterator[leaderboard.Entry]:
     settings: dict[tuple[StudyTask, str], leaderboard.Setting] = {}
     for group, runs in collected:
         for score in group.task.scored_on:
@@ -163,8 +163,8 @@ def _entries(collected: list[tuple[study.Group, store.Runs]]) -> Iterator[leader
             yield leaderboard.Entry(settings[key], group.strategy, runs)
 
 
-def _setting(group: study.Group, score: str) -> leaderboard.Setting:
-    task, searched = group.task, catalog.load(str(group.table_path))
+def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
+    task, searched = group.task, catalog.load(group.task.table)
     policy = group.header["evaluator"]
     evaluator = Tabular(searched, search=policy["search"])
     departures = {
@@ -187,7 +187,7 @@ def _setting(group: study.Group, score: str) -> leaderboard.Setting:
     )
 
 
-def _manifest(chosen: Study, collected: list[tuple[study.Group, store.Runs]]) -> dict[str, Any]:
+def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]]) -> dict[str, Any]:
     """Everything the numbers depend on; the digests of records let anyone check a re-run."""
     names = {name for task in chosen.tasks for name in (task.table, *task.scored_on)}
     runs = [
@@ -252,7 +252,7 @@ def reproduce(out: Path, *, run: str | None = None) -> Iterator[Reproduced]:
     found = False
     for path in files:
         recorded = store.read(path)
-        identity = study.run_id(recorded.header)
+        identity = engine.run_id(recorded.header)
         if wanted and not identity.startswith(wanted):
             continue
         seeds = [int(s) for s in recorded.seeds if not seed or str(s) == seed]
@@ -278,9 +278,8 @@ def _reproduce_block(recorded: store.Runs, identity: str, seeds: list[int], tabl
     name = header["strategy"]
     for seed in seeds:
         try:
-            path = catalog.find(table)
             columns = store.columns_of(
-                study.rerun(header, path, range(seed, seed + 1)), tuple(header["evaluator"]["objectives"])
+                engine.rerun(header, table, range(seed, seed + 1)), tuple(header["evaluator"]["objectives"])
             )
         except LabError as error:
             yield Reproduced(f"{identity}:{seed}", name, str(error))
@@ -312,9 +311,9 @@ def _unequal(old: NDArray[Any], new: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _why(header: store.Header) -> str:
-    now = study.versions()
+    now = engine.versions()
     changed = [f"{k} {v} then, {now.get(k)} now" for k, v in header["versions"].items() if now.get(k) != v]
     strategy = type(loading.build("strategies", header["strategy"]))
-    if study.code_digest(strategy) != header["code"]:
+    if engine.code_digest(strategy) != header["code"]:
         changed.append("the code of the strategy or of the loop")
     return "Changed since: " + "; ".join(changed) if changed else "Nothing it depends on has changed"

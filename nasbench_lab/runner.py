@@ -146,10 +146,7 @@ class _Loop:
         return ""
 
     def _launch(self, query: Query) -> None:
-        if query[1] == 0:
-            result = Result(query, math.nan, 0.0)
-        else:
-            result = self.evaluator.evaluate(query, self.seed)
+        result = self.evaluator.evaluate(query, self.seed) if query[1] else Result(query, math.nan, 0.0)
         scratch = result[2]
         if self.multi:
             result = self._continued(result)

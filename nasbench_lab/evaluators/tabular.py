@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import cell
 from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream
+from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
 ORACLE = "oracle"
@@ -62,6 +63,12 @@ class Tabular:
         self._values: dict[int, list[float]] = {}
         self._seed = -1
 
+    @classmethod
+    def open(cls, table: str, **policies: Any) -> Tabular:
+        """The evaluator of a table by name or path; `policies` as in the constructor."""
+        objectives = tuple(policies.pop("objectives", ("val",)))
+        return cls(catalog.load(table), objectives=objectives, **policies)
+
     @staticmethod
     def _search(table: Table, search: int | str | None) -> int | str:
         if search is None:
@@ -101,7 +108,7 @@ class Tabular:
 
     @property
     def policy(self) -> dict[str, Any]:
-        """What a run header says about this evaluator; `Tabular(table, **policy)` without table and digest rebuilds it."""
+        """What a run header says about this evaluator; `open` rebuilds it."""
         return {
             "evaluator": "tabular",
             "table": self.table.name,

@@ -1,0 +1,283 @@
+"""Runs what a study describes: blocks of seeds as jobs on any joblib engine; what is done is skipped.
+
+A block (25 seeds of one strategy on one task) is the unit of work and one file, so that a killed study goes on where it
+was. The id of a run hashes everything it depends on: strategy and parameters, evaluator policy and table digest,
+budget, policies, code and package versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import math
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasbench_lab import core, loading, runner, store
+from nasbench_lab.core import LabError
+from nasbench_lab.study import Study, StudyTask
+from nasbench_lab.tables import catalog
+
+Progress = Callable[[int, int], None]  # runs done, runs in all
+
+
+@dataclass(frozen=True)
+class Job:
+    """One block: its header and its file. Plain data, so that any engine can carry it to another process."""
+
+    header: store.Header
+    path: Path
+    table: str  # name or path, as the study gives it; the header's digest says which one it must be
+    seeds: range = field(default=range(0))
+
+    @property
+    def done(self) -> bool:
+        """Whether the file is there, whole, and what this job would write."""
+        try:
+            return store.read(self.path).header == self.header
+        except LabError:
+            return False
+
+
+def plan(study: Study, out: Path) -> list[Job]:
+    """All blocks of a study; everything is checked here, before anything runs.
+
+    Raises:
+        LabError: a strategy, parameter, table, schedule or policy that does not exist.
+    """
+    return [job for group in groups(study) for job in group.jobs(study, out)]
+
+
+@dataclass(frozen=True)
+class Group:
+    """One strategy on one task: what a row of the leaderboard is computed from."""
+
+    strategy: str
+    task: StudyTask
+    header: store.Header
+
+    @property
+    def id(self) -> str:
+        """Hash of everything the runs depend on but their seeds."""
+        return run_id(self.header)
+
+    def jobs(self, study: Study, out: Path) -> list[Job]:
+        jobs = []
+        stop = study.first_seed + study.seeds
+        for first in range(study.first_seed, stop, study.block):
+            seeds = range(first, min(first + study.block, stop))
+            header = self.header | {"seeds": [seeds.start, seeds.stop]}
+            path = out / "runs" / f"{_slug(self.strategy)}-{_slug(self.task.table)}-{self.id}-{first:06d}.parquet"
+            jobs.append(Job(header, path, self.task.table, seeds))
+        return jobs
+
+
+def groups(study: Study) -> list[Group]:
+    """Strategies x tasks, each with the header of its runs."""
+    found = []
+    for task in study.tasks:
+        for scored in task.scored_on:
+            if unknown := int(np.isnan(catalog.load(scored).truth).sum()):
+                raise LabError(f"table {scored!r} cannot score: it has no test score for {unknown} cells")
+        evaluator = _open(task)
+        runner.bounded(
+            evaluator.task,
+            max_queries=task.max_queries,
+            max_seconds=task.max_seconds,
+            workers=task.simulated_workers,
+            repeats=task.repeats,
+        )
+        for spec in study.strategies:
+            strategy = loading.build("strategies", spec)
+            if not isinstance(strategy, core.Strategy):
+                raise LabError(
+                    f"{spec!r} is not a strategy: {type(strategy).__name__} does not derive from nasbench_lab.Strategy"
+                )
+            found.append(Group(spec, task, _header(spec, strategy, evaluator, task)))
+    return found
+
+
+def open_evaluator(spec: str, table: str, policies: dict[str, Any]) -> Any:
+    """The evaluator of a spec, "tabular" or "training:device=cuda", over a table.
+
+    Raises:
+        LabError: no such evaluator, option or policy.
+    """
+    name, raw = loading.split_spec(spec)
+    cls = loading.load("evaluators", name)
+    known = inspect.signature(cls.open).parameters
+    unknown = [key for key in raw if key not in known]
+    if unknown:
+        allowed = [key for key in known if key not in ("table", *_POLICIES)]
+        raise LabError(f"evaluator {name} has no option {unknown[0]!r}; it has: {', '.join(allowed) or 'none'}")
+    return cls.open(table, **policies, **raw)
+
+
+_POLICIES = ("search", "trials", "noise", "objectives")
+
+
+def _open(task: StudyTask) -> Any:
+    return open_evaluator(task.evaluator, task.table, {name: getattr(task, name) for name in _POLICIES})
+
+
+def _header(spec: str, strategy: core.Strategy, evaluator: Any, task: StudyTask) -> store.Header:
+    cls = type(strategy)
+    header = {
+        "format": 1,
+        "strategy": spec,
+        "class": cls.__qualname__
+        if cls.__module__.startswith("nasbench_lab_file_")
+        else f"{cls.__module__}:{cls.__qualname__}",
+        "parameters": core.parameters(strategy),
+        "evaluator": evaluator.policy,
+        "max_queries": _finite(task.max_queries),
+        "max_seconds": _finite(task.max_seconds),
+        "workers": task.simulated_workers,
+        "repeats": task.repeats,
+        "code": code_digest(cls),
+        "versions": versions(),
+    }
+    plain: store.Header = json.loads(json.dumps(header))
+    return plain
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isinf(value) else float(value)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what a record can depend on."""
+    packages = {name: importlib.metadata.version(name) for name in ("numpy", "nasbench-lab")}
+    return packages | {"python": ".".join(map(str, sys.version_info[:2])), "machine": platform.machine()}
+
+
+def code_digest(cls: type[Any]) -> str:
+    """SHA-256 of the sources that decide a record: the loop, what it stands on, and the strategy's own file.
+
+    A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed.
+    """
+    return _sources_digest(inspect.getsourcefile(cls))
+
+
+@cache
+def _sources_digest(own: str | None) -> str:
+    root = Path(__file__).parent
+    loop = [root / name for name in ("space.py", "cell.py", "core.py", "runner.py")]
+    shared = [*root.glob("evaluators/*.py"), *root.glob("surrogates/*.py"), *root.glob("strategies/_*.py")]
+    sha = hashlib.sha256()
+    for path in [*loop, *sorted(shared), *([Path(own)] if own else [])]:
+        sha.update(path.read_bytes())
+    return sha.hexdigest()[:16]
+
+
+def run_id(header: store.Header) -> str:
+    """The id of the runs of a header, the same for all their seeds; `id:seed` names one run."""
+    content = {key: value for key, value in header.items() if key != "seeds"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _slug(text: str) -> str:
+    """A short, safe part of a file name."""
+    return "".join(c if c.isalnum() or c in "_." else "-" for c in Path(text).stem)[:40]
+
+
+def run_job(job: Job) -> int:
+    """Run one block and write its file; returns how many runs it holds. This is what a worker process executes."""
+    store.write(job.path, job.header, rerun(job.header, job.table, job.seeds), _objectives(job.header))
+    return len(job.seeds)
+
+
+def rerun(header: store.Header, table: str, seeds: range) -> dict[int, runner.Run]:
+    """The runs a header describes, computed now.
+
+    Raises:
+        LabError: the strategy or the table does not fit the header any more.
+    """
+    policy = dict(header["evaluator"])
+    evaluator = open_evaluator(policy["evaluator"], table, {name: policy[name] for name in _POLICIES})
+    if evaluator.policy["digest"] != policy["digest"]:
+        now, then = evaluator.policy["digest"][:12], policy["digest"][:12]
+        raise LabError(f"table {table!r} is another one now: digest {now}, the runs used {then}")
+    strategy = loading.build("strategies", header["strategy"])
+    budget: dict[str, Any] = {key: math.inf if header[key] is None else header[key] for key in ("max_queries", "max_seconds")}
+    loop: dict[str, Any] = {"workers": header["workers"], "repeats": header["repeats"]}
+    return {seed: runner.search(strategy, evaluator, seed=seed, **loop, **budget) for seed in seeds}
+
+
+def _objectives(header: store.Header) -> tuple[str, ...]:
+    return tuple(header["evaluator"]["objectives"])
+
+
+def run_study(
+    study: Study, out: Path, *, workers: int = 1, backend: str = "loky", progress: Progress | None = None
+) -> None:
+    """Run what is not done yet.
+
+    Args:
+        study: what to run.
+        out: results folder; runs go to `out/runs`.
+        workers: processes.
+        backend: any joblib back end: "loky", "threading", "sequential", "dask" (with a `distributed.Client` open), "ray".
+        progress: called with (runs done, runs in all) as blocks finish.
+
+    Raises:
+        LabError: the study cannot be run as written, or results cannot be written.
+    """
+    jobs = plan(study, out)
+    todo = [job for job in jobs if not job.done]
+    total = sum(len(job.seeds) for job in jobs)
+    done = total - sum(len(job.seeds) for job in todo)
+    report = progress or (lambda _done, _total: None)
+    report(done, total)
+    for count in _execute(todo, workers, backend):
+        done += count
+        report(done, total)
+
+
+def _execute(jobs: list[Job], workers: int, backend: str) -> Iterator[int]:
+    if not jobs:
+        return
+    if workers == 1 and backend == "loky":  # one process needs no engine
+        yield from map(run_job, jobs)
+        return
+    import joblib
+
+    try:
+        inner = {"inner_max_num_threads": 1} if backend == "loky" else {}
+        with joblib.parallel_config(backend=backend, n_jobs=workers, **inner):
+            yield from joblib.Parallel(return_as="generator_unordered")(joblib.delayed(run_job)(job) for job in jobs)
+    except ValueError as error:
+        if "backend" in str(error).lower():
+            raise LabError(f"engine {backend!r} cannot be used: {error}") from error
+        raise
+
+
+def collect(study: Study, out: Path) -> list[tuple[Group, store.Runs]]:
+    """The finished runs of a study, group by group.
+
+    Raises:
+        LabError: some are missing or damaged; says how many.
+    """
+    collected = []
+    missing = 0
+    for group in groups(study):
+        jobs = group.jobs(study, out)
+        undone = [job for job in jobs if not job.done]
+        missing += sum(len(job.seeds) for job in undone)
+        if not undone:
+            collected.append((group, store.join([store.read(job.path) for job in jobs])))
+    if missing:
+        raise LabError(
+            f"{missing} runs of the study are missing, damaged or made by other code in {out / 'runs'}; run the study again"
+        )
+    return collected
