@@ -29,7 +29,7 @@ from scipy.stats import kendalltau, spearmanr
 from nasbench_lab import cell
 from nasbench_lab.training.digits import Clutter
 from nasbench_lab.training.measure import Table, Task, measure, merge
-from nasbench_lab.training.trainer import DIGITS
+from nasbench_lab.training.recipe import DIGITS
 
 BASE = Task(DIGITS)
 SETTINGS = {

@@ -15,6 +15,7 @@ import math
 import platform
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -209,7 +210,9 @@ def rerun(header: store.Header, table: str, seeds: range) -> dict[int, runner.Ru
         now, then = evaluator.policy["digest"][:12], policy["digest"][:12]
         raise LabError(f"table {table!r} is another one now: digest {now}, the runs used {then}")
     strategy = loading.build("strategies", header["strategy"])
-    budget: dict[str, Any] = {key: math.inf if header[key] is None else header[key] for key in ("max_queries", "max_seconds")}
+    budget: dict[str, Any] = {
+        key: math.inf if header[key] is None else header[key] for key in ("max_queries", "max_seconds")
+    }
     loop: dict[str, Any] = {"workers": header["workers"], "repeats": header["repeats"]}
     return {seed: runner.search(strategy, evaluator, seed=seed, **loop, **budget) for seed in seeds}
 
@@ -227,7 +230,8 @@ def run_study(
         study: what to run.
         out: results folder; runs go to `out/runs`.
         workers: processes.
-        backend: any joblib back end: "loky", "threading", "sequential", "dask" (with a `distributed.Client` open), "ray".
+        backend: any joblib back end: "loky", "threading", "sequential", "dask" or "ray", the last two with an address
+            if they are not to start locally: "dask:tcp://host:8786".
         progress: called with (runs done, runs in all) as blocks finish.
 
     Raises:
@@ -245,6 +249,7 @@ def run_study(
 
 
 def _execute(jobs: list[Job], workers: int, backend: str) -> Iterator[int]:
+    """Run jobs on an engine, in this process where one worker is all there is; yields their sizes as they finish."""
     if not jobs:
         return
     if workers == 1 and backend == "loky":  # one process needs no engine
@@ -252,14 +257,53 @@ def _execute(jobs: list[Job], workers: int, backend: str) -> Iterator[int]:
         return
     import joblib
 
-    try:
-        inner = {"inner_max_num_threads": 1} if backend == "loky" else {}
-        with joblib.parallel_config(backend=backend, n_jobs=workers, **inner):
-            yield from joblib.Parallel(return_as="generator_unordered")(joblib.delayed(run_job)(job) for job in jobs)
-    except ValueError as error:
-        if "backend" in str(error).lower():
+    returning = "list" if backend.startswith("ray") else "generator_unordered"  # ray's cannot yield as it goes
+    with _engine(backend, workers):
+        yield from joblib.Parallel(return_as=returning)(joblib.delayed(run_job)(job) for job in jobs)
+
+
+@contextmanager
+def _engine(backend: str, workers: int) -> Iterator[None]:
+    """The joblib engine of a name; "dask" and "ray" take an address, "dask:tcp://host:8786", or start locally.
+
+    Raises:
+        LabError: no such engine, or what it needs is not installed or not reachable.
+    """
+    import joblib
+
+    name, _, address = backend.partition(":")
+    with ExitStack() as stack:
+        try:
+            if name == "dask":
+                stack.enter_context(_dask_client(address, workers))
+            elif name == "ray":
+                _connect_ray(address)
+            inner = {"inner_max_num_threads": 1} if name == "loky" else {}
+            stack.enter_context(joblib.parallel_config(backend=name, n_jobs=workers, **inner))
+        except ImportError as error:
+            raise LabError(f"engine {name!r} is not installed ({error}); pip install 'nasbench-lab[{name}]'") from error
+        except (ValueError, TypeError, OSError) as error:
             raise LabError(f"engine {backend!r} cannot be used: {error}") from error
-        raise
+        yield
+
+
+def _dask_client(address: str, workers: int) -> Any:
+    """The client that is open already, one of a running scheduler, or one of a local cluster."""
+    import distributed
+
+    try:
+        return nullcontext(distributed.get_client())
+    except ValueError:  # no client is open
+        local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+        return distributed.Client(address, timeout=10) if address else distributed.Client(**local)
+
+
+def _connect_ray(address: str) -> None:
+    import ray
+    from ray.util.joblib import register_ray
+
+    ray.init(address=address or None, ignore_reinit_error=True, log_to_driver=False)
+    register_ray()
 
 
 def collect(study: Study, out: Path) -> list[tuple[Group, store.Runs]]:

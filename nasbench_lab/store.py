@@ -128,6 +128,11 @@ def digest(columns: Mapping[str, NDArray[Any]]) -> str:
     return sha.hexdigest()
 
 
+def _seal(header: Header, ended: Mapping[str, str], columns: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of all that a file says but the measured column."""
+    return hashlib.sha256(json.dumps([header, ended, digest(columns)], sort_keys=True).encode()).hexdigest()
+
+
 def write(path: Path, header: Header, runs: Mapping[int, Run], objectives: tuple[str, ...] = ("val",)) -> None:
     """Write a block of runs; the file is there whole or not at all.
 
@@ -135,7 +140,8 @@ def write(path: Path, header: Header, runs: Mapping[int, Run], objectives: tuple
         LabError: the folder cannot be written or the disk is full.
     """
     columns = columns_of(runs, objectives)
-    meta = {"header": header, "sha256": digest(columns), "ended": {str(s): runs[s].ended for s in sorted(runs)}}
+    ended = {str(seed): runs[seed].ended for seed in sorted(runs)}
+    meta = {"header": header, "ended": ended, "sha256": _seal(header, ended, columns)}
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     table = table.replace_schema_metadata({_KEY: json.dumps(meta, sort_keys=True).encode()})
     buffer = io.BytesIO()
@@ -153,13 +159,13 @@ def read(path: Path) -> Runs:
         table = pq.read_table(path, partitioning=None)
         meta = json.loads((table.schema.metadata or {})[_KEY])
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
-        good = meta["sha256"] == digest(columns)
+        good = meta["sha256"] == _seal(meta["header"], meta["ended"], columns)
         ended = {int(seed): str(why) for seed, why in meta["ended"].items()}
         runs = _runs(meta["header"], columns, ended)
     except Exception as error:  # pyarrow and json raise a dozen kinds for a damaged file
         raise LabError(f"{path} is not a run file, or is damaged: {type(error).__name__}: {error}") from error
     if not good:
-        raise LabError(f"{path} is damaged: its records do not match their digest")
+        raise LabError(f"{path} is damaged: its content does not match its digest")
     return runs
 
 

@@ -32,6 +32,27 @@ inline float sum(Vec v) {  // a tree: sixteen additions in a row would wait for 
     return (b[0] + b[2]) + (b[1] + b[3]);
 }
 
+// Lane j of the result is sum(v[j]): sixteen sums at once, in 45 instructions instead of 240.
+inline Vec sums_of(const Vec *v) {
+    Vec a[8], b[4], c[2];
+#define JOIN(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        a[i] = JOIN(v[2 * i], v[2 * i + 1], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+               JOIN(v[2 * i], v[2 * i + 1], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        b[i] = JOIN(a[2 * i], a[2 * i + 1], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+               JOIN(a[2 * i], a[2 * i + 1], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++)
+        c[i] = JOIN(b[2 * i], b[2 * i + 1], 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29) +
+               JOIN(b[2 * i], b[2 * i + 1], 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31);
+    return JOIN(c[0], c[1], 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
+           JOIN(c[0], c[1], 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#undef JOIN
+}
+
 struct Buffer {  // 64-byte aligned floats
     float *data = nullptr;
     int64_t size = 0;
@@ -156,6 +177,12 @@ void weight_gradient(const float *x, const float *dy, float *gradient, const Geo
                                 }
                             }
                         }
+                        if (once && OB * IB == HALF) {
+                            const Vec totals = sums_of(&acc[0][0]);
+                            for (int j = 0; j < HALF; j++)
+                                gradient[(static_cast<int64_t>(o0 + j / IB) * cin + i0 + j % IB) * kernel + tap] += totals[j];
+                            continue;
+                        }
 #pragma GCC unroll 4
                         for (int o = 0; o < OB; o++)  // unrolled, or the accumulators would live in memory
 #pragma GCC unroll 4
@@ -165,8 +192,13 @@ void weight_gradient(const float *x, const float *dy, float *gradient, const Geo
                                 else store(partial + at * HALF, load(partial + at * HALF) + acc[o][i]);
                             }
                     }
-    if (!once)
-        for (int64_t at = 0; at < cells; at++) gradient[at] += sum(load(partial + at * HALF));
+    if (once) return;
+    int at = 0;
+    for (; at + HALF <= cells; at += HALF) {
+        const Vec totals = sums_of(reinterpret_cast<const Vec *>(partial + static_cast<int64_t>(at) * HALF));
+        for (int j = 0; j < HALF; j++) gradient[at + j] += totals[j];
+    }
+    for (; at < cells; at++) gradient[at] += sum(load(partial + static_cast<int64_t>(at) * HALF));
 }
 
 enum Kind { CONV_BN, CONV, RELU, SKIP, POOL, BN };

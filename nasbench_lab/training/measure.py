@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from nasbench_lab import cell
 from nasbench_lab.training.digits import Clutter, Digits
-from nasbench_lab.training.trainer import Outcome, Recipe, train
+from nasbench_lab.training.recipe import Recipe
+from nasbench_lab.training.trainer import Outcome, train
 
 FIELDS = ("arch", "seed", "val", "train", "test", "seconds")
 Job = tuple[int, int]  # arch, seed
