@@ -2,7 +2,7 @@
 
     python benchmarks/digits_pilot.py --cells 60 --folder /tmp/pilot [--settings b32-lr.1 ...] [--nb201 nb201.parquet]
 
-Prints one row per setting. Resumable (shards per setting in the folder); about 0.75 CPU-seconds a training with the
+Prints one row per setting. Resumable (shards per setting in the folder); about 0.7 to 1 CPU-second a training with the
 fused engine. Columns:
 
     cpu          CPU-seconds per training, validation included

@@ -62,8 +62,10 @@ SHORT = Recipe(epochs=12)
 DIGITS = Recipe(epochs=6, channels=8, cells=1, batch=32, lr=0.1, flip=False, crop=0, engine="auto")
 """The recipe of the embedded table: one pass over 24,576 fresh canvases in six parts of 4,096, C = 8, N = 1.
 
-Chosen by `benchmarks/digits_pilot.py` (60 random classes x 2 seeds; 40 where marked *; one Zen 5 core shared with other
-work). Columns: CPU-seconds a training; median and best final val; seed noise in points; spread / noise; Spearman
+Chosen by a pilot on 60 random classes x 2 seeds (40 where marked *), with the settings that
+`benchmarks/digits_pilot.py` runs again; one Zen 5 core shared with other work, validation after two of the six parts
+only (after all six, as in the table, a training costs 0.93 on that busy machine). With so few cells a Spearman is good
+to about 0.1. Columns: CPU-seconds a training; median and best final val; seed noise in points; spread / noise; Spearman
 between seeds; share of cells within one noise of the best; Spearman with CIFAR-10 / CIFAR-100 at 200 epochs.
 
     batch  lr    canvas                         CPU s  median  best  noise  spread  seeds  near   C10    C100
