@@ -1,0 +1,105 @@
+"""Shared by all tests: no user data folder, and a small table made of the real arrays' shapes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# Before anything of ours is imported, and inherited by every subprocess: tests never see the user's tables.
+_HOME = tempfile.mkdtemp(prefix="nasbench_lab_tests_")
+os.environ["NASBENCH_LAB_DATA"] = os.path.join(_HOME, "data")
+os.environ["XDG_DATA_HOME"] = os.path.join(_HOME, "share")
+
+import shutil  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+from nasbench_lab import cell, cli  # noqa: E402
+from nasbench_lab.core import Result, Task  # noqa: E402
+from nasbench_lab.evaluators.tabular import Tabular  # noqa: E402
+from nasbench_lab.space import Space  # noqa: E402
+from nasbench_lab.tables import catalog  # noqa: E402
+from nasbench_lab.tables.table import Schedule, Table  # noqa: E402
+
+settings.register_profile(
+    "lab", deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("lab")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_litter() -> Iterator[None]:
+    yield
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def toy() -> Table:
+    return catalog.load("toy")
+
+
+@pytest.fixture
+def evaluator(toy) -> Tabular:
+    return Tabular(toy)
+
+
+def make_table(name="made", *, epochs=(12,), trials=2, seed=0, metrics=None, one_run=True, **about) -> Table:
+    """A complete table of random numbers."""
+    rng = np.random.default_rng(seed)
+    cells, fidelities = cell.SPACE.size, len(epochs)
+    val_trials = rng.uniform(0, 100, (cells, fidelities, trials))
+    test_trials = rng.uniform(0, 100, (cells, trials))
+    schedule = Schedule(
+        epochs=tuple(epochs),
+        val=val_trials.mean(axis=2) if trials else rng.uniform(0, 100, (cells, fidelities)),
+        val_trials=val_trials,
+        test=test_trials.mean(axis=1) if trials else rng.uniform(0, 100, cells),
+        test_trials=test_trials,
+        seconds=rng.uniform(1, 2, (cells, 1)) * np.array(epochs),
+        one_run=one_run,
+    )
+    return Table(name, {epochs[-1]: schedule}, metrics or {}, about)
+
+
+class Additive:
+    """An exact, noise-free evaluator on any space: val = sum of per-decision gains, cost = epochs * cost of the cell."""
+
+    def __init__(self, options=(3, 3, 2), *, fidelities=(1, 3, 9), seed=0, one_run=True, cost=None) -> None:
+        rng = np.random.default_rng(seed)
+        self.task = Task(Space(options), fidelities, one_run=one_run)
+        self.val = self.task.space.one_hot @ rng.uniform(0, 10, sum(options))
+        self.cost = rng.uniform(1, 5, self.task.space.size) if cost is None else np.full(self.task.space.size, cost)
+
+    def evaluate(self, query, seed):
+        return Result(query, float(self.val[query.arch]), float(query.epochs * self.cost[query.arch]))
+
+    def truth(self, arch):
+        return float(self.val[arch])
+
+
+@pytest.fixture
+def lab(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["nasbench-lab", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def blocked(tmp_path) -> Path:
+    """A folder that cannot be made, even by root: its parent is a regular file."""
+    (tmp_path / "file").write_text("in the way")
+    return tmp_path / "file" / "folder"

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from conftest import Additive
+
+from nasbench_lab import leaderboard, stats, store
+from nasbench_lab.core import LabError
+from nasbench_lab.leaderboard import Entry, Setting
+from nasbench_lab.runner import search
+from nasbench_lab.strategies.local_search import LocalSearch
+from nasbench_lab.strategies.random_search import RandomSearch
+
+STRATEGIES = {"random_search": RandomSearch, "local_search": LocalSearch}
+
+
+def runs_of(make, tmp_path, *, seeds=8, **budget):
+    path = tmp_path / f"{make.__name__}.parquet"
+    store.write(path, {"x": 1}, {seed: search(make(), Additive(), seed=seed, **budget) for seed in range(seeds)})
+    return store.read(path)
+
+
+def setting_of(**changes):
+    val = Additive().val
+    truth = np.round(50 + val - 0.3 * np.arange(len(val)) % 2, 3)
+    arguments = {
+        "table": "a",
+        "score": "b",
+        "kind": "measured",
+        "search": "9",
+        "max_queries": 12,
+        "max_seconds": math.inf,
+        "policy": "",
+    }
+    return Setting(**(arguments | {"seen": val, "truth": truth} | changes))
+
+
+@pytest.fixture
+def made(tmp_path):
+    setting = setting_of()
+    entries = [Entry(setting, name, runs_of(make, tmp_path, max_queries=12)) for name, make in STRATEGIES.items()]
+    return leaderboard.build("Title", entries), entries, setting
+
+
+def test_rows_say_what_the_records_say(made):
+    board, entries, setting = made
+    rows = {row["strategy"]: row for row in board.rows}
+    for entry in entries:
+        row, runs = rows[entry.strategy], entry.runs
+        last = runs.columns["incumbent"][runs.offsets[1:] - 1]
+        test = setting.truth[last]
+        first = []
+        for a, b in zip(runs.offsets[:-1], runs.offsets[1:], strict=True):
+            hits = [
+                i + 1
+                for i, arch in enumerate(runs.columns["incumbent"][a:b])
+                if setting.truth[arch] == setting.truth.max()
+            ]
+            first.append(hits[0] if hits else math.inf)
+        assert row["runs"] == 8
+        assert row["queries"] == 12
+        assert row["test_mean"] == pytest.approx(test.mean())
+        assert row["test_median"] == pytest.approx(np.median(test))
+        assert row["test_sd"] == pytest.approx(test.std(ddof=1))
+        assert row["regret_mean"] == pytest.approx(setting.truth.max() - test.mean())
+        assert row["val_regret_mean"] == pytest.approx(setting.seen.max() - setting.seen[last].mean())
+        assert row["reached_optimum"] == pytest.approx(np.isfinite(first).mean())
+        assert row["queries_to_optimum_mean"] == pytest.approx(np.minimum(first, 12).mean())
+        assert row["seconds"] == pytest.approx(runs.last("finished").mean())
+        assert row["decision_seconds_per_query"] == pytest.approx(runs.columns["decided"].mean())
+        assert row["test_lo"] <= row["test_mean"] <= row["test_hi"]
+        assert set(row) == set(leaderboard.COLUMNS)
+
+
+def test_ranks_follow_mean_test_accuracy(made):
+    board, entries, setting = made
+    assert [row["rank"] for row in board.rows] == [1, 2]
+    assert board.rows[0]["test_mean"] >= board.rows[1]["test_mean"]
+    ends = np.stack([setting.truth[entry.runs.last("incumbent").astype(int)] for entry in entries], axis=1)
+    expected = dict(zip(STRATEGIES, stats.mean_ranks(ends), strict=True))
+    assert {row["strategy"]: row["rank_mean"] for row in board.rows} == pytest.approx(expected)
+
+
+def test_references_are_exact(made):
+    board, _, setting = made
+    reference = board.references[0]
+    assert reference["optimum"] == setting.truth.max()
+    assert reference["optimum_cells"] == np.flatnonzero(setting.truth == setting.truth.max()).tolist()
+    assert reference["best_by_search"] == pytest.approx(setting.truth[np.argmax(setting.seen)])
+    assert reference["random_queries"] == 12
+    assert reference["random_test"] == pytest.approx(
+        stats.random_search_expectation(setting.seen, setting.truth, [12])[0]
+    )
+
+
+def test_curves_end_where_the_rows_are_and_carry_the_exact_random_line(made):
+    board, _, _ = made
+    for row in board.rows:
+        curve = board.curves[(board.curves["strategy"] == row["strategy"]) & (board.curves["axis"] == "queries")]
+        assert curve["at"].tolist() == stats.checkpoints(12)
+        assert curve["test_mean"].iloc[-1] == pytest.approx(row["test_mean"])
+        assert curve["test_lo"].iloc[-1] == pytest.approx(row["test_lo"])
+    exact = board.curves[board.curves["strategy"].str.startswith("(exact)")]
+    assert exact["at"].tolist() == stats.checkpoints(12)
+    assert exact["test_mean"].is_monotonic_increasing
+
+
+def test_a_budget_in_seconds_gets_a_curve_over_seconds(tmp_path):
+    setting = setting_of(max_queries=math.inf, max_seconds=200.0)
+    board = leaderboard.build("x", [Entry(setting, "random_search", runs_of(RandomSearch, tmp_path, max_seconds=200))])
+    curve = board.curves[board.curves["axis"] == "seconds"]
+    assert curve["at"].max() == 200
+    assert board.rows[0]["budget"] == "200 s"
+    assert curve["test_mean"].iloc[-1] == pytest.approx(board.rows[0]["test_mean"])
+
+
+def test_settings_are_ranked_apart(tmp_path):
+    runs = {name: runs_of(make, tmp_path, max_queries=12) for name, make in STRATEGIES.items()}
+    settings = [setting_of(), setting_of(score="c", truth=100 - setting_of().truth)]
+    board = leaderboard.build("x", [Entry(setting, name, runs[name]) for setting in settings for name in runs])
+    assert [row["rank"] for row in board.rows] == [1, 2, 1, 2]
+    assert [len(rows) for _, rows in board.sections()] == [2, 2]
+    assert [rows[0]["score"] for _, rows in board.sections()] == ["b", "c"]
+
+
+def test_the_files_agree_and_the_json_is_strict(made, tmp_path):
+    board, _, _ = made
+    out = tmp_path / "out"
+    paths = leaderboard.write(board, out, {"made": "by a test"})
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in paths)
+    content = json.loads((out / "leaderboard.json").read_text(), parse_constant=pytest.fail)
+    assert leaderboard.read_rows(out) == content
+    assert set(content["columns"]) == set(content["rows"][0])
+    table = list(csv.DictReader(io.StringIO((out / "leaderboard.csv").read_text())))
+    assert [row["strategy"] for row in table] == [row["strategy"] for row in content["rows"]]
+    assert float(table[0]["test_mean"]) == pytest.approx(content["rows"][0]["test_mean"], rel=1e-5)
+    page = leaderboard.read_page(out)
+    assert page.startswith("# Title\n")
+    assert f"| {board.rows[0]['test_mean']:.2f} |" in page
+    assert json.loads((out / "manifest.json").read_text()) == {"made": "by a test"}
+
+
+def test_one_seed_has_no_interval_and_the_files_still_hold(tmp_path):
+    board = leaderboard.build(
+        "x", [Entry(setting_of(), "random_search", runs_of(RandomSearch, tmp_path, seeds=1, max_queries=3))]
+    )
+    row = json.loads(leaderboard.to_json(board), parse_constant=pytest.fail)["rows"][0]
+    assert row["test_lo"] is row["test_hi"] is row["test_sd"] is None
+    assert "nan" not in leaderboard.to_markdown(board)
+
+
+def test_a_budget_too_small_for_any_query_gives_empty_cells_not_made_up_ones(tmp_path):
+    setting = setting_of(max_queries=math.inf, max_seconds=0.5)
+    board = leaderboard.build("x", [Entry(setting, "random_search", runs_of(RandomSearch, tmp_path, max_seconds=0.5))])
+    row = json.loads(leaderboard.to_json(board), parse_constant=pytest.fail)["rows"][0]
+    assert row["test_mean"] is None
+    assert row["queries"] == row["reached_optimum"] == 0
+    assert (board.curves["test_mean"] > 50).all()
+    assert "nan" not in leaderboard.to_markdown(board)
+
+
+def test_a_table_that_was_not_measured_is_called_what_it_is(tmp_path):
+    runs = runs_of(RandomSearch, tmp_path, max_queries=3)
+    board = leaderboard.build("x", [Entry(setting_of(kind="synthetic"), "random_search", runs)])
+    assert board.rows[0]["kind"] == "synthetic"
+    assert "(synthetic)" in leaderboard.to_markdown(board)
+
+
+def test_a_bound_that_is_not_a_mean_is_marked(made):
+    board, _, _ = made
+    row = board.rows[0] | {"reached_optimum": 0.5}
+    assert any("≥" in text for text in leaderboard.cells_of(row))
+    assert not any("≥" in text for text in leaderboard.cells_of(row | {"reached_optimum": 1.0}))
+
+
+@pytest.mark.parametrize("content", [None, "{", "[1]", '{"rows": 3}'])
+def test_a_folder_without_a_readable_leaderboard_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "leaderboard.json").write_text(content)
+    with pytest.raises(LabError, match=r"leaderboard\.json"):
+        leaderboard.read_rows(tmp_path)
+
+
+def test_the_page_that_is_not_there_is_a_lab_error(tmp_path):
+    with pytest.raises(LabError, match=r"leaderboard\.md"):
+        leaderboard.read_page(tmp_path)
+
+
+def test_an_unwritable_folder_is_a_lab_error(made, blocked):
+    with pytest.raises(LabError, match="cannot write"):
+        leaderboard.write(made[0], blocked, {})

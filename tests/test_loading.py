@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nasbench_lab import loading
+from nasbench_lab.core import LabError, Strategy
+
+FILE = '''"""Mine: always cell 7.
+
+More words.
+"""
+from dataclasses import dataclass
+from typing import Literal
+
+from nasbench_lab import Query, Strategy
+
+
+@dataclass
+class Mine(Strategy):
+    cell: int = 7
+    rate: float = 0.5
+    name: str = "x"
+    mode: Literal["a", "b"] = "a"
+    limit: int | None = None
+    flag: bool = False
+
+    def propose(self):
+        return Query(self.cell, self.task.full)
+
+    def observe(self, result):
+        pass
+'''
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_leaf_file_is_a_name_and_helpers_are_not():
+    names = loading.names("strategies")
+    assert {"local_search", "random_search", "regularized_evolution", "reinforce"} <= set(names)
+    assert names == sorted(names)
+    assert not any(name.startswith("_") for name in names)
+
+
+@pytest.mark.parametrize("name", loading.names("strategies"))
+def test_every_strategy_loads_by_its_file_name(name):
+    cls = loading.load("strategies", name)
+    assert issubclass(cls, Strategy)
+    assert isinstance(loading.build("strategies", name), cls)
+    assert loading.summary(cls)
+
+
+def test_a_file_a_class_in_a_file_and_a_class_in_a_module_load(file):
+    assert loading.load("strategies", str(file)).__name__ == "Mine"
+    assert loading.load("strategies", f"{file}:Mine") is loading.load("strategies", str(file))
+    name = "nasbench_lab.strategies.local_search:LocalSearch"
+    assert loading.load("strategies", name) is loading.load("strategies", "local_search")
+    assert loading.summary(loading.load("strategies", str(file))) == "Mine: always cell 7."
+
+
+def test_a_class_from_a_file_can_be_pickled(file):
+    mine = loading.build("strategies", f"{file}:cell=3")
+    assert pickle.loads(pickle.dumps(mine)) == mine
+
+
+def test_parameters_are_read_as_their_fields_types(file):
+    spec = f"{file}:Mine:cell=3,rate=1,name=12,mode=b,limit=4,flag=true"
+    mine = loading.build("strategies", spec)
+    assert (mine.cell, mine.rate, mine.name, mine.mode, mine.limit, mine.flag) == (3, 1.0, "12", "b", 4, True)
+    assert type(mine.rate) is float
+    assert loading.build("strategies", f"{file}:limit=none").limit is None
+    assert loading.build("strategies", f"{file}:rate=inf").rate == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ("cell=1.5", "mine.py:cell must be int, got '1.5'"),
+        ("cell=true", "must be int"),
+        ("rate=fast", "must be float"),
+        ("flag=1", "must be bool"),
+        ("mode=c", "Literal"),
+        ("limit=x", "int | None"),
+        ("cells=1", "has no parameter 'cells'; it has: cell, rate"),
+        ("cell=1,cell=2", "given twice"),
+        ("cell=1,rate", "name:key=value"),
+        ("=1", "name:key=value"),
+        ("cell={[]}", "must be int"),
+        ("cell=" + "(" * 500, "must be int"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_name(file, parameter, message):
+    with pytest.raises(LabError) as error:
+        loading.build("strategies", f"{file}:{parameter}")
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("locl_search", "did you mean local_search or random_search? Allowed: "),
+        ("zzz", "no strategy named 'zzz'. Allowed: "),
+        ("", "no strategy named ''"),
+        ("local.search", "no strategy named 'local.search'"),
+        ("../evil", "no strategy named '../evil'"),
+        ("__init__", "no strategy named '__init__'"),
+        ("no_such_module:X", "cannot import 'no_such_module'"),
+        (":X", "cannot import ''"),
+        ("..nasbench_lab:X", "cannot import"),
+        ("nasbench_lab.core:Nothing", "has no class 'Nothing'; it has: "),
+        ("nasbench_lab.core:stream", "has no class 'stream'"),
+        ("no/such/file.py", "no such file"),
+        ("local_search:", "cannot import 'local_search'"),
+        ("reinforce:learning_rate=-1", "learning_rate > 0"),
+        ("regularized_evolution:population=0", "at least 1"),
+        ("nasbench_lab.core:LabError", "must be a dataclass"),
+        ("nasbench_lab.core:Task", "Task"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_is(name, message):
+    with pytest.raises(LabError) as error:
+        loading.build("strategies", name)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("x = = 1", "SyntaxError"),
+        ("import no_such_thing", "ModuleNotFoundError"),
+        ("x = 1", "exactly one public class, found: none"),
+        ("class A: ...\nclass B: ...", "found: A, B"),
+    ],
+)
+def test_a_file_that_holds_no_strategy_is_refused(tmp_path, content, message):
+    path = tmp_path / "bad.py"
+    path.write_text(content)
+    with pytest.raises(LabError, match=message):
+        loading.build("strategies", str(path))
+
+
+@given(st.text(max_size=30) | st.text(alphabet="localserch_:=,.py", max_size=20))
+def test_any_text_is_a_strategy_or_a_lab_error(text):
+    try:
+        assert loading.build("strategies", text) is not None
+    except LabError as error:
+        assert str(error)
