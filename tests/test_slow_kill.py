@@ -20,11 +20,11 @@ pytestmark = pytest.mark.slow
 
 TOML = """
 strategies = ["random_search", "local_search", "regularized_evolution", "reinforce"]
-seeds = 60
-block = 5
+seeds = 40
+block = 4
 [[task]]
 table = "toy"
-max_queries = 150
+max_queries = 80
 trials = "sample"
 noise = 0.3
 """
@@ -47,34 +47,29 @@ def results(out: Path):
 
 def test_a_study_killed_at_20_random_moments_ends_with_the_same_results(tmp_path):
     (tmp_path / "study.toml").write_text(TOML)
-    begin = time.monotonic()
     subprocess.run(command(tmp_path, "whole"), check=True, capture_output=True)
-    whole = time.monotonic() - begin
     rng, killed = random.Random(0), 0
     for i in range(20):
-        # A killed run leaves less to do, so each try starts over in one of four folders to be hit at any stage.
-        folder = f"killed{i % 4}"
+        out = tmp_path / f"killed{i}"
         process = subprocess.Popen(
-            command(tmp_path, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            command(tmp_path, out.name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        try:
-            process.wait(rng.uniform(0.3, 1.1) * whole)
-        except subprocess.TimeoutExpired:
+        moment = rng.randrange(40)  # when so many of the 40 blocks are there, and a little later
+        while process.poll() is None and len(list(out.glob("runs/*.parquet"))) < moment:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.1))
+        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             killed += 1
-        for path in (tmp_path / folder).rglob("*.parquet"):
-            assert path.stat().st_size > 0
-    assert killed >= 5
-    for i in range(4):
-        out = tmp_path / f"killed{i}"
         (out / "runs").mkdir(parents=True, exist_ok=True)
         (out / "runs" / ".random_search-toy.parquet.x1.tmp").write_bytes(b"what a killed writer leaves")
         subprocess.run(command(tmp_path, out.name), check=True, capture_output=True)
         assert results(out) == results(tmp_path / "whole")
         names = {path.name for path in (out / "runs").iterdir() if not path.name.endswith(".tmp")}
         assert names == {path.name for path in (tmp_path / "whole" / "runs").iterdir()}
-        assert {outcome.difference for outcome in api.reproduce(out)} == {""}
+    assert killed >= 15  # the last blocks may be there and the study over before the signal is
+    assert {outcome.difference for outcome in api.reproduce(tmp_path / "killed0")} == {""}
 
 
 def test_every_moment_of_a_write_can_be_the_last(tmp_path):

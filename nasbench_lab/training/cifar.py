@@ -1,0 +1,188 @@
+"""CIFAR-10 and CIFAR-100, binary versions (Krizhevsky 2009): found, or downloaded, checked by SHA-256 and read.
+
+The archives are tar files of records, one a picture: one label byte (CIFAR-100: two, coarse then fine; the fine one
+is used), then 3,072 bytes, channel by channel, row by row. There is no pickle in them. Members are read by name
+straight out of the archive; nothing is unpacked. What comes out: images (n, 3, 32, 32) uint8, labels (n,) int64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pooch
+from numpy.typing import NDArray
+from requests import RequestException
+
+from nasbench_lab.core import LabError
+
+BASE_URL = "https://www.cs.toronto.edu/~kriz/"
+PIXELS = 3 * 32 * 32
+Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
+Report = Callable[[int, int], None]
+_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One published archive.
+
+    Args:
+        file: its name. sha256: of the whole file (many sources agree; the site itself gives the MD5).
+        train, test: members, in order.
+        labels: label bytes of a record; the last one counts.
+        classes: number of labels.
+    """
+
+    file: str
+    sha256: str
+    train: tuple[str, ...]
+    test: str
+    labels: int
+    classes: int
+
+
+ARCHIVES = {
+    "cifar10": Archive(
+        "cifar-10-binary.tar.gz",
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",  # MD5 c32a1d4ab5d03f1284b67883e8d87530
+        tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
+        "cifar-10-batches-bin/test_batch.bin",
+        labels=1,
+        classes=10,
+    ),
+    "cifar100": Archive(
+        "cifar-100-binary.tar.gz",
+        "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",  # MD5 03b5dce01913d631647c71ecec9e9cb8
+        ("cifar-100-binary/train.bin",),
+        "cifar-100-binary/test.bin",
+        labels=2,
+        classes=100,
+    ),
+}
+
+
+def load(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    base_url: str = BASE_URL,
+    download: bool = True,
+    progress: Report | None = None,
+) -> dict[str, Split]:
+    """`train` and `test` of an archive; the last one read stays in memory.
+
+    Args:
+        name: `cifar10` or `cifar100`.
+        folders: where the archive is looked for, in order; the first is where a download goes.
+        base_url: where it is downloaded from, unless `download` is False.
+        progress: called with (bytes so far, bytes in all) while downloading.
+
+    Raises:
+        LabError: it is nowhere and cannot be downloaded, or is not the published file.
+    """
+    archive = ARCHIVES[name]
+    path = next((f / archive.file for f in folders if (f / archive.file).is_file()), None)
+    if path is None and not download:
+        raise LabError(f"no {archive.file} in {', '.join(map(str, folders))}, and it was not to be downloaded")
+    path = path or fetch(archive, folders[0], base_url=base_url, progress=progress)
+    try:
+        return _read(archive, path, path.stat().st_mtime_ns)
+    except OSError as error:
+        raise LabError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def fetch(archive: Archive, folder: Path, *, base_url: str = BASE_URL, progress: Report | None = None) -> Path:
+    """Download an archive, whole or not at all; three attempts.
+
+    Raises:
+        LabError: no network or no such file, wrong content, or nowhere to write.
+    """
+    source = pooch.create(
+        folder, base_url, registry={archive.file: f"sha256:{archive.sha256}"}, retry_if_failed=_RETRIES
+    )
+    url = source.get_url(archive.file)
+    bar = False if progress is None else _Bar(progress)
+    downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 18)
+    try:
+        path = Path(source.fetch(archive.file, downloader=downloader))
+        os.chmod(path, 0o644)
+    except RequestException as error:  # before OSError, of which it is one
+        mend = f"Where there is no network, put the file into {folder} yourself"
+        raise LabError(f"cannot download {url}: {_cause(error)}. {mend}") from error
+    except OSError as error:
+        raise LabError(f"cannot write {archive.file} to {folder}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise LabError(f"what {url} gave is not the published file: {error}") from error
+    return path
+
+
+class _Bar:
+    """What pooch takes for a progress bar."""
+
+    def __init__(self, report: Report) -> None:
+        self.total, self._done, self._report = 0, 0, report
+
+    def update(self, count: int) -> None:
+        self._done = min(self._done + count, self.total)
+        self._report(self._done, self.total)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason: requests wraps what urllib3 wraps what the system said."""
+    while (inner := getattr(error, "reason", None) or (error.args[0] if error.args else None)) is not None:
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return str(error) or type(error).__name__
+
+
+@lru_cache(maxsize=1)  # 184 MB; a second of unpacking
+def _read(archive: Archive, path: Path, _modified: int) -> dict[str, Split]:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != archive.sha256:
+            short = f"its SHA-256 is {found[:12]}..., not {archive.sha256[:12]}..."
+            raise LabError(f"{path} is not the published file: {short} Delete it to have it downloaded")
+        file.seek(0)
+        try:
+            contents = _members(file, {*archive.train, archive.test})
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise LabError(f"{path} is damaged: {error}") from error
+    splits = {"train": archive.train, "test": (archive.test,)}
+    return {split: _records(archive, path, [contents.get(m) for m in members]) for split, members in splits.items()}
+
+
+def _members(file: Any, wanted: set[str]) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
+    with tarfile.open(fileobj=file, mode="r:gz") as tar:
+        for member in tar:
+            if member.name in wanted and member.isreg():  # a link could lead anywhere
+                stream = tar.extractfile(member)
+                contents[member.name] = b"" if stream is None else stream.read()
+    return contents
+
+
+def _records(archive: Archive, path: Path, contents: list[bytes | None]) -> Split:
+    size = archive.labels + PIXELS
+    if any(content is None or not content or len(content) % size for content in contents):
+        raise LabError(f"{path} is damaged: a member is missing or is not made of records of {size} bytes")
+    records = np.frombuffer(b"".join(c for c in contents if c is not None), np.uint8).reshape(-1, size)
+    labels = records[:, archive.labels - 1].astype(np.int64)
+    if labels.max() >= archive.classes:
+        raise LabError(f"{path} is damaged: a label is {labels.max()}, allowed are 0..{archive.classes - 1}")
+    return np.ascontiguousarray(records[:, archive.labels :]).reshape(-1, 3, 32, 32), labels

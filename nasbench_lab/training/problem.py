@@ -1,0 +1,132 @@
+"""What is trained on what by which recipe, as one value: hashable, nameable, the same in every process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from nasbench_lab.core import LabError
+from nasbench_lab.training import sets
+from nasbench_lab.training.data import Data
+from nasbench_lab.training.digits import Clutter, Digits
+from nasbench_lab.training.measure import Task
+from nasbench_lab.training.network import CIFAR10, CIFAR100, IMAGENET16, Shape
+from nasbench_lab.training.recipe import DIGITS, SHORT, Recipe
+
+# Stored images: (training images, validation images) of the benchmark's splits, see sets.py; and the skeleton.
+_STORED = {
+    "cifar10-valid": (25_000, 25_000, CIFAR10),
+    "cifar10": (50_000, 5_000, CIFAR10),
+    "cifar100": (50_000, 5_000, CIFAR100),
+    "ImageNet16-120": (151_700, 3_000, IMAGENET16),
+}
+NAMES = ("digits", *_STORED)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data and recipe.
+
+    Args:
+        data: one of `NAMES`.
+        recipe: everything about a training but cell and seed.
+        part_size, held_out_size: of `digits`: fresh canvases per epoch, canvases in val and in test.
+    """
+
+    data: str
+    recipe: Recipe
+    part_size: int = 4096
+    held_out_size: int = 4000
+
+    @property
+    def task(self) -> Task:
+        """As shards of a table name it; digits only."""
+        return Task(self.recipe, Clutter(), self.part_size, self.held_out_size)
+
+    @property
+    def images(self) -> int:
+        """Training images of one epoch."""
+        return self.part_size if self.data == "digits" else _STORED[self.data][0]
+
+    @property
+    def held_out(self) -> int:
+        """Validation images."""
+        return self.held_out_size if self.data == "digits" else _STORED[self.data][1]
+
+    @property
+    def shape(self) -> Shape:
+        """The skeleton."""
+        recipe = self.recipe
+        if self.data == "digits":
+            return Shape(recipe.channels, recipe.cells, Digits.classes, Digits.inputs, Clutter().size)
+        return replace(_STORED[self.data][2], channels=recipe.channels, cells=recipe.cells)
+
+    def digest(self, device: str = "cpu") -> str:
+        """SHA-256 of data, recipe and kind of device (CPU and GPU round differently): what a training depends on."""
+        content = {"recipe": asdict(self.recipe), "data": self.described, "device": torch.device(device).type}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The data as JSON values."""
+        if self.data != "digits":
+            return {"name": self.data} | ({} if _official(self.data) else {"split": "own"})
+        sizes = {"part_size": self.part_size, "held_out_size": self.held_out_size}
+        return {"name": self.data, "clutter": asdict(Clutter()), **sizes}
+
+    def load(self, device: str = "cpu") -> Data:
+        """The data, on the device.
+
+        Raises:
+            LabError: the files are not there, or there is no such device.
+        """
+        check_device(device)
+        if self.data == "digits":
+            return Digits(Clutter(), part_size=self.part_size, held_out_size=self.held_out_size, device=device)
+        return sets.open_data(self.data, device=device)
+
+
+def make_problem(
+    data: str, *, epochs: int | None = None, part_size: int | None = None, held_out_size: int | None = None
+) -> Problem:
+    """The standard recipe on a data set, with other sizes where given.
+
+    Raises:
+        LabError: no such data, or a number out of range.
+    """
+    if data not in NAMES:
+        raise LabError(f"no data named {data!r} to train on; there is: {', '.join(NAMES)}")
+    if data != "digits" and (part_size or held_out_size):
+        raise LabError(f"part_size and held_out_size are options of digits; {data} has the benchmark's splits")
+    # The authors' random crop pads the 16x16 images by 2.
+    recipe = DIGITS if data == "digits" else replace(SHORT, crop=2) if data == "ImageNet16-120" else SHORT
+    try:
+        recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+        sizes = {"part_size": part_size, "held_out_size": held_out_size}
+        if any(size is not None and size < 1 for size in sizes.values()):
+            raise ValueError(f"sizes must be at least 1, got {sizes}")
+        return Problem(data, recipe, **{name: size for name, size in sizes.items() if size is not None})
+    except ValueError as error:
+        raise LabError(str(error)) from error
+
+
+def check_device(device: str) -> None:
+    """Raise a LabError for a device that is not there."""
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise LabError(f"no such device: {device!r}; use cpu, cuda or cuda:0") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise LabError("no CUDA device here; leave --device at cpu")
+    if kind not in ("cpu", "cuda"):
+        raise LabError(f"training runs on cpu and cuda, got {device!r}")
+
+
+def _official(name: str) -> bool:
+    """Whether the benchmark's own split is at hand, or none is needed; another split is another problem."""
+    half = sets.HALVES.get(name)
+    return half is None or any((folder / half.file).is_file() for folder in sets.data_folders())
