@@ -64,7 +64,7 @@ def bench(session: nox.Session) -> None:
 def leaderboard(session: nox.Session) -> None:
     """Rebuild results/ from benchmarks/*.toml on two processes; needs the tables they name."""
     install(session)
-    studies = session.posargs or ["nb201_protocol", "nb201_oracle", "reinforce_rate"]
+    studies = session.posargs or ["digits", "nb201_protocol", "nb201_oracle", "reinforce_rate"]
     for name in studies:
         session.run("nasbench-lab", "run", f"benchmarks/{name}.toml", "--workers", "2")
 

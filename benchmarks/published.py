@@ -62,7 +62,7 @@ def protocol() -> int:
             ours = found.query("strategy == @strategy and score == @table")["test_mean"].item()
             other = PROTOCOL_C[strategy][i]
             bad = abs(ours - published[i]) > tolerance
-            outside += bad
+            outside += int(bad)
             print(
                 f"{strategy:<46}{table:<11}{ours:7.2f}{published[i]:8.2f}{ours - published[i]:+9.2f}"
                 f"{other:8.2f}{ours - other:+9.2f}{'   outside' if bad else ''}"
@@ -77,11 +77,11 @@ def oracle() -> int:
     for (table, strategy), expected in CURVES.items():
         line = f"{strategy:<48}{table:<10}"
         for n, value in zip(AT, expected, strict=True):
-            row = curves.query("strategy == @strategy and table == @table and axis == 'queries'")
-            at = row[row["at"] == n].iloc[0]
+            curve = curves.query("strategy == @strategy and table == @table and axis == 'queries'")
+            at = curve[curve["at"] == n].iloc[0]
             error = (at["test_hi"] - at["test_lo"]) / 3.92 if at["test_hi"] == at["test_hi"] else 0.0
             beyond = (abs(at["test_mean"] - value) - 0.005) / (2**0.5 * error + 1e-9)
-            outside += beyond > 3
+            outside += int(beyond > 3)
             line += f"{at['test_mean']:9.2f} {at['test_mean'] - value:+.2f}{'!' if beyond > 2 else ' '}"
         print(line)
     print("\nMean unique queries to the optimum")
@@ -90,7 +90,7 @@ def oracle() -> int:
         row = found.query("strategy == @strategy and table == @table").iloc[0]
         ours, reached = row["queries_to_optimum_mean"], row["reached_optimum"]
         bad = abs(ours - expected_mean) > tolerance or reached < 1
-        outside += bad
+        outside += int(bad)
         print(f"{strategy:<20}{table:<10}{ours:7.1f}  expected {expected_mean} ± {tolerance}, reached by {reached:.0%}")
     return outside
 

@@ -6,11 +6,10 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from nasbench_lab import engine, leaderboard, loading, runner, store, study
 from nasbench_lab.core import Evaluator, LabError, Strategy
@@ -93,7 +92,8 @@ def compare(
         max_queries, max_seconds: the budget; 100 queries if neither is given.
         out: results folder; finished runs in it are not repeated.
         workers: processes.
-        **policies: `trials`, `noise`, `objectives`, `simulated_workers`, `repeats`.
+        **policies: `trials`, `noise`, `objectives`, `simulated_workers`, `repeats`, and `evaluator`: "tabular", or
+            "training" to train every cell that is asked for (see `evaluators.training`).
 
     Raises:
         LabError: anything that does not exist or cannot be written.
@@ -166,8 +166,8 @@ def _entries(collected: list[tuple[engine.Group, store.Runs]]) -> Iterator[leade
 def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
     task, searched = group.task, catalog.load(group.task.table)
     policy = group.header["evaluator"]
-    evaluator = Tabular(searched, search=policy["search"])
     departures = {
+        task.evaluator: task.evaluator != "tabular",
         f"trials={task.trials}": task.trials != "mean",
         f"noise={task.noise:g}": task.noise != 0,
         f"repeats={task.repeats}": task.repeats != "charge",
@@ -182,9 +182,15 @@ def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
         max_queries=task.max_queries,
         max_seconds=task.max_seconds,
         policy=", ".join(text for text, departs in departures.items() if departs),
-        seen=evaluator.seen,
+        seen=Tabular(searched, search=_schedule_seen(searched, group)).seen,
         truth=catalog.load(score).truth,
     )
+
+
+def _schedule_seen(searched: Table, group: engine.Group) -> int | str | None:
+    """The schedule that says what the search could see without noise; for real training the table's nearest to it."""
+    chosen: int | str = group.header["evaluator"]["search"]
+    return chosen if group.task.evaluator == "tabular" or chosen in searched.schedules else None
 
 
 def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]]) -> dict[str, Any]:
@@ -225,95 +231,3 @@ def load_study(path: Path) -> Study:
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise LabError(f"{file} cannot be read: {error!r}") from error
     return study.read_study(path)
-
-
-class Reproduced(NamedTuple):
-    """Whether one run came out as recorded: its id, and what differs ("" if nothing does)."""
-
-    id: str
-    strategy: str
-    difference: str
-
-
-def reproduce(out: Path, *, run: str | None = None) -> Iterator[Reproduced]:
-    """Re-run the runs in a results folder and compare every record exactly (`decided`, real time, aside).
-
-    Args:
-        out: results folder.
-        run: only this one, "id" or "id:seed".
-
-    Raises:
-        LabError: no runs there, or no run of that id.
-    """
-    files = sorted((out / "runs").glob("*.parquet"))
-    if not files:
-        raise LabError(f"no runs in {out / 'runs'}; they are not committed with results, run the study first")
-    wanted, _, seed = (run or "").partition(":")
-    found = False
-    for path in files:
-        recorded = store.read(path)
-        identity = engine.run_id(recorded.header)
-        if wanted and not identity.startswith(wanted):
-            continue
-        seeds = [int(s) for s in recorded.seeds if not seed or str(s) == seed]
-        found = found or bool(seeds)
-        yield from _reproduce_block(recorded, identity, seeds, _table_path(recorded.header, out))
-    if not found:
-        raise LabError(f"no run {run!r} in {out / 'runs'}; ids are the last part but one of the file names, then :seed")
-
-
-def _table_path(header: store.Header, out: Path) -> str:
-    """The table a run searched: by the name or path the study gave it, else by the name in its header."""
-    try:
-        for task in load_study(out).tasks:
-            if catalog.load(task.table).digest == header["evaluator"]["digest"]:
-                return task.table
-    except LabError:
-        pass
-    return str(header["evaluator"]["table"])
-
-
-def _reproduce_block(recorded: store.Runs, identity: str, seeds: list[int], table: str) -> Iterator[Reproduced]:
-    header = recorded.header
-    name = header["strategy"]
-    for seed in seeds:
-        try:
-            columns = store.columns_of(
-                engine.rerun(header, table, range(seed, seed + 1)), tuple(header["evaluator"]["objectives"])
-            )
-        except LabError as error:
-            yield Reproduced(f"{identity}:{seed}", name, str(error))
-            return
-        yield Reproduced(f"{identity}:{seed}", name, _difference(recorded, seed, columns))
-
-
-def _difference(recorded: store.Runs, seed: int, columns: dict[str, Any]) -> str:
-    """What differs between a recorded run and its re-run, and what may be why; "" if nothing."""
-    rows = recorded.columns["seed"] == seed
-    old = {name: values[rows] for name, values in recorded.columns.items()}
-    if store.digest(old) == store.digest(columns):
-        return ""
-    lengths = len(old["seed"]), len(columns["seed"])
-    if lengths[0] != lengths[1]:
-        where = f"{lengths[0]} records then, {lengths[1]} now"
-    else:
-        changed = [n for n in old if n != store.MEASURED and _unequal(old[n], columns[n]).any()]
-        first = min(int(np.argmax(_unequal(old[n], columns[n]))) for n in changed)
-        where = f"first at query {first}: " + ", ".join(
-            f"{n} {old[n][first]} then, {columns[n][first]} now" for n in changed
-        )
-    return f"{where}. {_why(recorded.header)}"
-
-
-def _unequal(old: NDArray[Any], new: NDArray[Any]) -> NDArray[np.bool_]:
-    """(rows,) where two columns differ; nan equals nan."""
-    return np.asarray((old != new) & ~((old != old) & (new != new)))
-
-
-def _why(header: store.Header) -> str:
-    now = engine.versions()
-    changed = [f"{k} {v} then, {now.get(k)} now" for k, v in header["versions"].items() if now.get(k) != v]
-    strategy = type(loading.build("strategies", header["strategy"]))
-    if engine.code_digest(strategy) != header["code"]:
-        changed.append("the code of the strategy or of the loop")
-    return "Changed since: " + "; ".join(changed) if changed else "Nothing it depends on has changed"

@@ -98,6 +98,13 @@ def class_members() -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(m) for m in members)
 
 
+@cache
+def representatives() -> IntArray:
+    """(A,) the lowest-index member of every cell's class: the one that is trained for all of them."""
+    first: IntArray = np.unique(SPACE.classes, return_index=True)[1]
+    return first[SPACE.classes]
+
+
 def ops(arch: int) -> Ops:
     """The six operations of a cell, as positions in `OPS`."""
     return SPACE.row(arch)
@@ -121,7 +128,7 @@ def from_string(text: str) -> int:
     if len(nodes) != 3:
         raise ValueError(f"a cell string has 3 nodes joined by '+', got {len(nodes)} in {text!r}")
     for node, part in enumerate(nodes, start=1):
-        edges = part.strip("|").split("|")
+        edges = part[1:-1].split("|")
         if len(edges) != node or not (part.startswith("|") and part.endswith("|")):
             raise ValueError(f"node {node} needs {node} edges written |op~0|...|, got {part!r}")
         for source, edge in enumerate(edges):

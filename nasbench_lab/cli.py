@@ -9,21 +9,17 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nasbench_lab import screen
+from nasbench_lab.cli_tables import tables_app
 from nasbench_lab.core import LabError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from nasbench_lab.leaderboard import Leaderboard
     from nasbench_lab.study import Study
-    from nasbench_lab.tables.table import Table
 
 app = typer.Typer(
     help="Compare neural-architecture-search strategies honestly, in seconds.",
@@ -32,12 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-tables_app = typer.Typer(help="The benchmarks at hand: list, describe, import.", no_args_is_help=True)
 app.add_typer(tables_app, name="tables")
-
-Workers = Annotated[int, typer.Option(help="Processes to run with.", min=1)]
-Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequential, dask, ray.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead of a table.")]
 
 
 def main() -> None:
@@ -46,6 +37,9 @@ def main() -> None:
         app()
     except LabError as error:
         print(f"nasbench-lab: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("nasbench-lab: interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader went away (`| head`): nothing to say, and no one to say it to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,12 +81,19 @@ def compare(
     noise: Annotated[float, typer.Option(help="Extra query noise, standard deviation in points.", min=0)] = 0.0,
     repeats: Annotated[str, typer.Option(help="Repeated queries: charge, free, or free-class.")] = "charge",
     simulated_workers: Annotated[int, typer.Option(help="Asynchronous workers on the simulated clock.", min=1)] = 1,
-    workers: Workers = 1,
-    backend: Backend = "loky",
+    objectives: Annotated[
+        list[str] | None, typer.Option(help="A further objective, a metric of the table; repeat for several.")
+    ] = None,
+    evaluator: Annotated[
+        str,
+        typer.Option(help="What answers queries: tabular, or training (for real; training:device=cuda,epochs=12)."),
+    ] = "tabular",
+    workers: screen.Workers = 1,
+    backend: screen.Backend = "loky",
     out: Annotated[Path, typer.Option(help="Results folder; finished runs in it are not repeated.")] = Path(
         "results/compare"
     ),
-    as_json: AsJson = False,
+    as_json: screen.AsJson = False,
 ) -> None:
     """Compare strategies on a table over many seeds, and write the leaderboard."""
     from nasbench_lab import api
@@ -109,6 +110,8 @@ def compare(
         noise=noise,
         repeats=repeats,
         simulated_workers=simulated_workers,
+        evaluator=evaluator,
+        objectives=("val", *(objectives or [])),
     )
     _run(study, out, workers, backend, as_json)
 
@@ -118,9 +121,9 @@ def run(
     study: Annotated[Path, typer.Argument(help="A study file (TOML).")],
     out: Annotated[Path | None, typer.Option(help="Results folder; results/<file name> if left out.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Another number of seeds than the file's.", min=1)] = None,
-    workers: Workers = 1,
-    backend: Backend = "loky",
-    as_json: AsJson = False,
+    workers: screen.Workers = 1,
+    backend: screen.Backend = "loky",
+    as_json: screen.AsJson = False,
 ) -> None:
     """Run a study file, going on where an interrupted run stopped."""
     from dataclasses import replace
@@ -128,35 +131,36 @@ def run(
     from nasbench_lab.study import read_study
 
     chosen = read_study(study)
+    name = study.stem if seeds in (None, chosen.seeds) else f"{study.stem}-{seeds}-seeds"
     chosen = replace(chosen, seeds=seeds) if seeds else chosen
-    _run(chosen, out or Path("results") / study.stem, workers, backend, as_json)
+    _run(chosen, out or Path("results") / name, workers, backend, as_json)
 
 
 @app.command()
 def leaderboard(
     folder: Annotated[Path, typer.Argument(help="A results folder.")],
-    as_json: AsJson = False,
+    as_json: screen.AsJson = False,
 ) -> None:
     """Rebuild and show the leaderboard of a results folder (shows the written one where runs are not there)."""
     from nasbench_lab import api
     from nasbench_lab import leaderboard as boards
 
     chosen = api.load_study(folder)
-    if (folder / "runs").is_dir():
-        _show(api.rebuild(chosen, folder), folder, as_json)
+    try:
+        screen.show(api.rebuild(chosen, folder), folder, as_json)
         return
-    content = boards.read_rows(folder)
-    if as_json:
-        _print_json(content["rows"])
-    else:
-        print(boards.read_page(folder))
+    except LabError as error:  # no runs here, or of other code: the page that was written still stands
+        note = f"nasbench-lab: as written, not rebuilt: {error}"
+    written = boards.read_rows(folder)["rows"] if as_json else boards.read_page(folder)
+    (screen.print_json if as_json else print)(written)
+    print(note, file=sys.stderr)
 
 
 @app.command()
 def query(
     arch: Annotated[str, typer.Argument(help="Index 0..15624, official string, or six ops separated by commas.")],
     table: Annotated[str | None, typer.Option(help="Table; the embedded one if left out.")] = None,
-    as_json: AsJson = False,
+    as_json: screen.AsJson = False,
 ) -> None:
     """Everything known of one cell: ops, class, params, FLOPs, and all scores with their ranks."""
     from nasbench_lab import describe
@@ -164,9 +168,9 @@ def query(
 
     facts = describe.cell_facts(arch, catalog.load(table or catalog.default()))
     if as_json:
-        _print_json(facts)
+        screen.print_json(facts)
     else:
-        _print_facts(facts)
+        screen.print_facts(facts)
 
 
 @app.command("list")
@@ -174,7 +178,7 @@ def list_() -> None:
     """The strategies at hand, by family, with their parameters."""
     from nasbench_lab import describe
 
-    console = _console()
+    console = screen.console()
     for family, members in describe.strategies().items():
         console.print(f"\n{family}", style="bold", highlight=False)
         for member in members:
@@ -192,7 +196,7 @@ def check(
     """Run the conformance kit on a strategy; exit code 1 if a check fails."""
     from nasbench_lab.testing import CheckFailed, check_strategy
 
-    console = _console()
+    console = screen.console()
     failed = 0
     for test in check_strategy(strategy):
         try:
@@ -208,163 +212,33 @@ def check(
 
 @app.command()
 def reproduce(
-    folder: Annotated[Path, typer.Argument(help="A results folder with its runs.")],
+    folder: Annotated[Path, typer.Argument(help="A results folder.")],
     run_id: Annotated[str | None, typer.Option("--run", help="Only this run: id, or id:seed.")] = None,
+    workers: screen.Workers = 1,
 ) -> None:
     """Re-run what a results folder recorded and compare every record exactly; exit code 1 if anything differs."""
-    from nasbench_lab import api
+    from collections import Counter
 
-    same = differ = 0
-    for outcome in api.reproduce(folder, run=run_id):
-        if outcome.difference:
-            differ += 1
-            print(f"differs  {outcome.id}  {outcome.strategy}: {outcome.difference}")
-        else:
-            same += 1
-    print(f"{same} runs reproduced exactly, {differ} differ")
-    raise typer.Exit(1 if differ else 0)
+    from nasbench_lab.reproduce import reproduce as again
 
-
-@tables_app.command("list")
-def tables_list() -> None:
-    """The tables at hand and where they lie."""
-    from rich.table import Table as Grid
-
-    from nasbench_lab.tables import catalog
-
-    grid = Grid("table", "schedules searched", "best test %", "where", box=None, pad_edge=False)
-    for name, path in catalog.available().items():
-        try:
-            table = catalog.load(name)
-        except LabError as error:
-            grid.add_row(name, "", "", f"cannot be read: {error}")
-            continue
-        where = "embedded" if path.parent == catalog.EMBEDDED else str(path)
-        grid.add_row(table.label, ", ".join(map(str, table.schedules)), f"{table.truth.max():.2f}", where)
-    _console().print(grid)
-
-
-@tables_app.command("info")
-def tables_info(name: str, as_json: AsJson = False) -> None:
-    """Size, optimum, fidelities, trials, noise, local maxima, digest and source of a table."""
-    from nasbench_lab import describe
-
-    facts = describe.table_facts(_load(name))
-    if as_json:
-        _print_json(facts)
-    else:
-        _print_facts(facts)
-
-
-@tables_app.command("import")
-def tables_import(
-    file: Annotated[Path, typer.Argument(help="Tidy .parquet or .csv, columns <dataset>/<epochs>/<val|test|seconds>.")],
-    to: Annotated[
-        Path | None, typer.Option(help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")
-    ] = None,
-    source: Annotated[str, typer.Option(help="Where the numbers come from; kept in the table's header.")] = "",
-    licence: Annotated[str, typer.Option(help="Their licence.")] = "",
-) -> None:
-    """Turn a tidy file into tables, one per dataset; all of them or none."""
-    from nasbench_lab.tables import catalog
-    from nasbench_lab.tables.tidy import read_tidy
-
-    found = read_tidy(file, source=source, licence=licence)
-    folder = to or catalog.target_folder()
-    for table in found:
-        path = table.save(folder / f"{table.name}.npz")
-        print(f"{table.name}: {len(table.truth):,} cells, schedules {', '.join(map(str, table.schedules))} -> {path}")
-
-
-def _load(name: str) -> Table:
-    from nasbench_lab.tables import catalog
-
-    return catalog.load(name)
+    counts: Counter[str] = Counter()
+    for outcome in again(folder, run=run_id, workers=workers):
+        counts[outcome.verdict] += 1
+        if outcome.reason:
+            print(f"{outcome.verdict}  {outcome.id}  {outcome.strategy}: {outcome.reason}")
+    what = "runs" if (folder / "runs").is_dir() else "strategies, all their runs by digest,"
+    print(
+        f"{counts['same']} {what} reproduced exactly, {counts['differs']} differ, {counts['not run']} could not be run"
+    )
+    raise typer.Exit(0 if counts["same"] == counts.total() else 1)
 
 
 def _run(study: Study, out: Path, workers: int, backend: str, as_json: bool) -> None:
     from nasbench_lab import api
 
-    with _progress() as progress:
+    with screen.progress() as progress:
         board = api.run(study, out, workers=workers, backend=backend, progress=progress)
-    _show(board, out, as_json)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar with time left, on stderr; an interruption becomes a message."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("runs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("runs", total=None)
-        try:
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        except KeyboardInterrupt:
-            raise LabError("interrupted; finished runs are kept, the same command goes on from there") from None
-
-
-def _show(board: Leaderboard, folder: Path, as_json: bool) -> None:
-    import json
-
-    from rich.table import Table as Grid
-
-    from nasbench_lab import leaderboard as boards
-
-    if as_json:
-        _print_json(json.loads(boards.to_json(board))["rows"])
-        return
-    console = _console()
-    for reference, rows in board.sections():
-        console.print(f"\n{boards.heading(rows[0])}", style="bold", highlight=False, markup=False)
-        grid = Grid(box=None, pad_edge=False, header_style="dim")
-        for i, name in enumerate(boards.MARKDOWN):
-            grid.add_column(name, justify="left" if i == 1 else "right", overflow="fold")
-        for row in rows:
-            grid.add_row(*boards.cells_of(row))
-        console.print(grid)
-        console.print(boards.footing(reference), style="dim", highlight=False, markup=False)
-    console.print(
-        f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, manifest.json; runs/",
-        highlight=False,
-        markup=False,
-    )
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 160)
-
-
-def _print_json(content: Any) -> None:
-    import json
-
-    print(json.dumps(content, indent=1))
-
-
-def _print_facts(facts: dict[str, Any]) -> None:
-    """Nested facts as an indented list."""
-    width = max(len(key) for key in facts)
-    for key, value in facts.items():
-        lines = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else [str(value)]
-        for i, line in enumerate(lines or ["none"]):
-            print(f"{key if i == 0 else '':<{width}}  {line}")
+    screen.show(board, out, as_json)
 
 
 if __name__ == "__main__":

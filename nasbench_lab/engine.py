@@ -14,7 +14,8 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,11 +24,12 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_lab import core, loading, runner, store
+from nasbench_lab import core, loading, runner, sources, store
 from nasbench_lab.core import LabError
 from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 
+FORMAT = 2  # of headers; another format makes other ids, so old files are simply not used
 Progress = Callable[[int, int], None]  # runs done, runs in all
 
 
@@ -44,9 +46,27 @@ class Job:
     def done(self) -> bool:
         """Whether the file is there, whole, and what this job would write."""
         try:
-            return store.read(self.path).header == self.header
+            return self._fits(store.read(self.path))
         except LabError:
             return False
+
+    def read(self) -> store.Runs:
+        """The runs of this job's seeds; the file may hold more of the block.
+
+        Raises:
+            LabError: not there, damaged, or of another job.
+        """
+        found = store.read(self.path)
+        if not self._fits(found):
+            raise LabError(f"{self.path} holds other runs than the study describes")
+        return found.only(self.seeds)
+
+    def _fits(self, found: store.Runs) -> bool:
+        return _without_seeds(found.header) == _without_seeds(self.header) and set(self.seeds) <= set(found.ended)
+
+
+def _without_seeds(header: store.Header) -> store.Header:
+    return {key: value for key, value in header.items() if key != "seeds"}
 
 
 def plan(study: Study, out: Path) -> list[Job]:
@@ -85,6 +105,7 @@ class Group:
 def groups(study: Study) -> list[Group]:
     """Strategies x tasks, each with the header of its runs."""
     found = []
+    _check_tables(study)
     for task in study.tasks:
         for scored in task.scored_on:
             if unknown := int(np.isnan(catalog.load(scored).truth).sum()):
@@ -105,6 +126,18 @@ def groups(study: Study) -> list[Group]:
                 )
             found.append(Group(spec, task, _header(spec, strategy, evaluator, task)))
     return found
+
+
+def _check_tables(study: Study) -> None:
+    """One name, one table: results are told apart by name."""
+    digests: dict[str, str] = {}
+    for task in study.tasks:
+        scored = [catalog.load(name) for name in task.scored_on]
+        if len({table.digest for table in scored}) < len(scored):
+            raise LabError(f"a table to score on is listed twice: {', '.join(task.scored_on)}")
+        for table in (catalog.load(task.table), *scored):
+            if digests.setdefault(table.name, table.digest) != table.digest:
+                raise LabError(f"two different tables are both called {table.name!r}; import one under another name")
 
 
 def open_evaluator(spec: str, table: str, policies: dict[str, Any]) -> Any:
@@ -133,7 +166,7 @@ def _open(task: StudyTask) -> Any:
 def _header(spec: str, strategy: core.Strategy, evaluator: Any, task: StudyTask) -> store.Header:
     cls = type(strategy)
     header = {
-        "format": 1,
+        "format": FORMAT,
         "strategy": spec,
         "class": cls.__qualname__
         if cls.__module__.startswith("nasbench_lab_file_")
@@ -144,7 +177,7 @@ def _header(spec: str, strategy: core.Strategy, evaluator: Any, task: StudyTask)
         "max_seconds": _finite(task.max_seconds),
         "workers": task.simulated_workers,
         "repeats": task.repeats,
-        "code": code_digest(cls),
+        "code": code_digest(task.evaluator, cls),
         "versions": versions(),
     }
     plain: store.Header = json.loads(json.dumps(header))
@@ -158,33 +191,18 @@ def _finite(value: float) -> float | None:
 @cache
 def versions() -> dict[str, str]:
     """Versions of what a record can depend on."""
-    packages = {name: importlib.metadata.version(name) for name in ("numpy", "nasbench-lab")}
+    packages = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "torch", "nasbench-lab")}
     return packages | {"python": ".".join(map(str, sys.version_info[:2])), "machine": platform.machine()}
 
 
-def code_digest(cls: type[Any]) -> str:
-    """SHA-256 of the sources that decide a record: the loop, what it stands on, and the strategy's own file.
-
-    A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed.
-    """
-    return _sources_digest(inspect.getsourcefile(cls))
-
-
-@cache
-def _sources_digest(own: str | None) -> str:
-    root = Path(__file__).parent
-    loop = [root / name for name in ("space.py", "cell.py", "core.py", "runner.py")]
-    shared = [*root.glob("evaluators/*.py"), *root.glob("surrogates/*.py"), *root.glob("strategies/_*.py")]
-    sha = hashlib.sha256()
-    for path in [*loop, *sorted(shared), *([Path(own)] if own else [])]:
-        sha.update(path.read_bytes())
-    return sha.hexdigest()[:16]
+def code_digest(header_evaluator: str, strategy: type[Any]) -> str:
+    """Digest of the sources that decide a record; see `sources`."""
+    return sources.digest(strategy, loading.load("evaluators", loading.split_spec(header_evaluator)[0]))
 
 
 def run_id(header: store.Header) -> str:
     """The id of the runs of a header, the same for all their seeds; `id:seed` names one run."""
-    content = {key: value for key, value in header.items() if key != "seeds"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(_without_seeds(header), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _slug(text: str) -> str:
@@ -193,16 +211,27 @@ def _slug(text: str) -> str:
 
 
 def run_job(job: Job) -> int:
-    """Run one block and write its file; returns how many runs it holds. This is what a worker process executes."""
-    store.write(job.path, job.header, rerun(job.header, job.table, job.seeds), _objectives(job.header))
+    """Run one block and write its file; returns how many runs it holds. This is what a worker process executes.
+
+    Raises:
+        LabError: the strategy failed (says where), or this process runs other code than the one that planned the job.
+    """
+    header = job.header
+    strategy = loading.build("strategies", header["strategy"])
+    if (
+        code_digest(header["evaluator"]["evaluator"], type(strategy)) != header["code"]
+        or versions() != header["versions"]
+    ):
+        raise LabError(f"the code of {header['strategy']} or of the lab changed while the study ran; run it again")
+    store.write(job.path, header, rerun(header, job.table, job.seeds), _objectives(header))
     return len(job.seeds)
 
 
-def rerun(header: store.Header, table: str, seeds: range) -> dict[int, runner.Run]:
+def rerun(header: store.Header, table: str, seeds: Iterable[int]) -> dict[int, runner.Run]:
     """The runs a header describes, computed now.
 
     Raises:
-        LabError: the strategy or the table does not fit the header any more.
+        LabError: the strategy or the table does not fit the header any more, or the strategy failed.
     """
     policy = dict(header["evaluator"])
     evaluator = open_evaluator(policy["evaluator"], table, {name: policy[name] for name in _POLICIES})
@@ -214,7 +243,22 @@ def rerun(header: store.Header, table: str, seeds: range) -> dict[int, runner.Ru
         key: math.inf if header[key] is None else header[key] for key in ("max_queries", "max_seconds")
     }
     loop: dict[str, Any] = {"workers": header["workers"], "repeats": header["repeats"]}
-    return {seed: runner.search(strategy, evaluator, seed=seed, **loop, **budget) for seed in seeds}
+    found = {}
+    for seed in seeds:
+        try:
+            found[seed] = runner.search(strategy, evaluator, seed=seed, **loop, **budget)
+        except LabError:
+            raise
+        except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
+            raise LabError(f"{header['strategy']} failed with seed {seed}: {_place(error)}") from error
+    return found
+
+
+def _place(error: Exception) -> str:
+    """What was raised, and the last line of code it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
 
 
 def _objectives(header: store.Header) -> tuple[str, ...]:
@@ -255,6 +299,15 @@ def _execute(jobs: list[Job], workers: int, backend: str) -> Iterator[int]:
     if workers == 1 and backend == "loky":  # one process needs no engine
         yield from map(run_job, jobs)
         return
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    try:
+        yield from _spread(jobs, backend, workers)
+    except BrokenProcessPool as error:
+        raise LabError("a worker process died (out of memory?); finished runs are kept, run it again") from error
+
+
+def _spread(jobs: list[Job], backend: str, workers: int) -> Iterator[int]:
     import joblib
 
     returning = "list" if backend.startswith("ray") else "generator_unordered"  # ray's cannot yield as it goes
@@ -319,7 +372,7 @@ def collect(study: Study, out: Path) -> list[tuple[Group, store.Runs]]:
         undone = [job for job in jobs if not job.done]
         missing += sum(len(job.seeds) for job in undone)
         if not undone:
-            collected.append((group, store.join([store.read(job.path) for job in jobs])))
+            collected.append((group, store.join([job.read() for job in jobs])))
     if missing:
         raise LabError(
             f"{missing} runs of the study are missing, damaged or made by other code in {out / 'runs'}; run the study again"

@@ -32,7 +32,7 @@ COLUMNS = {
     "budget": "queries or simulated seconds allowed",
     "policy": "what departs from the defaults: trials, noise, repeats, simulated workers",
     "strategy": "name and parameters",
-    "rank": "order by mean test accuracy within table, score and budget",
+    "rank": "order by mean test accuracy within table, score and budget; equal means share a rank",
     "runs": "seeds",
     "queries": "mean number of queries answered",
     "seconds": "mean simulated seconds used",
@@ -42,7 +42,12 @@ COLUMNS = {
     "test_median": "median over seeds",
     "test_sd": "standard deviation over seeds",
     "regret_mean": "best test accuracy of the table minus the incumbent's, mean, points",
+    "regret_lo": "lower end of its 95% interval",
+    "regret_hi": "upper end",
     "val_regret_mean": "best score the search could have seen minus the incumbent's (noise-free), mean, points",
+    "val_regret_lo": "lower end of its 95% interval",
+    "val_regret_hi": "upper end",
+    "unanswered": "runs that ended without anything to recommend; means are then left out",
     "rank_mean": "mean over seeds of the rank among the strategies compared (1 = best, ties share)",
     "queries_to_optimum_mean": "mean queries until the incumbent was a best cell; runs that never were count with "
     "their length, so it is a lower bound unless reached_optimum is 1",
@@ -51,6 +56,7 @@ COLUMNS = {
     "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
 }
 _NO_RUN = "exact"
+_EQUAL = 1e-9  # points: means that differ by less differ by rounding
 _SETTING = ("table", "score", "kind", "search", "budget", "policy")
 
 
@@ -85,6 +91,11 @@ class Setting:
         return ", ".join(parts)
 
     @property
+    def random_is_exact(self) -> bool:
+        """Whether the closed form holds: one noise-free answer per cell, one worker."""
+        return not self.policy or self.policy in ("repeats=free", "repeats=free-class")
+
+    @property
     def optimal(self) -> NDArray[np.bool_]:
         """(N,) the cells that share the best test accuracy."""
         return np.asarray(self.truth == self.truth.max())
@@ -100,45 +111,54 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Section:
+    """The rows of one setting, best first, and what is known exactly about it."""
+
+    rows: list[Row]
+    reference: Row
+
+
+@dataclass(frozen=True)
 class Leaderboard:
-    """Rows, curves and exact references, ready to be written."""
+    """Sections and curves, ready to be written."""
 
     title: str
-    rows: list[Row]
+    sections: list[Section]
     curves: pd.DataFrame
-    references: list[Row]
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for section in self.sections for row in section.rows]
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame, columns as in `COLUMNS`."""
         return pd.DataFrame(self.rows, columns=list(COLUMNS))
 
-    def sections(self) -> list[tuple[Row, list[Row]]]:
-        """Each setting's exact references and its rows, best first."""
-        return [(reference, [row for row in self.rows if _same(row, reference)]) for reference in self.references]
-
 
 def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
     """Rank the strategies of every setting."""
-    rows, curves, references = [], [], []
+    sections, curves = [], []
     for setting, members in _by_setting(entries):
         tests = [_tests(entry) for entry in members]
         ranks = stats.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
-        group = []
+        rows = []
         for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
             low, high = stats.mean_interval(test)
-            group.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
+            rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
             curves.append(_curve(entry, axis, test[:, :-1], low[:-1], high[:-1]))
-        group.sort(key=lambda row: (-_low(row["test_mean"]), row["strategy"]))
-        for place, row in enumerate(group, start=1):
-            row["rank"] = place
-        rows += group
-        references.append(_reference(setting, [row["queries"] for row in group]))
-        curves.append(_random_curve(setting, max(int(entry.runs.counts.max()) for entry in members)))
-    return Leaderboard(title, rows, pd.concat(curves, ignore_index=True), references)
+        sections.append(Section(_ranked(rows), _reference(setting, members)))
+        if setting.random_is_exact:
+            curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
+    return Leaderboard(title, sections, pd.concat(curves, ignore_index=True))
 
 
-def _low(value: float) -> float:
-    return value if value == value else -math.inf
+def _ranked(rows: list[Row]) -> list[Row]:
+    """Best mean first; equal means share a rank; a row without a mean has none and comes last."""
+    known = [row["test_mean"] for row in rows if row["test_mean"] == row["test_mean"]]
+    for row in rows:
+        mean = row["test_mean"]
+        row["rank"] = 1 + sum(other > mean + _EQUAL for other in known) if mean == mean else math.nan
+    return sorted(rows, key=lambda row: (row["rank"] if row["rank"] == row["rank"] else math.inf, row["strategy"]))
 
 
 def _by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
@@ -169,8 +189,10 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
     first = runs.first(setting.optimal)
     last = runs.last("incumbent")
     chosen = last[~np.isnan(last) & (last >= 0)].astype(np.int64)
-    seen = float((setting.seen.max() - setting.seen[chosen]).mean()) if chosen.size == len(last) else math.nan
     answered = int(runs.counts.sum())
+    regret, val_regret = setting.truth.max() - test, setting.seen.max() - setting.seen[chosen]
+    whole = chosen.size == len(last)
+    bounds = stats.mean_interval(val_regret[:, None]) if whole else (np.full(1, np.nan), np.full(1, np.nan))
     return {
         **_setting_columns(setting),
         "strategy": entry.strategy,
@@ -183,8 +205,13 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
         "test_hi": float(interval[1]),
         "test_median": float(np.median(test)),
         "test_sd": float(test.std(ddof=1)) if len(test) > 1 else math.nan,
-        "regret_mean": float((setting.truth.max() - test).mean()),  # in this order: never -0.00
-        "val_regret_mean": seen,
+        "regret_mean": float(regret.mean()),
+        "regret_lo": float(setting.truth.max() - interval[1]),
+        "regret_hi": float(setting.truth.max() - interval[0]),
+        "val_regret_mean": float(val_regret.mean()) if whole else math.nan,
+        "val_regret_lo": float(bounds[0][0]),
+        "val_regret_hi": float(bounds[1][0]),
+        "unanswered": int(np.isnan(test).sum()),
         "rank_mean": rank,
         "queries_to_optimum_mean": stats.restricted_mean(first, runs.counts.astype(np.float64)),
         "queries_to_optimum_median": stats.censored_median(first),
@@ -223,11 +250,18 @@ def _labelled(frame: pd.DataFrame, setting: Setting, strategy: str) -> pd.DataFr
     return frame
 
 
-def _reference(setting: Setting, queries: list[float]) -> Row:
-    """What is known exactly about a setting: the optimum, the best by validation, random search."""
+def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
+    """What is known exactly about a setting: the optimum, the best by what is seen, random search.
+
+    Random search is left out where the search saw noise or single trials, or ran several workers: the closed form is
+    of one noise-free answer per cell. Its number of queries is the budget's, or under a budget in seconds the mean
+    of the rows.
+    """
     best_seen = np.flatnonzero(setting.seen == setting.seen.max())
-    n = max(1, round(float(np.mean(queries))))
-    expected = stats.random_search_expectation(setting.seen, setting.truth, [n])[0]
+    answered = float(np.mean([entry.runs.counts.mean() for entry in members]))
+    n = round(setting.max_queries if math.isfinite(setting.max_queries) else answered)
+    exact = setting.random_is_exact and n >= 1
+    expected = stats.random_search_expectation(setting.seen, setting.truth, [n])[0] if exact else None
     return {
         **_setting_columns(setting),
         "optimum": float(setting.truth.max()),
@@ -235,7 +269,7 @@ def _reference(setting: Setting, queries: list[float]) -> Row:
         "best_by_search": float(setting.truth[best_seen].mean()),
         "best_by_search_cells": best_seen.tolist(),
         "random_queries": n,
-        "random_test": float(expected),
+        "random_test": None if expected is None else float(expected),
         "random_queries_to_optimum": stats.random_search_queries_to(int(setting.optimal.sum()), len(setting.truth)),
     }
 
@@ -261,7 +295,12 @@ def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Pa
 def to_json(board: Leaderboard) -> str:
     """{"title", "columns", "rows", "references"}; what is not known is null."""
     rows = [{key: _plain(value) for key, value in row.items()} for row in board.rows]
-    content = {"title": board.title, "columns": COLUMNS, "rows": rows, "references": board.references}
+    content = {
+        "title": board.title,
+        "columns": COLUMNS,
+        "rows": rows,
+        "references": [section.reference for section in board.sections],
+    }
     return json.dumps(content, indent=1) + "\n"
 
 
@@ -274,6 +313,7 @@ MARKDOWN = (
     "strategy",
     "test %",
     "95% interval",
+    "median",
     "regret",
     "val regret",
     "mean rank",
@@ -288,10 +328,12 @@ def cells_of(row: Row) -> tuple[str, ...]:
     """A row as the texts under `MARKDOWN`, for the page and the terminal alike."""
     bound = "≥ " if row["reached_optimum"] < 1 else ""
     return (
-        str(row["rank"]),
-        row["strategy"],
+        _text(row["rank"], 0),
+        row["strategy"]
+        + (f" ({row['unanswered']} of {row['runs']} runs without an answer)" if row["unanswered"] else ""),
         _text(row["test_mean"], 2),
         f"{_text(row['test_lo'], 2)} – {_text(row['test_hi'], 2)}" if row["test_lo"] == row["test_lo"] else "",
+        _text(row["test_median"], 2),
         _text(row["regret_mean"], 2),
         _text(row["val_regret_mean"], 2),
         _text(row["rank_mean"], 2),
@@ -316,32 +358,33 @@ def heading(row: Row) -> str:
 
 def footing(reference: Row) -> str:
     """The exact references of a setting, in words."""
+    at = f"{reference['random_queries']} queries" + (
+        " (the rows' mean)" if "queries" not in reference["budget"] else ""
+    )
+    random = f"{reference['random_test']:.2f} after {at} and " if reference["random_test"] is not None else ""
     return (
         f"Exact: optimum {reference['optimum']:.2f}; best by what the search sees {reference['best_by_search']:.2f}; "
-        f"random search without replacement expects {reference['random_test']:.2f} after {reference['random_queries']} "
-        f"queries and {reference['random_queries_to_optimum']:,.0f} queries to an optimum."
+        f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries to "
+        "ask for an optimum."
     )
 
 
 def to_markdown(board: Leaderboard) -> str:
     """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
     lines = [f"# {board.title}", ""]
-    for reference, rows in board.sections():
-        lines += [f"## {heading(rows[0])}", "", f"| {' | '.join(MARKDOWN)} |", "|" + " --- |" * len(MARKDOWN)]
-        lines += [f"| {' | '.join(cells_of(row))} |" for row in rows]
-        lines += ["", footing(reference), ""]
+    for section in board.sections:
+        lines += [f"## {heading(section.rows[0])}", "", f"| {' | '.join(MARKDOWN)} |", "|" + " --- |" * len(MARKDOWN)]
+        lines += [f"| {' | '.join(cells_of(row))} |" for row in section.rows]
+        lines += ["", footing(section.reference), ""]
     lines += [
         "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% BCa "
-        "bootstrap interval. Regret: points below the best test accuracy; val regret: below the best score the search "
-        "could see. To optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and "
-        "count with their length. ms/query: real time the strategy spent deciding.",
+        f"bootstrap interval (from {stats.FEWEST} seeds on; `benchmarks/coverage.py` measures how often it covers). "
+        "Regret: points below the best test accuracy; val regret: below the best score the search could see. To "
+        "optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and count with "
+        "their length. ms/query: real time the strategy spent deciding.",
         "",
     ]
     return "\n".join(lines)
-
-
-def _same(row: Row, reference: Row) -> bool:
-    return all(row[key] == reference[key] for key in _SETTING)
 
 
 def read_rows(folder: Path) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def _import_file(path: Path) -> types.ModuleType:
     """Import a file by path. Registered under its path, so that its classes can be pickled within the process tree."""
     if not path.is_file():
         raise LabError(f"no such file: {path}")
-    name = "nasbench_lab_file_" + str(path.resolve()).encode().hex()
+    edited = path.stat().st_mtime_ns  # a file that was edited is another module
+    name = f"nasbench_lab_file_{str(path.resolve()).encode().hex()}_{edited}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -13,6 +13,8 @@ from operator import index
 from time import perf_counter
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
 
 Repeats = Literal["charge", "free", "free-class"]
@@ -82,6 +84,14 @@ def bounded(task: Task, *, max_queries: float, max_seconds: float, workers: int,
         raise LabError(str(error)) from error
 
 
+def _warm(task: Task) -> None:
+    """Have the space's lists made before the clock of decisions starts: they are made once, for all strategies."""
+    space = task.space
+    space.row(0), space.neighbours_of(0), space.index(space.row(0))
+    if max(space.options) > 1:
+        space.mutate(0, np.random.default_rng(0))
+
+
 class _Loop:
     """The state of one running search."""
 
@@ -93,6 +103,7 @@ class _Loop:
         self.clock = 0.0
         self.asked = 0
         self.idle = 0  # answers in a row that cost nothing
+        self.answering = 0.0  # real seconds the evaluator took (training, say): not the strategy's thinking
         self.heap: list[tuple[float, int, Result, float]] = []  # finish, order asked, answer, seconds from scratch
         self.records: list[Record] = []
         self.known: dict[tuple[int, int], Result] = {}
@@ -101,6 +112,7 @@ class _Loop:
         self.legal = frozenset(task.fidelities) | {0}
 
     def run(self) -> Run:
+        _warm(self.task)
         begin = perf_counter()
         self.strategy.start(self.task, self.seed)
         thinking = perf_counter() - begin
@@ -118,7 +130,8 @@ class _Loop:
             self.clock, _, result, scratch = heappop(heap)
             strategy.tell(result)
             incumbent = strategy.recommend()
-            thinking += perf_counter() - begin
+            thinking += perf_counter() - begin - self.answering
+            self.answering = 0.0
             records.append(Record(len(records), result, self.clock, incumbent, thinking))
             self._remember(result, scratch)
             thinking = 0.0
@@ -146,7 +159,9 @@ class _Loop:
         return ""
 
     def _launch(self, query: Query) -> None:
+        begin = perf_counter()
         result = self.evaluator.evaluate(query, self.seed) if query[1] else Result(query, math.nan, 0.0)
+        self.answering += perf_counter() - begin
         scratch = result[2]
         if self.multi:
             result = self._continued(result)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 FloatArray = NDArray[np.float64]
+FEWEST = 10  # runs below which a bootstrap interval is too narrow to be shown
 
 
 def mean_interval(
@@ -26,12 +27,13 @@ def mean_interval(
         seed: of the resampling, so that the same records always give the same interval.
 
     Returns:
-        lower and upper ends, (C,) each; both nan with fewer than two runs or a nan value, both the mean where all
-        runs agree.
+        lower and upper ends, (C,) each; both nan with fewer than `FEWEST` runs or a nan value, both the mean where
+        all runs agree. Incumbents' accuracies are skewed, so that coverage falls short of nominal with few runs:
+        `benchmarks/coverage.py` measures it.
     """
     values = np.asarray(values, dtype=np.float64)
     lower, upper = np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
-    if len(values) < 2:
+    if len(values) < FEWEST:
         return lower, upper
     whole = ~np.isnan(values).any(axis=0)
     constant = whole & (values == values[0]).all(axis=0)
@@ -53,8 +55,9 @@ def mean_interval(
 
 
 def mean_ranks(values: FloatArray) -> FloatArray:
-    """(R, S) scores, larger is better -> (S,) mean rank over runs, 1 the best, equal scores share their average rank."""
-    return np.asarray(stats.rankdata(-np.asarray(values), axis=1).mean(axis=0))
+    """(R, S) scores, larger is better -> (S,) mean rank over runs, 1 the best, equals share their average rank, no score (nan) is worst."""
+    known = np.where(np.isnan(values), -np.inf, values)
+    return np.asarray(stats.rankdata(-known, axis=1).mean(axis=0))
 
 
 def restricted_mean(times: FloatArray, limits: FloatArray) -> float:

@@ -86,6 +86,15 @@ class Runs:
         values[some] = self.columns[column][self.offsets[1:][some] - 1]
         return values
 
+    def only(self, seeds: Iterable[int]) -> Runs:
+        """The runs of some seeds."""
+        wanted = sorted(set(seeds))
+        if wanted == self.seeds.tolist():
+            return self
+        rows = np.isin(self.columns["seed"], wanted)
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        return _runs(self.header, columns, {seed: self.ended[seed] for seed in wanted})
+
     def _incumbents(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         if not len(self.columns["incumbent"]):
             return np.full(positions.shape, -1)

@@ -61,6 +61,8 @@ class Study:
             raise LabError(
                 f"seeds and block must be at least 1, first_seed at least 0; got {self.seeds}, {self.block}, {self.first_seed}"
             )
+        if len(set(self.tasks)) < len(self.tasks) or any(len(set(t.score)) < len(t.score) for t in self.tasks):
+            raise LabError("a task, or a table to score on, is listed twice")
         if len(set(self.strategies)) < len(self.strategies):
             raise LabError(f"a strategy is listed twice: {', '.join(self.strategies)}")
 

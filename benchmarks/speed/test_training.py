@@ -149,7 +149,7 @@ def textbook(
             optimizer.zero_grad()
             logits = network(images)
             loss = functional.cross_entropy(logits, labels)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             total += loss.item() * len(labels)
             right += int((logits.argmax(1) == labels).sum().item())

@@ -34,8 +34,8 @@ class Reinforce(Strategy):
     paper = "Zoph & Le 2017, arXiv:1611.01578"
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or not 0 <= self.momentum < 1:
-            raise ValueError(f"need learning_rate > 0 and 0 <= momentum < 1, got {self.learning_rate}, {self.momentum}")
+        if not 0 < self.learning_rate < np.inf or not 0 <= self.momentum < 1:
+            raise ValueError(f"need a finite learning_rate > 0 and 0 <= momentum < 1, got {self.learning_rate}, {self.momentum}")
 
     def setup(self) -> None:
         options = self.task.space.options

@@ -200,7 +200,7 @@ def _read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if not path.is_file():
         raise LabError(f"no such table file: {path}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # numpy leaks what it opens itself
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays.pop("header").tobytes())
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for a damaged file

@@ -70,7 +70,7 @@ def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:
         bad = np.flatnonzero(~((numbers >= 0) & (numbers < cell.SPACE.size) & (numbers == np.round(numbers))))
         if bad.size:
             raise LabError(
-                f"{path}, row {bad[0]}: index must be 0..{cell.SPACE.size - 1}, got {frame['index'][bad[0]]!r}"
+                f"{path}, row {bad[0]}: index must be 0..{cell.SPACE.size - 1}, got {frame['index'][bad[0]]}"
             )
         if archs is not None and (differs := np.flatnonzero(archs != numbers)).size:
             row = int(differs[0])

@@ -1,0 +1,239 @@
+"""Answers queries by training: the same search loop on real networks, with every finished training kept.
+
+A cell stands for its class: the lowest-index member is trained, as in the tables measured by us, so that cells the
+benchmark calls the same give the same answer and cost one training. (In 764 of the 6,466 classes members differ in
+which branches share weights; which one is trained is part of the result.) The run's seed is the training's seed:
+seed k gives every strategy the same outcome for a cell (common random numbers). One training answers all fidelities.
+
+Seconds are simulated, proportional to multiply-adds (`training.cost`), so that records depend neither on the machine's
+speed nor on what came from the cache. A search that died is simply run again: the cache answers up to where it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nasbench_lab import cell
+from nasbench_lab.core import NO_METRICS, LabError, Query, Result, Task
+from nasbench_lab.tables import catalog, measured
+from nasbench_lab.tables.table import Table
+from nasbench_lab.training import cost
+from nasbench_lab.training.cache import Cache, Trained, disk_error
+from nasbench_lab.training.data import Data
+from nasbench_lab.training.problem import Problem, check_device, make_problem
+from nasbench_lab.training.trainer import train
+
+_METRICS = ("params_m", "flops_m")
+
+
+class Training:
+    """Evaluator that trains.
+
+    Args:
+        problem: data and recipe.
+        device: "cpu" or "cuda".
+        cache: file of finished trainings; in the data folder, named after the data and the digest, if left out.
+        objectives: "val" and any of "params_m", "flops_m", of the edges that are run.
+        table: name of the table that scores, for the record.
+        spec: how a study writes this evaluator, for the record.
+
+    Raises:
+        LabError: an unknown objective or device.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        device: str = "cpu",
+        cache: Path | None = None,
+        objectives: tuple[str, ...] = ("val",),
+        table: str = "",
+        spec: str = "training",
+    ) -> None:
+        if unknown := [name for name in objectives[1:] if name not in _METRICS]:
+            raise LabError(f"training has no metric {unknown[0]!r}; it has: {', '.join(_METRICS)}")
+        check_device(device)
+        self.problem, self.device, self.table_name, self.spec = problem, device, table, spec
+        self.digest = problem.digest(device)
+        self.cache = Cache(cache or default_cache(problem, device))
+        try:
+            self.task = Task(cell.SPACE, tuple(range(1, problem.recipe.epochs + 1)), tuple(objectives), one_run=True)
+        except ValueError as error:
+            raise LabError(str(error)) from error
+        images, held_out = problem.images, problem.held_out
+        self._seconds = cost.seconds(problem.shape, images=images, held_out=held_out, epochs=problem.recipe.epochs)
+        self._columns = {
+            "params_m": cost.params(problem.shape) / 1e6,
+            "flops_m": cost.flops(problem.shape) / 1e6,
+        }
+        self._data: Data | None = None
+
+    @classmethod
+    def open(
+        cls,
+        table: str,
+        *,
+        search: int | str | None = None,
+        trials: str = "mean",
+        noise: float = 0.0,
+        objectives: tuple[str, ...] = ("val",),
+        data: str | None = None,
+        device: str = "cpu",
+        cache: str | None = None,
+        epochs: str | None = None,
+        part_size: str | None = None,
+        held_out_size: str | None = None,
+    ) -> Training:
+        """The evaluator of a spec such as "training:device=cuda,epochs=12"; options are the spec's text.
+
+        Args:
+            table: scores the incumbents; its dataset is trained on unless `data` says otherwise.
+            search: number of epochs, like `epochs`; None for the recipe's.
+            trials, noise: a training is one trial, with its own noise; anything but the defaults is refused.
+            objectives: "val" and any of "params_m", "flops_m".
+            data: what is trained on. device, cache: see the class.
+            epochs, part_size, held_out_size: other numbers than the recipe's; the last two for digits only.
+
+        Raises:
+            LabError: an option that does not exist, is out of range or does not go with real training.
+        """
+        if trials != "mean" or noise:
+            raise LabError("real training has its own noise: one trial per seed and cell; leave trials and noise alone")
+        given = {"data": data, "device": device, "cache": cache, "epochs": epochs}
+        given |= {"part_size": part_size, "held_out_size": held_out_size}
+        chosen = data or str(catalog.load(table).about.get("dataset", "none"))
+        if chosen in ("none", ""):
+            raise LabError(f"table {table!r} has no data set to train on; name one, for example training:data=digits")
+        if chosen == "cifar10" and data is None:
+            chosen = "cifar10-valid"  # the benchmark searches on half of the training images and validates on the other
+        sizes = {"part_size": _whole("part_size", part_size), "held_out_size": _whole("held_out_size", held_out_size)}
+        problem = make_problem(chosen, epochs=_epochs(epochs, search), **sizes)
+        written = ",".join(f"{k}={v}" for k, v in given.items() if v is not None and (k, v) != ("device", "cpu"))
+        return cls(
+            problem, device=device, cache=Path(cache) if cache else None, objectives=objectives, table=table,
+            spec=f"training:{written}" if written else "training",
+        )  # fmt: skip
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """What a run header says about this evaluator; `open` rebuilds it."""
+        return {
+            "evaluator": self.spec,
+            "table": self.table_name,
+            "digest": self.digest,
+            "search": self.task.full,
+            "trials": "mean",
+            "noise": 0.0,
+            "objectives": list(self.task.objectives),
+            "data": self.problem.described,
+            "recipe": asdict(self.problem.recipe),
+        }
+
+    def evaluate(self, query: Query, seed: int) -> Result:
+        """The validation accuracy after `query.epochs`, trained now or read from the cache; nan if it diverged."""
+        trained = self.trained(query.arch, seed)
+        arch = trained.arch
+        own = {name: float(self._columns[name][arch]) for name in self.task.objectives[1:]}
+        seconds = float(self._seconds[arch, query.epochs - 1])
+        return Result(query, trained.val[query.epochs - 1], seconds, own or NO_METRICS)
+
+    def truth(self, arch: int) -> float:
+        """Mean test accuracy over the seeds trained so far; nan before the first. Nothing is trained for it."""
+        member = int(cell.representatives()[arch])
+        scores = [t.test for t in self.cache.all(self.digest) if t.arch == member and not np.isnan(t.test)]
+        return float(np.mean(scores)) if scores else float("nan")
+
+    def trained(self, arch: int, seed: int) -> Trained:
+        """The finished training of a cell's class with a seed.
+
+        Raises:
+            LabError: out of memory, or the disk is full; what is finished is kept.
+        """
+        member = int(cell.representatives()[arch])
+        found = self.cache.get((self.digest, member, seed))
+        return self._train(member, seed) if found is None else found
+
+    def table(self, name: str = "trained") -> Table:
+        """Everything in the cache as a table: it grows with every training, and is partial until all cells are in.
+
+        Raises:
+            LabError: nothing is finished yet.
+        """
+        rows = self.cache.all(self.digest)
+        if not rows:
+            raise LabError(f"nothing trained yet in {self.cache.path}")
+        trials = measured.Trials(
+            arch=np.array([row.arch for row in rows]),
+            seed=np.array([row.seed for row in rows]),
+            val=np.array([row.val for row in rows]),
+            test=np.array([row.test for row in rows]),
+            seconds=np.array([row.seconds for row in rows]),
+        )
+        about = {"kind": "measured", "dataset": self.problem.data, "recipe": asdict(self.problem.recipe)}
+        step = 100 / self.problem.held_out
+        return measured.from_trials(name, trials, seconds=self._seconds, step=step, metrics=self._columns, about=about)
+
+    def _train(self, member: int, seed: int) -> Trained:
+        checkpoint = self._checkpoint(member, seed)
+        try:
+            if self._data is None:
+                self._data = self.problem.load(self.device)
+            outcome = train(member, self._data, self.problem.recipe, seed=seed, checkpoint=checkpoint)
+        except (MemoryError, RuntimeError) as error:
+            if not _starved(error):
+                raise
+            raise _memory_error(member, self.problem) from error
+        except OSError as error:
+            raise disk_error(error, checkpoint or self.cache.path) from error
+        finished = Trained(
+            self.digest, member, seed, outcome.val, outcome.test, round(outcome.seconds, 3), outcome.reason,
+            f"{outcome.engine} {outcome.device}",
+        )  # fmt: skip
+        kept = self.cache.add(finished)
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
+        return kept
+
+    def _checkpoint(self, member: int, seed: int) -> Path | None:
+        """Where a long training goes on after a crash; digits take about a second and need none."""
+        if self.problem.data == "digits":
+            return None
+        return self.cache.path.parent / "checkpoints" / f"{self.digest[:12]}-{member}-{seed}.pt"
+
+
+def default_cache(problem: Problem, device: str = "cpu") -> Path:
+    """Where finished trainings of a problem are kept unless told otherwise."""
+    return catalog.target_folder() / "trained" / f"{problem.data}-{problem.digest(device)[:12]}.jsonl"
+
+
+def _epochs(epochs: str | None, search: int | str | None) -> int | None:
+    wanted = _whole("epochs", epochs)
+    searched = _whole("search", None if search is None else str(search))
+    if None not in (wanted, searched) and wanted != searched:
+        raise LabError(f"search and epochs are the same thing for training; got {searched} and {wanted}")
+    return searched if wanted is None else wanted
+
+
+def _whole(name: str, text: str | None) -> int | None:
+    if text is None or (text.isdecimal() and int(text) > 0):
+        return None if text is None else int(text)
+    raise LabError(f"training: {name} must be a whole number of at least 1, got {text!r}")
+
+
+def _starved(error: MemoryError | RuntimeError) -> bool:
+    """Whether an error means out of memory, on either device."""
+    words = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(w in str(error).lower() for w in words)
+
+
+def _memory_error(arch: int, problem: Problem) -> LabError:
+    return LabError(
+        f"out of memory while training cell {arch} on {problem.data} (batch {problem.recipe.batch}); "
+        "use a device with more memory or fewer workers. Every finished training is kept: the same command goes on"
+    )

@@ -1,0 +1,102 @@
+"""What the command line shows: tables, facts, JSON, a progress bar; and the options its commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nasbench_lab.core import LabError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nasbench_lab.leaderboard import Leaderboard
+
+Workers = Annotated[int, typer.Option(help="Processes to run with.", min=1)]
+Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequential, dask, ray.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead of a table.")]
+
+
+@contextmanager
+def progress(what: str = "runs") -> Iterator[Callable[[int, int], None]]:
+    """A bar with time left, on stderr; an interruption becomes a message."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        try:
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        except KeyboardInterrupt:
+            raise LabError(f"interrupted; finished {what} are kept, the same command goes on from there") from None
+
+
+def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
+    """The leaderboard, section by section, or its rows as JSON."""
+    import json
+
+    from rich.table import Table as Grid
+
+    from nasbench_lab import leaderboard as boards
+
+    if as_json:
+        print_json(json.loads(boards.to_json(board))["rows"])
+        return
+    terminal = console()
+    for section in board.sections:
+        terminal.print(f"\n{boards.heading(section.rows[0])}", style="bold", highlight=False, markup=False)
+        grid = Grid(box=None, pad_edge=False, header_style="dim")
+        for i, name in enumerate(boards.MARKDOWN):
+            grid.add_column(name, justify="left" if i == 1 else "right", overflow="fold")
+        for row in section.rows:
+            grid.add_row(*boards.cells_of(row))
+        terminal.print(grid)
+        terminal.print(boards.footing(section.reference), style="dim", highlight=False, markup=False)
+    terminal.print(
+        f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, manifest.json; runs/",
+        highlight=False,
+        markup=False,
+    )
+
+
+def console() -> Console:
+    """The terminal; 160 columns where output goes to a file or a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def print_json(content: Any) -> None:
+    """Content as indented JSON on stdout."""
+    import json
+
+    print(json.dumps(content, indent=1))
+
+
+def print_facts(facts: dict[str, Any]) -> None:
+    """Nested facts as an indented list."""
+    width = max(len(key) for key in facts)
+    for key, value in facts.items():
+        lines = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else [str(value)]
+        for i, line in enumerate(lines or ["none"]):
+            print(f"{key if i == 0 else '':<{width}}  {line}")

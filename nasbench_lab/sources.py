@@ -1,0 +1,82 @@
+"""Which source files decide a record, and their digest: the loop, the evaluator, the strategy and what it imports.
+
+A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed. Followed are
+the strategy's own file, those of its base classes, and all that these import from their own folder or from our
+strategies and surrogates. Not followed: other installed packages (their versions are in the header).
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import sys
+import sysconfig
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent
+_STANDARD = Path(sysconfig.get_paths()["stdlib"])
+_LOOP = ("space.py", "cell.py", "core.py", "runner.py")
+_DECIDING = ("space", "cell", "core", "strategies", "surrogates")  # parts of ours that a strategy may stand on
+
+
+def digest(strategy: type[Any], evaluator: type[Any]) -> str:
+    """SHA-256, shortened, of the files as they are on disk now."""
+    found = {ROOT / name for name in _LOOP}
+    found.update(_file_of(evaluator))
+    for base in strategy.__mro__:
+        for path in _file_of(base):
+            _follow(path, found)
+    sha = hashlib.sha256()
+    for path in sorted(found, key=lambda p: (p.name, str(p))):
+        sha.update(path.name.encode() + path.read_bytes())
+    return sha.hexdigest()[:16]
+
+
+def _file_of(cls: type[Any]) -> Iterator[Path]:
+    """The file of a class, unless it is Python's own."""
+    try:
+        source = inspect.getsourcefile(cls)
+    except TypeError:  # built in
+        return
+    if source and (_STANDARD not in Path(source).parents or "site-packages" in source):
+        yield Path(source)
+
+
+def _follow(path: Path, found: set[Path]) -> None:
+    """Add a file and all it imports that can decide a record."""
+    if path in found or not path.is_file():
+        return
+    found.add(path)
+    for name in _imports(path, path.stat().st_mtime_ns):
+        for imported in _resolve(name, path.parent):
+            _follow(imported, found)
+
+
+@lru_cache(maxsize=512)
+def _imports(path: Path, _modified: int) -> tuple[str, ...]:
+    """Every module a file names in an import; `from a import b` as a and a.b."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(dict.fromkeys(names))
+
+
+def _resolve(name: str, folder: Path) -> list[Path]:
+    """The files behind an imported name, as far as they can decide a record."""
+    parts = name.split(".")
+    if parts[0] == "nasbench_lab":
+        if parts[1:2] == ["loading"]:  # whoever loads by name may load any surrogate
+            return sorted((ROOT / "surrogates").glob("*.py"))
+        inside = len(parts) > 1 and parts[1] in _DECIDING
+        return [ROOT.joinpath(*parts[1:]).with_suffix(".py")] if inside else []
+    beside = folder.joinpath(*parts).with_suffix(".py")
+    module = sys.modules.get(name)
+    known = Path(getattr(module, "__file__", None) or "/nowhere")
+    return [path for path in (beside, known) if path.is_file() and folder in path.parents]

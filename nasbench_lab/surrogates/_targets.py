@@ -1,0 +1,81 @@
+"""Transforms of scores into targets of about zero mean and unit spread, on which a Gaussian process is at home.
+
+All are monotone, so that the best stays the best. `y` is (n,) finite scores in percent; the result is (n,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from nasbench_lab.core import FloatArray
+
+_TAIL = 3.0  # `winsorised` cuts this many times the distance from best to median below the best
+
+
+def rank_gauss(y: FloatArray) -> FloatArray:
+    """Normal quantiles of the mid-ranks, Phi^-1((rank - 1/2) / n); equal scores share a rank."""
+    return np.asarray(ndtri((rankdata(y) - 0.5) / len(y)), dtype=np.float64)
+
+
+def standardised(y: FloatArray) -> FloatArray:
+    """Zero mean, unit standard deviation."""
+    spread = float(np.std(y))
+    return (y - np.mean(y)) / (spread if spread > 1e-12 else 1.0)
+
+
+def winsorised(y: FloatArray) -> FloatArray:
+    """Standardised after the low tail is cut off at best - 3 (best - median)."""
+    best = float(np.max(y))
+    return standardised(np.maximum(y, best - _TAIL * (best - float(np.median(y)))))
+
+
+def blended(y: FloatArray) -> FloatArray:
+    """Standardised mean of `rank_gauss` and `winsorised`: ranks tame the tail, differences show the top."""
+    return standardised(rank_gauss(y) + winsorised(y))
+
+
+def logit(y: FloatArray) -> FloatArray:
+    """Standardised log odds of the accuracy."""
+    share = np.clip(y / 100.0, 1e-3, 1 - 1e-3)
+    return standardised(np.log(share / (1.0 - share)))
+
+
+TRANSFORMS: dict[str, Callable[[FloatArray], FloatArray]] = {
+    "blended": blended,
+    "rank_gauss": rank_gauss,
+    "standardised": standardised,
+    "winsorised": winsorised,
+    "logit": logit,
+}
+
+
+class Inverse:
+    """Targets back to scores: linear between those seen, and on at the mean slope of the outer tenth beyond them.
+
+    Args:
+        targets: (n,) what a transform made of `y`.
+        y: (n,) scores in percent.
+    """
+
+    def __init__(self, targets: FloatArray, y: FloatArray) -> None:
+        self._targets, first = np.unique(targets, return_index=True)
+        self._y: FloatArray = np.maximum.accumulate(y[first])  # rounding may have merged neighbours
+        tenth = max(len(self._y) // 10, 1)
+        ends = (0, min(tenth, len(self._y) - 1)), (max(len(self._y) - 1 - tenth, 0), len(self._y) - 1)
+        self._slopes = tuple(self._slope(a, b) for a, b in ends)
+
+    def _slope(self, a: int, b: int) -> float:
+        width = float(self._targets[b] - self._targets[a])
+        return float(self._y[b] - self._y[a]) / width if width > 0 else 0.0
+
+    def __call__(self, targets: FloatArray) -> FloatArray:
+        """(m,) scores, kept within 0 to 100."""
+        inside: FloatArray = np.interp(targets, self._targets, self._y)
+        below = np.minimum(targets - self._targets[0], 0.0) * self._slopes[0]
+        above = np.maximum(targets - self._targets[-1], 0.0) * self._slopes[1]
+        scores: FloatArray = np.clip(inside + below + above, 0.0, 100.0)
+        return scores

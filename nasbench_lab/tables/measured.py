@@ -1,0 +1,87 @@
+"""Finished trainings -> a `Table`: one row per class, one schedule, a trial per seed. Complete or partial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_lab import cell
+from nasbench_lab.tables.table import CLASSES, Schedule, Table
+
+FloatArray = NDArray[np.float64]
+
+
+class Trials(NamedTuple):
+    """J finished trainings as columns; accuracies in percent, nan where it diverged.
+
+    `arch` (J,) and `seed` (J,) int; `val` (J, E); `test` (J,); `seconds` (J,) measured.
+    """
+
+    arch: NDArray[np.int64]
+    seed: NDArray[np.int64]
+    val: FloatArray
+    test: FloatArray
+    seconds: FloatArray
+
+
+def from_trials(
+    name: str,
+    trials: Trials,
+    *,
+    seconds: FloatArray,
+    step: float,
+    metrics: Mapping[str, FloatArray],
+    about: Mapping[str, Any],
+) -> Table:
+    """The table of finished trainings.
+
+    Args:
+        name: of the table.
+        trials: of any members of the classes; of two with the same (class, seed) the first counts.
+        seconds: (A, E) simulated cost of training to each epoch.
+        step: accuracies are multiples of this (100 / held-out images), to which they are rounded.
+        metrics: further (A,) values.
+        about: goes into the header.
+
+    Returns:
+        a table with nan for classes without a finished training; `val_trials` (A, E, T) and `test_trials` (A, T) have
+        one column per seed, in ascending order, nan where that seed was not run.
+    """
+    seeds = np.unique(trials.seed)
+    classes, columns = cell.SPACE.classes[trials.arch], np.searchsorted(seeds, trials.seed)
+    _, first = np.unique(np.stack([classes, columns], axis=1), axis=0, return_index=True)
+    classes, columns = classes[first], columns[first]
+    val = np.full((CLASSES, trials.val.shape[1], len(seeds)), np.nan)
+    test, measured = np.full((CLASSES, len(seeds)), np.nan), np.full((CLASSES, len(seeds)), np.nan)
+    val[classes, :, columns] = _counted(trials.val[first], step)
+    test[classes, columns] = _counted(trials.test[first], step)
+    measured[classes, columns] = trials.seconds[first]
+    wide, member = cell.SPACE.classes, cell.representatives()
+    epochs = tuple(range(1, trials.val.shape[1] + 1))
+    schedule = Schedule(
+        epochs=epochs,
+        val=np.round(_mean(val), 6)[wide],
+        val_trials=val[wide],
+        test=np.round(_mean(test), 6)[wide],
+        test_trials=test[wide],
+        seconds=seconds[member],
+    )
+    own = {key: values[member] for key, values in metrics.items()}
+    own["measured_seconds"] = np.round(_mean(measured), 2)[wide]
+    return Table(name, {epochs[-1]: schedule}, own, {**about, "rows": "class"}).check()
+
+
+def _counted(values: FloatArray, step: float) -> FloatArray:
+    """Percentages as the counts they are, without the rounding of float32."""
+    return np.asarray(np.round(np.round(np.asarray(values, np.float64) / step) * step, 6))
+
+
+def _mean(values: FloatArray) -> FloatArray:
+    """Mean over the last axis of what exists; nan where nothing does."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
+    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
