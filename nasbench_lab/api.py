@@ -18,16 +18,18 @@ from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
+_LOOP, _EVALUATION = ("workers", "repeats"), ("trials", "noise", "objectives")
+_STUDY = ("trials", "noise", "objectives", "simulated_workers", "repeats", "evaluator")
 DEFAULT_STRATEGIES = ("random_search", "local_search", "regularized_evolution", "reinforce")
 
 
-def load_table(name: str) -> Table:
+def load_table(name: str | Path) -> Table:
     """A table by name or path; `tables list` names those at hand.
 
     Raises:
         LabError: no such table.
     """
-    return catalog.load(name)
+    return catalog.load(str(name))
 
 
 def search(
@@ -57,7 +59,12 @@ def search(
         LabError: a name, policy or budget that does not exist.
     """
     instance = loading.build("strategies", strategy) if isinstance(strategy, str) else strategy
-    loop = {key: policies.pop(key) for key in ("workers", "repeats") if key in policies}
+    if not isinstance(instance, Strategy):
+        raise LabError(f"strategy must be an instance or a spec such as 'local_search', got {strategy!r}")
+    if not isinstance(seed, int) or seed < 0:
+        raise LabError(f"seed must be a whole number, 0 or more, got {seed!r}")
+    _known(policies, _LOOP + (_EVALUATION if isinstance(table, (str, Table)) else ()))
+    loop = {key: policies.pop(key) for key in _LOOP if key in policies}
     if isinstance(table, (str, Table)):
         table = catalog.load(table) if isinstance(table, str) else table
         evaluator: Evaluator = Tabular(table, search=search, **policies)
@@ -67,6 +74,12 @@ def search(
     frame = pd.DataFrame(store.columns_of({seed: run}, evaluator.task.objectives)).drop(columns="seed")
     truths = [evaluator.truth(int(arch)) if arch >= 0 else math.nan for arch in frame["incumbent"]]
     return frame.assign(incumbent_test=np.array(truths, dtype=np.float64))
+
+
+def _known(policies: dict[str, Any], allowed: tuple[str, ...]) -> None:
+    unknown = [key for key in policies if key not in allowed]
+    if unknown:
+        raise LabError(f"unknown policy {unknown[0]!r}; allowed: {', '.join(allowed)}")
 
 
 def compare(
@@ -123,6 +136,10 @@ def make_study(
     **policies: Any,
 ) -> Study:
     """The study that `compare`'s arguments describe."""
+    _known(policies, _STUDY)
+    if not isinstance(seeds, int):
+        raise LabError(f"seeds must be a whole number, got {seeds!r}")
+    score = (score,) if isinstance(score, str) else score
     if math.isinf(max_queries) and math.isinf(max_seconds):
         max_queries = 100
     name = table or catalog.default()

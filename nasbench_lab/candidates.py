@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,14 +84,17 @@ def _of_study(folder: Path, name: str | None, top: int) -> tuple[Table, list[Can
 
     Equal scores are ordered by how many runs ended there, then by index.
     """
-    blocks = [store.read(path) for path in sorted((folder / "runs").glob("*.parquet"))]
+    manifest = _manifest(folder)
+    ids = {str(run["id"]) for run in manifest.get("runs", [])}  # a folder may also hold runs of older code
+    files = [path for path in sorted((folder / "runs").glob("*.parquet")) if not ids or path.stem.split("-")[-2] in ids]
+    blocks = [store.read(path) for path in files]
     if not blocks:
         raise LabError(f"no runs in {folder / 'runs'}; run the study first (runs are not committed with results)")
     tables = {str(block.header["evaluator"]["table"]): block.header["evaluator"] for block in blocks}
     if len(tables) > 1 and name is None:
         raise LabError(f"the study searched {', '.join(tables)}; say which one with --table")
     name = name or next(iter(tables))
-    reference = catalog.load(_table_file(folder, name))
+    reference = catalog.load(_table_file(manifest, name))
     policy = tables.get(reference.name, next(iter(tables.values())))
     ends = np.concatenate(
         [b.last("incumbent") for b in blocks if str(b.header["evaluator"]["table"]) == policy["table"]]
@@ -101,14 +105,17 @@ def _of_study(folder: Path, name: str | None, top: int) -> tuple[Table, list[Can
     return reference, [Candidate(arch, "best", counts[arch]) for arch in ranked[:top]]
 
 
-def _table_file(folder: Path, name: str) -> str:
-    """The table as the study named it (perhaps by path), for the name in its runs' headers."""
+def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        named = json.loads((folder / "manifest.json").read_text())["tables"]
-        paths = [path for path in named if Path(path).stem == name]
-    except (OSError, ValueError, LookupError):
-        paths = []
-    return paths[0] if paths else name
+        content: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError):  # a study that was interrupted has none yet
+        return {}
+    return content
+
+
+def _table_file(manifest: dict[str, Any], name: str) -> str:
+    """The table as the study named it (perhaps by path), for the name in its runs' headers."""
+    return next((path for path in manifest.get("tables", {}) if Path(path).stem == name), name)
 
 
 def _seen(table: Table, search: int | str) -> FloatArray:

@@ -168,7 +168,7 @@ def query(
 
     facts = describe.cell_facts(arch, catalog.load(table or catalog.default()))
     if as_json:
-        screen.print_json(facts)
+        screen.print_json(describe.plain(facts))
     else:
         screen.print_facts(facts)
 
@@ -231,6 +231,39 @@ def reproduce(
         f"{counts['same']} {what} reproduced exactly, {counts['differs']} differ, {counts['not run']} could not be run"
     )
     raise typer.Exit(0 if counts["same"] == counts.total() else 1)
+
+
+@app.command()
+def validate(
+    target: Annotated[str, typer.Argument(help="A results folder with its runs, a table, or cells (index,index,...).")],
+    top: Annotated[int, typer.Option(help="How many of the best candidates.", min=0)] = 10,
+    random: Annotated[int, typer.Option(help="Random cells beside them.", min=0)] = 0,
+    data: Annotated[str, typer.Option(help="Trained on: digits, cifar10-valid, cifar10, cifar100, ...")] = "digits",
+    seeds: Annotated[int, typer.Option(help="New trainings per cell.", min=1)] = 3,
+    first_seed: Annotated[int, typer.Option(help="The first new seed; none the table was made with.", min=0)] = 1000,
+    epochs: Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", min=1)] = None,
+    part_size: Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", min=1)] = None,
+    held_out_size: Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", min=1)] = None,
+    tune: Annotated[int, typer.Option(help="Optimise each candidate's hyper-parameters: so many trials.", min=0)] = 0,
+    table: Annotated[str | None, typer.Option(help="Table that predicts; the target's, or the embedded one.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    workers: screen.Workers = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the report goes; the results folder, or results/validate.")
+    ] = None,
+) -> None:
+    """Train the best candidates for real, with new seeds, and compare with what the table said."""
+    from nasbench_lab import validation, validation_report
+    from nasbench_lab.training.problem import make_problem
+
+    problem = make_problem(data, epochs=epochs, part_size=part_size, held_out_size=held_out_size)
+    settings = validation.Settings(problem, top, random, seeds, first_seed, tune, device, workers)
+    with screen.progress("trainings") as progress:
+        content = validation.validate(target, settings, table=table, progress=progress)
+    folder = out or (Path(target) if Path(target).is_dir() else Path("results/validate"))
+    written = validation_report.write(content, folder)
+    print(validation_report.to_markdown(content))
+    print(f"Written to {folder}: {', '.join(path.name for path in written)}")
 
 
 def _run(study: Study, out: Path, workers: int, backend: str, as_json: bool) -> None:

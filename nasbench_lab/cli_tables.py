@@ -54,7 +54,7 @@ def tables_import(
     source: Annotated[str, typer.Option(help="Where the numbers come from; kept in the table's header.")] = "",
     licence: Annotated[str, typer.Option(help="Their licence.")] = "",
 ) -> None:
-    """Turn a tidy file into tables, one per dataset; all of them or none."""
+    """Turn a tidy file into tables, one per dataset; nothing is written unless the whole file is right."""
     from nasbench_lab.tables import catalog
     from nasbench_lab.tables.tidy import read_tidy
 

@@ -171,6 +171,7 @@ class Strategy(ABC):
 
     family = "other"  # how `nasbench-lab list` groups it
     paper = ""  # where it was published
+    cell_only = False  # whether it works on the NAS-Bench-201 cell alone, not on any finite space
 
     task: Task
     rng: np.random.Generator

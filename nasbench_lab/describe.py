@@ -44,8 +44,34 @@ def _few(members: tuple[int, ...], limit: int = 12) -> str:
     return shown + (", ..." if len(members) > limit else "")
 
 
-def _scores(arch: int, table: Table) -> dict[str, str]:
-    out = {}
+class Score(NamedTuple):
+    """A value of one cell and its rank among all cells that have one; both None where there is none to give."""
+
+    value: float | None
+    rank: int | None = None
+    of: int | None = None
+    digits: int = 2
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "not measured"
+        rank = f" (rank {self.rank} of {self.of})" if self.rank else ""
+        return (f"{self.value:.2f}" if self.digits == 2 else f"{self.value:.{self.digits}g}") + rank
+
+
+def plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as JSON values: a score becomes {"value", "rank", "of"}."""
+    out: dict[str, Any] = {}
+    for key, value in facts.items():
+        if isinstance(value, Score):
+            out[key] = {"value": value.value, "rank": value.rank, "of": value.of}
+        else:
+            out[key] = plain(value) if isinstance(value, dict) else value
+    return out
+
+
+def _scores(arch: int, table: Table) -> dict[str, Any]:
+    out: dict[str, Any] = {}
     for last, schedule in table.schedules.items():
         for i, epochs in enumerate(schedule.epochs):
             out[f"val after {epochs} of {last} epochs"] = _ranked(schedule.val[:, i], arch, 1)
@@ -55,21 +81,19 @@ def _scores(arch: int, table: Table) -> dict[str, str]:
             out[f"test trials, {last} epochs"] = ", ".join("-" if np.isnan(t) else f"{t:.2f}" for t in trials)
         out[f"seconds, {last} epochs"] = f"{schedule.seconds[arch, -1]:.1f}"
     for name, values in table.metrics.items():
-        sign = core.DIRECTIONS.get(name.partition("/")[0], 1)
-        out[name] = _ranked(values, arch, sign)
+        out[name] = _ranked(values, arch, core.DIRECTIONS.get(name.partition("/")[0], 0))
     return out
 
 
-def _ranked(values: NDArray[np.float64], arch: int, sign: int) -> str:
+def _ranked(values: NDArray[np.float64], arch: int, sign: int) -> Score:
+    """The score of a cell; without a rank where it is not known which direction is better (sign 0)."""
     if np.isnan(values[arch]):
-        return "not measured"
+        return Score(None)
+    value, digits = float(values[arch]), 2 if sign > 0 else 4
+    if sign == 0:
+        return Score(value, digits=digits)
     known = sign * values[~np.isnan(values)]
-    rank = 1 + int((known > sign * values[arch]).sum())
-    return (
-        f"{values[arch]:.4g} (rank {rank} of {len(known)})"
-        if sign < 0
-        else f"{values[arch]:.2f} (rank {rank} of {len(known)})"
-    )
+    return Score(value, 1 + int((known > sign * value).sum()), len(known), digits)
 
 
 def table_facts(table: Table) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import json
 import math
 import platform
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -281,7 +282,10 @@ def run_study(
     Raises:
         LabError: the study cannot be run as written, or results cannot be written.
     """
+    if workers < 1:
+        raise LabError(f"workers must be at least 1, got {workers}")
     jobs = plan(study, out)
+    _sweep(out / "runs")
     todo = [job for job in jobs if not job.done]
     total = sum(len(job.seeds) for job in jobs)
     done = total - sum(len(job.seeds) for job in todo)
@@ -290,6 +294,13 @@ def run_study(
     for count in _execute(todo, workers, backend):
         done += count
         report(done, total)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what writers that were killed left behind, an hour ago or more."""
+    for path in folder.glob(".*.tmp") if folder.is_dir() else ():
+        if time.time() - path.stat().st_mtime > 3600:
+            path.unlink(missing_ok=True)
 
 
 def _execute(jobs: list[Job], workers: int, backend: str) -> Iterator[int]:

@@ -127,7 +127,11 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
     """
     head, _, tail = spec.strip().rpartition(":")
     if not head or "=" not in tail:
+        if spec.strip().endswith(":") or "=" in head:
+            raise LabError(f"parameters are written name:key=value,key=value; got {spec!r}")
         return spec.strip(), {}
+    if "=" in head:
+        raise LabError(f"parameters are written name:key=value,key=value, with commas between them; got {spec!r}")
     raw: dict[str, str] = {}
     for item in tail.split(","):
         key, equals, value = item.partition("=")

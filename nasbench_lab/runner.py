@@ -171,7 +171,7 @@ class _Loop:
         self.asked += 1
 
     def _continued(self, result: Result) -> Result:
-        """Charge only the new epochs of a training that is gone on with."""
+        """Charge only the new epochs of a training that is gone on with; going on step by step costs what one go would."""
         epochs, seconds = self.paid.get(result.query.arch, (0, 0.0))
         return result._replace(seconds=result.seconds - seconds) if 0 < epochs < result.query.epochs else result
 

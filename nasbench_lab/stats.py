@@ -55,7 +55,7 @@ def mean_interval(
 
 
 def mean_ranks(values: FloatArray) -> FloatArray:
-    """(R, S) scores, larger is better -> (S,) mean rank over runs, 1 the best, equals share their average rank, no score (nan) is worst."""
+    """(R, S) scores, larger is better -> (S,) mean rank over runs, 1 the best; equals share it, nan is worst."""
     known = np.where(np.isnan(values), -np.inf, values)
     return np.asarray(stats.rankdata(-known, axis=1).mean(axis=0))
 

@@ -208,7 +208,7 @@ class _Kit:
         _require(bool(records) and records[-1].finished <= 4 * cost, "went past the budget of simulated seconds")
 
     def small_space(self) -> None:
-        if getattr(type(self.make()), "cell_only", False):
+        if self.make().cell_only:
             return
         task = Task(Space((2, 3, 2)), (1, 3), max_queries=60)
         records = self.run(evaluator=HashEvaluator(task), queries=60)
@@ -241,10 +241,12 @@ class _Kit:
         cost = 40 * float(np.mean(evaluator.table.last.seconds[:, -1]))
         mine, random_ = [], []
         for seed in range(16):
-            ends = [
-                runner.search(strategy, evaluator, seed=seed, max_seconds=cost).records[-1].incumbent
+            runs = [
+                runner.search(strategy, evaluator, seed=seed, max_seconds=cost).records
                 for strategy in (self.make(), RandomSearch())
             ]
+            _require(bool(runs[0]) and runs[0][-1].incumbent >= 0, f"seed {seed} ends without a recommendation")
+            ends = [records[-1].incumbent for records in runs]
             mine.append(evaluator.truth(ends[0]))
             random_.append(evaluator.truth(ends[1]))
         difference = np.array(mine) - np.array(random_)

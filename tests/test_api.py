@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from conftest import Additive, make_table
 
@@ -106,71 +103,6 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def folder(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "copy")
-
-
-def test_what_was_run_is_reproduced(folder):
-    outcomes = list(api.reproduce(folder))
-    assert len(outcomes) == 6
-    assert {outcome.difference for outcome in outcomes} == {""}
-    chosen = outcomes[4].id
-    assert [outcome.id for outcome in api.reproduce(folder, run=chosen)] == [chosen]
-    assert len(list(api.reproduce(folder, run=chosen.partition(":")[0]))) == 3
-
-
-def forge(path, header=None, **columns):
-    """Rewrite a run file with other content and a digest that fits."""
-    runs = store.read(path)
-    values = dict(runs.columns) | columns
-    header = runs.header | (header or {})
-    ended = {str(seed): why for seed, why in runs.ended.items()}
-    meta = {"header": header, "ended": ended, "sha256": store._seal(header, ended, values)}
-    table = pa.table({name: pa.array(value) for name, value in values.items()})
-    pq.write_table(table.replace_schema_metadata({b"nasbench_lab": json.dumps(meta).encode()}), path)
-
-
-def test_a_record_that_differs_is_found_and_said_where(folder):
-    path = sorted((folder / "runs").iterdir())[0]
-    val = store.read(path).columns["val"].copy()
-    val[8] += 1  # seed 1, query 2
-    val[0] = math.nan
-    forge(path, val=val)
-    differences = [outcome.difference for outcome in api.reproduce(folder)]
-    assert differences[0].startswith("first at query 0: val nan then,")
-    assert differences[1].startswith(f"first at query 2: val {val[8]} then,")
-    assert "Nothing it depends on has changed" in differences[1]
-    assert differences[2:] == [""] * 4
-
-
-def test_what_changed_since_is_named(folder):
-    path = sorted((folder / "runs").iterdir())[0]
-    runs = store.read(path)
-    forge(path, {"code": "0" * 16, "versions": runs.header["versions"] | {"numpy": "1.0"}}, val=runs.columns["val"] + 1)
-    difference = next(iter(api.reproduce(folder))).difference
-    assert "numpy 1.0 then" in difference
-    assert "code of the strategy or of the loop" in difference
-
-
-def test_another_table_under_the_name_is_said(folder):
-    path = sorted((folder / "runs").iterdir())[0]
-    forge(path, {"evaluator": store.read(path).header["evaluator"] | {"digest": "f" * 64}})
-    assert "another one now" in next(iter(api.reproduce(folder))).difference
-
-
-def test_runs_on_a_table_given_by_path_are_reproduced(tmp_path):
-    path = make_table("own").save(tmp_path / "own.npz")
-    nasbench_lab.compare("random_search", table=str(path), seeds=2, max_queries=4, out=tmp_path / "out")
-    assert [outcome.difference for outcome in api.reproduce(tmp_path / "out")] == ["", ""]
-
-
-def test_nothing_to_reproduce_is_a_lab_error(folder, tmp_path):
-    with pytest.raises(LabError, match="no run 'ffff'"):
-        list(api.reproduce(folder, run="ffff"))
-    with pytest.raises(LabError, match="no runs in"):
-        list(api.reproduce(tmp_path / "nothing"))
-    path = sorted((folder / "runs").iterdir())[0]
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(LabError, match="damaged"):
-        list(api.reproduce(folder))
 
 
 @pytest.mark.parametrize(

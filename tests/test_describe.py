@@ -19,21 +19,21 @@ def test_a_cell_is_told_with_its_class_cost_and_ranked_scores(toy):
     assert f"of 6466, {len(members)} members" in facts["class"]
     assert facts["table"] == "toy (synthetic)"
     rank = 1 + int((toy.truth > toy.truth[11472]).sum())
-    assert facts["scores"]["test after 12 epochs"] == f"{toy.truth[11472]:.2f} (rank {rank} of 15625)"
+    assert str(facts["scores"]["test after 12 epochs"]) == f"{toy.truth[11472]:.2f} (rank {rank} of 15625)"
     assert describe.cell_facts(cell.to_string(11472), toy) == facts
 
 
 def test_small_costs_rank_first():
     values = np.arange(float(cell.SPACE.size))
     facts = describe.cell_facts("3", make_table(metrics={"latency_ms/tpu": values}))
-    assert "rank 4 of 15625" in facts["scores"]["latency_ms/tpu"]
+    assert "rank 4 of 15625" in str(facts["scores"]["latency_ms/tpu"])
 
 
 def test_what_was_not_measured_is_said():
     values = np.full(cell.SPACE.size, np.nan)
     values[1] = 1.0
     facts = describe.cell_facts("3", make_table(metrics={"latency_ms/tpu": values}))
-    assert facts["scores"]["latency_ms/tpu"] == "not measured"
+    assert str(facts["scores"]["latency_ms/tpu"]) == "not measured"
 
 
 def test_a_disconnected_cell_is_called_that(toy):

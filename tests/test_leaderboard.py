@@ -73,7 +73,7 @@ def test_rows_say_what_the_records_say(made):
         assert row["queries_to_optimum_mean"] == pytest.approx(np.minimum(first, 12).mean())
         assert row["seconds"] == pytest.approx(runs.last("finished").mean())
         assert row["decision_seconds_per_query"] == pytest.approx(runs.columns["decided"].mean())
-        assert row["test_lo"] <= row["test_mean"] <= row["test_hi"]
+        assert math.isnan(row["test_lo"])  # eight runs are too few for an interval
         assert set(row) == set(leaderboard.COLUMNS)
 
 
@@ -88,7 +88,7 @@ def test_ranks_follow_mean_test_accuracy(made):
 
 def test_references_are_exact(made):
     board, _, setting = made
-    reference = board.references[0]
+    reference = board.sections[0].reference
     assert reference["optimum"] == setting.truth.max()
     assert reference["optimum_cells"] == np.flatnonzero(setting.truth == setting.truth.max()).tolist()
     assert reference["best_by_search"] == pytest.approx(setting.truth[np.argmax(setting.seen)])
@@ -104,7 +104,7 @@ def test_curves_end_where_the_rows_are_and_carry_the_exact_random_line(made):
         curve = board.curves[(board.curves["strategy"] == row["strategy"]) & (board.curves["axis"] == "queries")]
         assert curve["at"].tolist() == stats.checkpoints(12)
         assert curve["test_mean"].iloc[-1] == pytest.approx(row["test_mean"])
-        assert curve["test_lo"].iloc[-1] == pytest.approx(row["test_lo"])
+        assert curve["test_lo"].isna().all()
     exact = board.curves[board.curves["strategy"].str.startswith("(exact)")]
     assert exact["at"].tolist() == stats.checkpoints(12)
     assert exact["test_mean"].is_monotonic_increasing
@@ -124,8 +124,8 @@ def test_settings_are_ranked_apart(tmp_path):
     settings = [setting_of(), setting_of(score="c", truth=100 - setting_of().truth)]
     board = leaderboard.build("x", [Entry(setting, name, runs[name]) for setting in settings for name in runs])
     assert [row["rank"] for row in board.rows] == [1, 2, 1, 2]
-    assert [len(rows) for _, rows in board.sections()] == [2, 2]
-    assert [rows[0]["score"] for _, rows in board.sections()] == ["b", "c"]
+    assert [len(section.rows) for section in board.sections] == [2, 2]
+    assert [section.rows[0]["score"] for section in board.sections] == ["b", "c"]
 
 
 def test_the_files_agree_and_the_json_is_strict(made, tmp_path):

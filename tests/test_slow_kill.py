@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nasbench_lab import api, engine
+from nasbench_lab.reproduce import reproduce
 from nasbench_lab.study import Study, StudyTask
 
 pytestmark = pytest.mark.slow
@@ -69,7 +70,7 @@ def test_a_study_killed_at_20_random_moments_ends_with_the_same_results(tmp_path
         names = {path.name for path in (out / "runs").iterdir() if not path.name.endswith(".tmp")}
         assert names == {path.name for path in (tmp_path / "whole" / "runs").iterdir()}
     assert killed >= 15  # the last blocks may be there and the study over before the signal is
-    assert {outcome.difference for outcome in api.reproduce(tmp_path / "killed0")} == {""}
+    assert {outcome.verdict for outcome in reproduce(tmp_path / "killed0")} == {"same"}
 
 
 def test_every_moment_of_a_write_can_be_the_last(tmp_path):

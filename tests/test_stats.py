@@ -46,11 +46,11 @@ def test_intervals_cover_the_mean_about_as_often_as_they_say():
 
 
 def test_where_an_interval_cannot_be_had_it_is_nan_or_the_value_itself():
-    low, high = stats.mean_interval(np.array([[1.0, 2.0, np.nan], [1.0, 3.0, 1.0], [1.0, 4.0, 1.0]]))
+    low, high = stats.mean_interval(np.array([[1.0, 2.0, np.nan], [1.0, 3.0, 1.0], [1.0, 4.0, 1.0]] * 4))
     assert low[0] == high[0] == 1.0
     assert 2 <= low[1] < high[1] <= 4
     assert np.isnan([low[2], high[2]]).all()
-    assert np.isnan(stats.mean_interval(np.array([[1.0]]))).all()
+    assert np.isnan(stats.mean_interval(np.arange(stats.FEWEST - 1.0)[:, None])).all()
 
 
 @given(arrays(float, st.tuples(st.integers(1, 10), st.integers(1, 6)), elements=st.integers(0, 3).map(float)))

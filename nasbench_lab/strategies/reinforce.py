@@ -35,7 +35,9 @@ class Reinforce(Strategy):
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < np.inf or not 0 <= self.momentum < 1:
-            raise ValueError(f"need a finite learning_rate > 0 and 0 <= momentum < 1, got {self.learning_rate}, {self.momentum}")
+            raise ValueError(
+                f"need a finite learning_rate > 0 and 0 <= momentum < 1, got {self.learning_rate}, {self.momentum}"
+            )
 
     def setup(self) -> None:
         options = self.task.space.options

@@ -43,14 +43,18 @@ def read_tidy(path: Path, *, source: str = "", licence: str = "") -> list[Table]
     archs = _keys(frame, path)
     frame = frame.iloc[np.argsort(archs)].reset_index(drop=True)
     datasets = _grouped(frame, path)
-    about = {"source": source or f"imported from {path.name}", "licence": licence or "see the source", "units": _UNITS}
+    about = {"source": source or "not said at import", "licence": licence or "not said at import", "units": _UNITS}
     return [_table(name, frame, columns, about).check() for name, columns in datasets.items()]
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise LabError(f"no such file: {path}")
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".gz": pd.read_csv}
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
+        ".parquet": pd.read_parquet,
+        ".csv": pd.read_csv,
+        ".gz": pd.read_csv,
+    }
     if path.suffix not in readers:
         raise LabError(f"{path}: a tidy table is a .parquet, .csv or .csv.gz file")
     try:
@@ -111,13 +115,15 @@ def _grouped(frame: pd.DataFrame, path: Path) -> dict[str, list[str]]:
         match = _METRIC.fullmatch(column)
         if match is None or match["dataset"] not in datasets:
             raise LabError(
-                f"{path}: column {column!r} is not understood; see the columns in the documentation of tables"
+                f"{path}: column {column!r} is not understood; columns are arch, index, trials, <dataset>/<epochs>/val|test|seconds, <dataset>/<metric>[/<device>]"
             )
         datasets[match["dataset"]].append(column)
     return datasets
 
 
 def _numbers(frame: pd.DataFrame, column: str) -> FloatArray:
+    if frame[column].dtype == bool:
+        raise LabError(f"column {column!r} holds true and false, not numbers")
     values = pd.to_numeric(frame[column], errors="coerce")
     bad = values.isna() & frame[column].notna()
     if bad.any():
@@ -147,6 +153,8 @@ def _table(dataset: str, frame: pd.DataFrame, columns: list[str], about: Mapping
 
 
 def _schedule(dataset: str, last: int, frame: pd.DataFrame, columns: dict[str, str]) -> Schedule:
+    if last < 1:
+        raise LabError(f"column {dataset}/{last}/...: epochs are counted from 1")
     if "seconds" not in columns:
         raise LabError(f"column {dataset}/{last}/seconds is missing")
     arrays: dict[str, FloatArray] = {}
@@ -160,6 +168,8 @@ def _schedule(dataset: str, last: int, frame: pd.DataFrame, columns: dict[str, s
         else:
             raise LabError(f"column {dataset}/{last}/{kind} is missing")
         arrays[kind], arrays[f"{kind}_trials"] = mean, stacked
+    if np.nanmax(arrays["val"]) <= 1 and np.nanmax(arrays["test"]) <= 1:
+        raise LabError(f"columns {dataset}/{last}/...: accuracies are percentages, these are all at most 1")
     return Schedule(
         epochs=(last,),
         val=arrays["val"][:, None],
