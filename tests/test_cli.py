@@ -280,7 +280,7 @@ def test_a_bad_file_is_a_message_on_stderr_exit_2_and_nothing_written(lab, tmp_p
 def test_a_folder_that_cannot_be_written_is_said(lab, blocked, tmp_path):
     code, out, err = lab("compare", "random_search", *QUICK, "--out", blocked)
     assert (code, "cannot write" in err, "Traceback" in out + err) == (2, True, False)
-    lines = ["index,m/12/val,m/12/test,m/12/seconds"] + [f"{i},1,1,1" for i in range(15625)]
+    lines = ["index,m/12/val,m/12/test,m/12/seconds"] + [f"{i},50,50,1" for i in range(15625)]
     (tmp_path / "m.csv").write_text("\n".join(lines))
     code, out, err = lab("tables", "import", tmp_path / "m.csv", "--to", blocked)
     assert (code, "cannot write" in err, "Traceback" in out + err) == (2, True, False)

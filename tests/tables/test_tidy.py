@@ -55,7 +55,7 @@ def test_rows_in_any_order_are_put_in_official_order(tmp_path, name):
 def test_one_key_is_enough(tmp_path, key):
     found = read_tidy(saved(tmp_path, BASE.drop(columns=key).sample(frac=1, random_state=2)))
     check_base(found)
-    assert found[0].about["source"] == "imported from x.parquet"
+    assert found[0].about["source"] == "not said at import"
 
 
 def test_means_are_taken_over_the_trials_that_exist(tmp_path):
