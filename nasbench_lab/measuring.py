@@ -111,10 +111,8 @@ def _read(shards: Path) -> tuple[measure.Table, list[dict[str, Any]]]:
     """
     try:
         return measure.merge(shards)
-    except ValueError as error:
-        raise LabError(str(error)) from error
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for a damaged file
-        raise LabError(f"a shard in {shards} cannot be read: {type(error).__name__}: {error}") from error
+    except Exception as error:  # ours say what is wrong; zipfile, zlib and numpy raise a dozen kinds for a damaged file
+        raise LabError(f"the shards in {shards} cannot be merged: {error}") from error
 
 
 def merge(name: str, shards: Path, *, partial: bool = False) -> Table:

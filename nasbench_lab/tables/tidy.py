@@ -115,7 +115,8 @@ def _grouped(frame: pd.DataFrame, path: Path) -> dict[str, list[str]]:
         match = _METRIC.fullmatch(column)
         if match is None or match["dataset"] not in datasets:
             raise LabError(
-                f"{path}: column {column!r} is not understood; columns are arch, index, trials, <dataset>/<epochs>/val|test|seconds, <dataset>/<metric>[/<device>]"
+                f"{path}: column {column!r} is not understood; columns are arch, index, trials, "
+                "<dataset>/<epochs>/val|test|seconds, <dataset>/<metric>[/<device>]"
             )
         datasets[match["dataset"]].append(column)
     return datasets

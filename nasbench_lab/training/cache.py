@@ -97,7 +97,7 @@ class Cache:
                     self._known, self._offset = {}, 0
                 file.seek(self._offset)
                 text = file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             raise LabError(f"cannot read {self.path}: {error.strerror or error}") from error

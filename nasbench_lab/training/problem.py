@@ -67,7 +67,7 @@ class Problem:
 
     def digest(self, device: str = "cpu") -> str:
         """SHA-256 of data, recipe and kind of device (CPU and GPU round differently): what a training depends on."""
-        content = {"recipe": asdict(self.recipe), "data": self.described, "device": torch.device(device).type}
+        content = {"recipe": asdict(self.recipe), "data": self.described, "device": device.partition(":")[0]}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @property
