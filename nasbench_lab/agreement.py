@@ -50,6 +50,26 @@ def trial_noise(trials: FloatArray) -> Noise | None:
     return Noise(level[order], variance[order], (count - 1.0)[order])
 
 
+def common_share(*families: FloatArray) -> float:
+    """Share of the trial variance that a seed does to all cells alike (they see the same training images), in [0, 1].
+
+    Args:
+        families: (K, S) trials of K cells with the same S seeds each; rows with nan are left out. Their differences
+            between seeds are pooled; with few seeds this is a rough number, and without two of them 0.
+    """
+    common = noise = freedom = 0.0
+    for trials in families:
+        rows = trials[~np.isnan(trials).any(axis=1)]
+        if min(rows.shape) < 2:
+            continue
+        within = float(rows.var(axis=1, ddof=1).mean())
+        between = rows.shape[1] - 1
+        common += between * (float(rows.mean(axis=0).var(ddof=1)) - within / len(rows))
+        noise += between * within
+        freedom += between
+    return min(max(common / noise, 0.0), 1.0) if freedom and noise else 0.0
+
+
 def correlation(val: FloatArray, test: FloatArray) -> float:
     """Correlation of validation and test noise within cells, (N, T) each: how far luck in one is luck in the other."""
     several = (~np.isnan(val + test)).sum(axis=1) > 1
@@ -125,12 +145,15 @@ def compare(
     return Comparison(predicted, measured, sd, z, expected, expected_sd, z_expected)
 
 
-def summary(z: FloatArray) -> dict[str, float]:
-    """Mean, standard deviation, share within 1.96 and the chi-square probability of (K,) z-scores, nan left out."""
+def summary(z: FloatArray, common: float = 0.0) -> dict[str, float]:
+    """Mean, standard deviation, share within 1.96 and the chi-square probability of (K,) z-scores, nan left out.
+
+    `common` is the share of noise that all cells have together, which no number of cells averages out.
+    """
     z = z[~np.isnan(z)]
     if not len(z):
         return {"count": 0}
-    out = {"count": len(z), "mean": float(z.mean()), "mean_se": float(1 / np.sqrt(len(z)))}
+    out = {"count": len(z), "mean": float(z.mean()), "mean_se": float(np.sqrt(1 / len(z) + common))}
     out |= {"sd": float(z.std(ddof=1)) if len(z) > 1 else float("nan"), "within": float((np.abs(z) < 1.96).mean())}
     return out | {"p": float(stats.chi2.sf((z**2).sum(), len(z)))}
 

@@ -82,6 +82,7 @@ def validate(
     reference, found = candidates.of_target(
         target, table=table, top=settings.top, epochs=settings.problem.recipe.epochs
     )
+    _check_new(reference, settings)
     chosen = [*found, *candidates.random_others(found, reference, settings.random, settings.first_seed)]
     report = progress or (lambda _done, _total: None)
     tuned_trainings = len(found) * (settings.tune + settings.seeds) if settings.tune else 0
@@ -92,6 +93,14 @@ def validate(
         done = len(chosen) * settings.seeds
         content["tuning"] = _tune_all(found, new, settings, lambda more: report(done + more, total))
     return content | {"target": target}
+
+
+def _check_new(table: Table, settings: Settings) -> None:
+    """A training the table was made of would agree with it by being the same."""
+    made_of = {int(seed) for seed in table.about.get("seeds", {})} & set(settings.new_seeds)
+    if made_of and _comparable(table, settings.problem):
+        seeds = ", ".join(map(str, sorted(made_of)))
+        raise LabError(f"table {table.name!r} was made with seed {seeds}; choose others with --first-seed")
 
 
 # Training
@@ -193,6 +202,7 @@ def compare(table: Table, chosen: list[Candidate], new: dict[int, list[Any]], se
     }
     comparable = _comparable(table, settings.problem)
     parts = _both(schedule, archs, fresh)
+    common = _common(schedule, fresh)
     rows = []
     for i, candidate in enumerate(chosen):
         row: dict[str, Any] = asdict(candidate) | {"cell": cell.to_string(candidate.arch)}
@@ -209,8 +219,9 @@ def compare(table: Table, chosen: list[Candidate], new: dict[int, list[Any]], se
         "recipe": asdict(settings.problem.recipe),
         "seeds": list(settings.new_seeds),
         "comparable": comparable,
+        "common": common,
         "rows": rows,
-        "summary": {g: _summary({n: parts[n] for n in comparable}, mask) for g, mask in groups.items()},
+        "summary": {g: _summary({n: parts[n] for n in comparable}, mask, common) for g, mask in groups.items()},
         "ranks": {name: _ranks(part, np.ones(len(archs), bool), settings.seeds) for name, part in parts.items()}
         | {
             f"{name}, {g}": _ranks(p, m, settings.seeds)
@@ -281,11 +292,20 @@ def _expected_val(
     return prior.posterior(mean, error)
 
 
-def _summary(parts: dict[str, agreement.Comparison], mask: NDArray[np.bool_]) -> dict[str, Any]:
+def _common(schedule: Schedule, fresh: dict[str, FloatArray]) -> dict[str, float]:
+    """What share of noise a seed does to all cells, from the table's seeds that chose nothing and from the new ones."""
+    members = np.unique(cell.representatives())
+    trials = {"val": schedule.val_trials[members, -1, :], "test": schedule.test_trials[members]}
+    return {n: agreement.common_share(t[:, 1:] if t.shape[1] > 2 else t, fresh[n]) for n, t in trials.items()}
+
+
+def _summary(
+    parts: dict[str, agreement.Comparison], mask: NDArray[np.bool_], common: dict[str, float]
+) -> dict[str, Any]:
     out = {}
     for name, part in parts.items():
-        out[name] = agreement.summary(part.z[mask])
-        out[f"{name}, regression to the mean allowed for"] = agreement.summary(part.z_expected[mask])
+        out[name] = agreement.summary(part.z[mask], common[name])
+        out[f"{name}, regression to the mean allowed for"] = agreement.summary(part.z_expected[mask], common[name])
     return out
 
 

@@ -77,14 +77,18 @@ def _agreement(content: Content) -> list[str]:
             "",
         ]
     lines = ["## Do new trainings agree with the table?", ""]
+    shared = [f"{100 * content['common'][name]:.0f}% of the variance of {name}" for name in content["comparable"]]
     lines += _grid(["cells", "score", "n", "mean z", "SD of z", "within ±1.96", "p"], _summaries(content))
     return [
         *lines,
         "z = (new mean - table mean) / (trial SD x sqrt(1 / new seeds + 1 / table's trials)); the trial SD is pooled over the "
         "table's 100 nearest classes with several trials. If the table is right and nothing was selected, the mean is "
-        "0 ± 1/sqrt(n), the SD 1, 95% lie within ±1.96, and p (chi-square of all z) is uniform. The best were selected for "
+        "0 within its ±, the SD 1, 95% lie within ±1.96, and p (chi-square of all z) is uniform. The best were selected for "
         "high scores, part of which is luck, so their new scores are lower: the second line of a score compares with "
-        "the expectation given the distribution of true scores over the space (empirical Bayes, see `agreement.py`).",
+        "the expectation given the distribution of true scores over the space (empirical Bayes, see `agreement.py`). "
+        "All cells see a seed's training images, so part of the noise is common to them (here "
+        f"{' and '.join(shared)}): "
+        "the ± of the mean z allows for it.",
         "",
     ]
 

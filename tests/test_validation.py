@@ -137,6 +137,15 @@ def test_what_would_have_been_chosen_and_what_it_costs():
     assert choice["loss"] == pytest.approx(expected)
 
 
+def test_what_a_seed_does_to_all_cells_is_found():
+    rng = np.random.default_rng(0)
+    own, shared = rng.normal(0, 1, (400, 40)), rng.normal(0, 0.5, 40)
+    assert agreement.common_share(own + shared) == pytest.approx(0.25 / 1.25, abs=0.08)
+    assert agreement.common_share(own) < 0.01
+    assert agreement.common_share(own[:, :1]) == 0
+    assert agreement.summary(np.zeros(100), common=0.03)["mean_se"] == pytest.approx(0.2)
+
+
 def test_tau_from_noise_is_that_of_scipy():
     rng = np.random.default_rng(0)
     predicted = np.round(rng.normal(0, 2, 20))  # with ties
@@ -196,6 +205,14 @@ def test_a_study_without_runs(tmp_path):
 def test_settings_that_cannot_be(changes):
     with pytest.raises(LabError):
         settings(**changes)
+
+
+def test_seeds_of_the_table_are_not_new():
+    table, _ = honest_table()
+    made = replace(table, about={**table.about, "seeds": {"777": 6466, "1001": 3}})
+    with pytest.raises(LabError, match="made with seed 1001"):
+        validation._check_new(made, settings())
+    validation._check_new(made, settings(first_seed=2000))
 
 
 # The whole

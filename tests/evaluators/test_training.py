@@ -21,8 +21,10 @@ from nasbench_lab.evaluators import training as module
 from nasbench_lab.evaluators.training import Training
 from nasbench_lab.training import cost
 from nasbench_lab.training.cache import Cache, Trained
+from nasbench_lab.training.data import Images
 from nasbench_lab.training.network import CIFAR10, Network, Shape, count_flops, count_params
-from nasbench_lab.training.problem import make_problem
+from nasbench_lab.training.problem import Problem, make_problem
+from nasbench_lab.training.recipe import Recipe
 from nasbench_lab.training.trainer import Outcome, train
 
 TINY = make_problem("digits", epochs=2, part_size=64, held_out_size=100)
@@ -273,6 +275,28 @@ def test_other_errors_are_not_called_out_of_memory(trainer, monkeypatch):
     monkeypatch.setattr(module, "train", broken)
     with pytest.raises(RuntimeError, match="size mismatch"):
         trainer.evaluate(Query(11, 1), 0)
+
+
+def test_stored_images_are_trained_with_a_checkpoint_that_goes_when_it_is_done(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    pictures = torch.from_numpy(rng.integers(0, 256, (48, 3, 32, 32), dtype=np.uint8))
+    split = (pictures, torch.from_numpy(rng.integers(10, size=48)))
+    images = Images("cifar10-valid", train=split, val=split, test=split, classes=10, mean=(125.0,) * 3, std=(63.0,) * 3)
+    monkeypatch.setattr("nasbench_lab.training.problem.sets.open_data", lambda _name, device: images)
+    recipe = Recipe(epochs=2, channels=8, cells=1, batch=16)
+    trainer = Training(Problem("cifar10-valid", recipe), cache=tmp_path / "c.jsonl")
+    seen = []
+
+    def watched(*arguments, checkpoint, **rest):
+        seen.append(checkpoint)
+        return train(*arguments, checkpoint=checkpoint, **rest)
+
+    monkeypatch.setattr(module, "train", watched)
+    result = trainer.evaluate(Query(11, 2), 0)
+    assert 0 <= result.val <= 100
+    assert seen[0].parent == tmp_path / "checkpoints"
+    assert not list((tmp_path / "checkpoints").iterdir())
+    assert json.loads(trainer.cache.path.read_text())["made"] == "torch cpu"
 
 
 # In a study
