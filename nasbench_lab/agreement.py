@@ -5,7 +5,8 @@ Shapes: N classes of the table, T trials, K candidates, S new seeds. Scores in p
 A table's best are best partly by luck, so new measurements of them come out lower. What to expect instead is the
 posterior mean of a cell's true score given its table mean. The prior, the distribution of true scores over the space,
 is estimated from the table's first trial by maximum likelihood on a grid (Kiefer & Wolfowitz 1956; Jiang & Zhang 2009),
-which selection cannot bias: every class has that trial.
+which selection cannot bias: every class has that trial. The estimate is spiky, so posterior standard deviations are
+somewhat small: read the z-scores of random cells, which nothing selected, against the table's means.
 """
 
 from __future__ import annotations
