@@ -247,4 +247,6 @@ def load_study(path: Path) -> Study:
             raise LabError(f"{path} is not a results folder: it has no manifest.json") from None
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise LabError(f"{file} cannot be read: {error!r}") from error
+    if path.suffix != ".toml":
+        raise LabError(f"no such results folder: {path}")
     return study.read_study(path)

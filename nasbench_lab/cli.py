@@ -249,7 +249,7 @@ def validate(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: screen.Workers = 1,
     out: Annotated[
-        Path | None, typer.Option(help="Where the report goes; the results folder, or results/validate.")
+        Path | None, typer.Option(help="Where the report goes; the results folder, or results/validate-TARGET.")
     ] = None,
 ) -> None:
     """Train the best candidates for real, with new seeds, and compare with what the table said."""
@@ -260,10 +260,15 @@ def validate(
     settings = validation.Settings(problem, top, random, seeds, first_seed, tune, device, workers)
     with screen.progress("trainings") as progress:
         content = validation.validate(target, settings, table=table, progress=progress)
-    folder = out or (Path(target) if Path(target).is_dir() else Path("results/validate"))
+    folder = out or (Path(target) if Path(target).is_dir() else Path("results") / f"validate-{_safe(target)}")
     written = validation_report.write(content, folder)
     print(validation_report.to_markdown(content))
     print(f"Written to {folder}: {', '.join(path.name for path in written)}")
+
+
+def _safe(text: str) -> str:
+    """A short name for a folder."""
+    return "".join(c if c.isalnum() else "-" for c in text)[:40]
 
 
 def _run(study: Study, out: Path, workers: int, backend: str, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -98,6 +99,11 @@ def tables_train(
         sizes = {"epochs": epochs, "part_size": part_size, "held_out_size": held_out_size}
         plan = measuring.plan_of(data, seeds=seeds, more=more, sizes=sizes, best=best, random=random, classes=classes)
         done = shards or folder / "shards" / f"{name}-{plan.problem.digest(device)[:12]}"
+        print(
+            f"Trainings go to {done}; interrupt at any time, the same command goes on from there.",
+            file=sys.stderr,
+            flush=True,
+        )
         with screen.progress("trainings") as progress:
             measuring.run(plan, done, workers=workers, device=device, progress=lambda a, b, _left: progress(a, b))
     table = measuring.merge(name, done, partial=partial or classes is not None)

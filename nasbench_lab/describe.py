@@ -30,7 +30,7 @@ def cell_facts(text: str, table: Table) -> dict[str, Any]:
         "string": cell.to_string(arch),
         "ops": {f"{a}-{b}": cell.OPS[op] for (a, b), op in zip(cell.EDGES, cell.ops(arch), strict=True)},
         "naslib": str(cell.to_naslib(arch)),
-        "class": f"{int(cell.SPACE.classes[arch])} of 6466, {len(members)} members: {_few(members)}",
+        "class": f"{int(cell.SPACE.classes[arch])} of 6466, members ({len(members)}): {_few(members)}",
         "connected": "yes" if cell.reachable()[arch].any() else "no, nothing reaches the output",
         "params": f"{cell.params_m(known)[arch]:.6f} M ({known} network, C=16, N=5)",
         "flops": f"{cell.flops_m(known)[arch]:.2f} M",

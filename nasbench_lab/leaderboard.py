@@ -332,7 +332,9 @@ def cells_of(row: Row) -> tuple[str, ...]:
         row["strategy"]
         + (f" ({row['unanswered']} of {row['runs']} runs without an answer)" if row["unanswered"] else ""),
         _text(row["test_mean"], 2),
-        f"{_text(row['test_lo'], 2)} – {_text(row['test_hi'], 2)}" if row["test_lo"] == row["test_lo"] else "",
+        f"{_text(row['test_lo'], 2)} – {_text(row['test_hi'], 2)}"
+        if row["test_lo"] == row["test_lo"]
+        else f"from {stats.FEWEST} seeds on",
         _text(row["test_median"], 2),
         _text(row["regret_mean"], 2),
         _text(row["val_regret_mean"], 2),
@@ -353,7 +355,7 @@ def heading(row: Row) -> str:
     policy = f" ({row['policy']})" if row["policy"] else ""
     seen = "mean test accuracy (oracle)" if row["search"] == "oracle" else f"{row['search']}-epoch validation"
     kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
-    return f"{row['table']}{kind} → {row['score']}: {seen}, {row['budget']}, {row['runs']} seeds{policy}"
+    return f"{row['table']}{kind} → {row['score']}: {seen}, {row['budget']}, seeds: {row['runs']}{policy}"
 
 
 def footing(reference: Row) -> str:
@@ -365,7 +367,7 @@ def footing(reference: Row) -> str:
     return (
         f"Exact: optimum {reference['optimum']:.2f}; best by what the search sees {reference['best_by_search']:.2f}; "
         f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries to "
-        "ask for an optimum."
+        "the optimum."
     )
 
 

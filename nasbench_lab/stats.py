@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 FloatArray = NDArray[np.float64]
-FEWEST = 10  # runs below which a bootstrap interval is too narrow to be shown
+FEWEST = 20  # runs below which a bootstrap interval is too narrow to be shown: it covers 84% at 10, 88% at 20
 
 
 def mean_interval(

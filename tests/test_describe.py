@@ -16,7 +16,7 @@ def test_a_cell_is_told_with_its_class_cost_and_ranked_scores(toy):
         "0-1": "nor_conv_3x3", "0-2": "none", "1-2": "nor_conv_3x3", "0-3": "skip_connect", "1-3": "none", "2-3": "skip_connect",
     }  # fmt: skip
     members = cell.class_members()[int(cell.SPACE.classes[11472])]
-    assert f"of 6466, {len(members)} members" in facts["class"]
+    assert f"of 6466, members ({len(members)})" in facts["class"]
     assert facts["table"] == "toy (synthetic)"
     rank = 1 + int((toy.truth > toy.truth[11472]).sum())
     assert str(facts["scores"]["test after 12 epochs"]) == f"{toy.truth[11472]:.2f} (rank {rank} of 15625)"

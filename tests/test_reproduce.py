@@ -118,7 +118,7 @@ def test_runs_on_a_table_given_by_path_are_reproduced(tmp_path):
 def test_nothing_to_reproduce_is_a_lab_error(folder, tmp_path):
     with pytest.raises(LabError, match="no run 'ffff'"):
         list(reproduce(folder, run="ffff"))
-    with pytest.raises(LabError, match="no such study file"):
+    with pytest.raises(LabError, match="no such results folder"):
         list(reproduce(tmp_path / "nothing"))
 
 
