@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -91,18 +90,6 @@ def test_the_manifest_names_study_tables_versions_and_record_digests(tmp_path):
         store.read(next((tmp_path / "runs").iterdir())).columns
     )
     assert api.load_study(tmp_path).strategies == ("random_search",)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    out = tmp_path_factory.mktemp("finished")
-    nasbench_lab.compare("random_search", "reinforce", table="toy", seeds=3, max_queries=6, out=out)
-    return out
-
-
-@pytest.fixture
-def folder(finished, tmp_path):
-    return shutil.copytree(finished, tmp_path / "copy")
 
 
 @pytest.mark.parametrize(
