@@ -4,7 +4,7 @@ Reads results/*/leaderboard.json and curves.csv; computes nothing anew. Exit cod
 Sources: P = Dong & Yang 2020 (NAS-Bench-201), table 5, as quoted by later papers, tolerance 0.15 (CIFAR-10) and 0.3
 (CIFAR-100) on a mean over 500 runs; C = computed independently from the public table by the project's planners, mean of
 500 runs or exact, tolerance three standard errors of the difference of two such means, plus half a unit of the last
-digit printed; a figure beyond two is marked "!" (of 24 figures, 1.1 are expected beyond two by chance).
+digit printed; a figure beyond two is marked "!" (of 30 figures, 1.4 are expected beyond two by chance).
 """
 
 from __future__ import annotations
