@@ -47,9 +47,10 @@ class Job:
     def done(self) -> bool:
         """Whether the file is there, whole, and what this job would write."""
         try:
-            return self._fits(store.read(self.path))
+            self.read()
         except LabError:
             return False
+        return True
 
     def read(self) -> store.Runs:
         """The runs of this job's seeds; the file may hold more of the block.
@@ -379,11 +380,14 @@ def collect(study: Study, out: Path) -> list[tuple[Group, store.Runs]]:
     collected = []
     missing = 0
     for group in groups(study):
-        jobs = group.jobs(study, out)
-        undone = [job for job in jobs if not job.done]
-        missing += sum(len(job.seeds) for job in undone)
-        if not undone:
-            collected.append((group, store.join([job.read() for job in jobs])))
+        blocks = []
+        for job in group.jobs(study, out):
+            try:
+                blocks.append(job.read())
+            except LabError:
+                missing += len(job.seeds)
+        if not missing:
+            collected.append((group, store.join(blocks)))
     if missing:
         raise LabError(
             f"{missing} runs of the study are missing, damaged or made by other code in {out / 'runs'}; run the study again"

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Where the user's data lies, and writing a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ import os
 import tempfile
 from pathlib import Path
 
+import platformdirs
+
 from nasbench_lab.core import LabError
+
+
+def user_folder() -> Path:
+    """The user's data folder (platformdirs); may not exist yet."""
+    return Path(platformdirs.user_data_dir("nasbench_lab", appauthor=False))
+
+
+def data_folders() -> list[Path]:
+    """Where data is looked for: `$NASBENCH_LAB_DATA` if it is set, then the user's data folder."""
+    chosen = os.environ.get("NASBENCH_LAB_DATA")
+    return [*([Path(chosen)] if chosen else []), user_folder()]
 
 
 def write_atomically(path: Path, data: bytes) -> None:

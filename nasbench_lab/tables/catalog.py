@@ -7,9 +7,8 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-import platformdirs
-
 from nasbench_lab.core import LabError
+from nasbench_lab.files import data_folders
 from nasbench_lab.tables import table as tables
 
 EMBEDDED = Path(__file__).parent / "data"
@@ -17,13 +16,7 @@ EMBEDDED = Path(__file__).parent / "data"
 
 def folders() -> list[Path]:
     """Where tables are looked for, in order."""
-    chosen = os.environ.get("NASBENCH_LAB_DATA")
-    return [*([Path(chosen)] if chosen else []), user_folder(), EMBEDDED]
-
-
-def user_folder() -> Path:
-    """The user's data folder (platformdirs); may not exist yet."""
-    return Path(platformdirs.user_data_dir("nasbench_lab", appauthor=False))
+    return [*data_folders(), EMBEDDED]
 
 
 def target_folder() -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab import cell
-from nasbench_lab.tables.table import CLASSES, Schedule, Table
+from nasbench_lab.tables.table import CLASSES, Schedule, Table, known_mean
 
 FloatArray = NDArray[np.float64]
 
@@ -63,25 +63,17 @@ def from_trials(
     epochs = tuple(range(1, trials.val.shape[1] + 1))
     schedule = Schedule(
         epochs=epochs,
-        val=np.round(_mean(val), 6)[wide],
+        val=np.round(known_mean(val), 6)[wide],
         val_trials=val[wide],
-        test=np.round(_mean(test), 6)[wide],
+        test=np.round(known_mean(test), 6)[wide],
         test_trials=test[wide],
         seconds=seconds[member],
     )
     own = {key: values[member] for key, values in metrics.items()}
-    own["measured_seconds"] = np.round(_mean(measured), 2)[wide]
+    own["measured_seconds"] = np.round(known_mean(measured), 2)[wide]
     return Table(name, {epochs[-1]: schedule}, own, {**about, "rows": "class"}).check()
 
 
 def _counted(values: FloatArray, step: float) -> FloatArray:
     """Percentages as the counts they are, without the rounding of float32."""
     return np.asarray(np.round(np.round(np.asarray(values, np.float64) / step) * step, 6))
-
-
-def _mean(values: FloatArray) -> FloatArray:
-    """Mean over the last axis of what exists; nan where nothing does."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=-1)
-    total = np.where(known, values, 0.0).sum(axis=-1)
-    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))

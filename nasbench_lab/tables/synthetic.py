@@ -27,7 +27,7 @@ def make_toy() -> Table:
     many_pools = np.maximum((live == cell.POOL).sum(axis=1) - 1, 0) * 2.5
     disconnected = cell.op_counts(live=True)[:, cell.NONE] == len(cell.EDGES)
     level = 40.0 + 52.0 * (1 - np.exp(-(quality + skip_beside_conv - many_pools) / 28.0))
-    first = np.unique(cell.SPACE.classes, return_index=True)[1]
+    first = np.unique(cell.representatives())
     level = np.where(disconnected, 10.0, level)[first]
     level = level + rng.normal(0, 0.8, CLASSES) * ~disconnected[first]  # what no formula explains
     progress = np.array([0.62, 0.85, 1.0])

@@ -226,13 +226,9 @@ def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Table:
     return Table(header["name"], schedules, metrics, header["about"])
 
 
-def _first_members() -> NDArray[np.int64]:
-    return np.unique(cell.SPACE.classes, return_index=True)[1]
-
-
 def _pack(values: FloatArray, by_class: bool) -> NDArray[Any]:
     """What is stored: one row per class where all members share their values."""
-    return values[_first_members()] if by_class else values
+    return values[np.unique(cell.representatives())] if by_class else values
 
 
 def _unpack(values: NDArray[Any], by_class: bool) -> FloatArray:
@@ -276,6 +272,14 @@ def _check_schedule(where: str, last: int, schedule: Schedule) -> None:
         raise LabError(f"{where}: a validation score without its cost (seconds is nan)")
     if np.isnan(schedule.test[~np.isnan(schedule.val).any(axis=1)]).any():
         raise LabError(f"{where}: a validation score without a test score")
+
+
+def known_mean(values: FloatArray) -> FloatArray:
+    """Mean over the last axis of what is not nan; nan where all is nan, without numpy's warning."""
+    known = ~np.isnan(values)
+    counts = known.sum(axis=-1)
+    sums = np.where(known, values, 0.0).sum(axis=-1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def _listed(values: Any) -> str:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import cell
 from nasbench_lab.core import LabError
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.table import Schedule, Table, known_mean
 
 FloatArray = NDArray[np.float64]
 _SCORE = re.compile(r"(?P<dataset>[^/]+)/(?P<epochs>\d+)/(?P<kind>val|test|seconds)(?:/seed(?P<seed>\w+))?")
@@ -165,7 +165,7 @@ def _schedule(dataset: str, last: int, frame: pd.DataFrame, columns: dict[str, s
         if kind in columns:
             mean = _numbers(frame, columns[kind])
         elif trials:
-            mean = _nanmean(stacked)
+            mean = known_mean(stacked)
         else:
             raise LabError(f"column {dataset}/{last}/{kind} is missing")
         arrays[kind], arrays[f"{kind}_trials"] = mean, stacked
@@ -179,11 +179,3 @@ def _schedule(dataset: str, last: int, frame: pd.DataFrame, columns: dict[str, s
         test_trials=arrays["test_trials"],
         seconds=_numbers(frame, columns["seconds"])[:, None],
     )
-
-
-def _nanmean(values: FloatArray) -> FloatArray:
-    """Mean over the last axis of what is not nan; nan where all is nan, without numpy's warning."""
-    known = ~np.isnan(values)
-    counts = known.sum(axis=-1)
-    sums = np.where(known, values, 0.0).sum(axis=-1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import data_folders
 from nasbench_lab.training import sets
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.digits import Clutter, Digits
@@ -129,4 +130,4 @@ def check_device(device: str) -> None:
 def _official(name: str) -> bool:
     """Whether the benchmark's own split is at hand, or none is needed; another split is another problem."""
     half = sets.HALVES.get(name)
-    return half is None or any((folder / half.file).is_file() for folder in sets.data_folders())
+    return half is None or any((folder / half.file).is_file() for folder in data_folders())

@@ -22,18 +22,17 @@ Channel means and deviations are the authors'. Their random crop pads ImageNet16
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import platformdirs
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import data_folders
 from nasbench_lab.training import cifar, imagenet16
 from nasbench_lab.training.data import Data, Images
 from nasbench_lab.training.digits import Digits
@@ -99,13 +98,6 @@ def open_data(
     source = name.removesuffix("-valid")
     splits = cifar.load(source, folders, base_url=base_url, download=download, progress=progress)
     return _assemble(name, splits, cifar.ARCHIVES[source].classes, folders, device)
-
-
-def data_folders() -> list[Path]:
-    """`$NASBENCH_LAB_DATA` and the user's data folder, as for tables."""
-    chosen = os.environ.get("NASBENCH_LAB_DATA")
-    user = Path(platformdirs.user_data_dir("nasbench_lab", appauthor=False))
-    return [*([Path(chosen)] if chosen else []), user]
 
 
 def _assemble(
