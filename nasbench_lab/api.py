@@ -18,8 +18,8 @@ from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
-_LOOP, _EVALUATION = ("workers", "repeats"), ("trials", "noise", "objectives")
-_STUDY = ("trials", "noise", "objectives", "simulated_workers", "repeats", "evaluator")
+_LOOP, _EVALUATION = ("workers", "repeats"), ("trials", "noise", "objectives", "sources")
+_STUDY = ("trials", "noise", "objectives", "sources", "simulated_workers", "repeats", "evaluator")
 DEFAULT_STRATEGIES = ("random_search", "local_search", "regularized_evolution", "reinforce")
 
 
@@ -50,7 +50,8 @@ def search(
         seed: decides everything.
         search: schedule searched on, "oracle", or None for the table's default; only with a table.
         max_queries, max_seconds: the budget; at least one.
-        **policies: `workers`, `repeats` (see `runner.search`); with a table also `trials`, `noise`, `objectives`.
+        **policies: `workers`, `repeats` (see `runner.search`); with a table also `trials`, `noise`, `objectives`,
+            `sources` (names of tables of other datasets whose validation scores the strategy may read).
 
     Returns:
         columns order, arch, epochs, val, seconds, finished, incumbent, decided, objectives, and incumbent_test.
@@ -67,7 +68,8 @@ def search(
     loop = {key: policies.pop(key) for key in _LOOP if key in policies}
     if isinstance(table, (str, Table)):
         table = catalog.load(table) if isinstance(table, str) else table
-        evaluator: Evaluator = Tabular(table, search=search, **policies)
+        sources = {str(name): catalog.load(str(name)) for name in policies.pop("sources", ())}
+        evaluator: Evaluator = Tabular(table, search=search, sources=sources, **policies)
     else:
         evaluator = table
     run = runner.search(instance, evaluator, seed=seed, max_queries=max_queries, max_seconds=max_seconds, **loop)
@@ -105,7 +107,7 @@ def compare(
         max_queries, max_seconds: the budget; 100 queries if neither is given.
         out: results folder; finished runs in it are not repeated.
         workers: processes.
-        **policies: `trials`, `noise`, `objectives`, `simulated_workers`, `repeats`, and `evaluator`: "tabular", or
+        **policies: `trials`, `noise`, `objectives`, `sources`, `simulated_workers`, `repeats`, and `evaluator`: "tabular", or
             "training" to train every cell that is asked for (see `evaluators.training`).
 
     Raises:
@@ -190,6 +192,7 @@ def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
         f"repeats={task.repeats}": task.repeats != "charge",
         f"{task.simulated_workers} simulated workers": task.simulated_workers != 1,
         f"objectives {', '.join(task.objectives)}": task.objectives != ("val",),
+        f"sources {', '.join(task.sources)}": task.sources != (),
     }
     return leaderboard.Setting(
         table=searched.name,
@@ -212,7 +215,7 @@ def _schedule_seen(searched: Table, group: engine.Group) -> int | str | None:
 
 def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]]) -> dict[str, Any]:
     """Everything the numbers depend on; the digests of records let anyone check a re-run."""
-    names = {name for task in chosen.tasks for name in (task.table, *task.scored_on)}
+    names = {name for task in chosen.tasks for name in (task.table, *task.scored_on, *task.sources)}
     runs = [
         {
             "strategy": group.strategy,

@@ -71,7 +71,9 @@ def compare(
     score: Annotated[
         list[str] | None, typer.Option(help="Table to score on; repeat for several. The searched one if left out.")
     ] = None,
-    search: Annotated[str | None, typer.Option(help="Schedule to search on (its last epoch), or 'oracle'.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Schedule to search on (its last epoch), 'all' of them, or 'oracle'.")
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Runs per strategy.", min=1)] = 50,
     max_queries: Annotated[float, typer.Option(help="Budget in queries; 100 if no budget is given.", min=1)] = math.inf,
     max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", min=0)] = math.inf,
@@ -83,6 +85,12 @@ def compare(
     simulated_workers: Annotated[int, typer.Option(help="Asynchronous workers on the simulated clock.", min=1)] = 1,
     objectives: Annotated[
         list[str] | None, typer.Option(help="A further objective, a metric of the table; repeat for several.")
+    ] = None,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source", help="A table of another dataset whose validation scores may be read; repeat for several."
+        ),
     ] = None,
     evaluator: Annotated[
         str,
@@ -112,6 +120,7 @@ def compare(
         simulated_workers=simulated_workers,
         evaluator=evaluator,
         objectives=("val", *(objectives or [])),
+        sources=tuple(sources or ()),
     )
     _run(study, out, workers, backend, as_json)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -55,6 +55,9 @@ class Task:
         max_queries: how many queries are answered at most (inf: no limit).
         max_seconds: simulated seconds; a query that would finish later is not answered (inf: no limit).
         one_run: the fidelities are points of one training, so that going on from one costs only the difference.
+        known: what is known of all cells before anything is trained, name -> (N,) values, nan where there is none:
+            "params_m", "flops_m", zero-cost scores ("proxy/synflow", larger is better), the seconds these take
+            ("proxy_seconds/synflow"), and validation scores on *other* datasets ("source/cifar100").
     """
 
     space: Space
@@ -63,6 +66,7 @@ class Task:
     max_queries: float = math.inf
     max_seconds: float = math.inf
     one_run: bool = True
+    known: Mapping[str, FloatArray] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.fidelities or list(self.fidelities) != sorted(set(self.fidelities)) or self.fidelities[0] < 1:

@@ -158,7 +158,7 @@ def open_evaluator(spec: str, table: str, policies: dict[str, Any]) -> Any:
     return cls.open(table, **policies, **raw)
 
 
-_POLICIES = ("search", "trials", "noise", "objectives")
+_POLICIES = ("search", "trials", "noise", "objectives", "sources")
 
 
 def _open(task: StudyTask) -> Any:
@@ -236,10 +236,13 @@ def rerun(header: store.Header, table: str, seeds: Iterable[int]) -> dict[int, r
         LabError: the strategy or the table does not fit the header any more, or the strategy failed.
     """
     policy = dict(header["evaluator"])
-    evaluator = open_evaluator(policy["evaluator"], table, {name: policy[name] for name in _POLICIES})
+    chosen = {name: policy[name] for name in _POLICIES if name in policy}
+    evaluator = open_evaluator(policy["evaluator"], table, chosen)
     if evaluator.policy["digest"] != policy["digest"]:
         now, then = evaluator.policy["digest"][:12], policy["digest"][:12]
         raise LabError(f"table {table!r} is another one now: digest {now}, the runs used {then}")
+    if evaluator.policy["sources"] != policy.get("sources", {}):
+        raise LabError(f"a source of {header['strategy']} is another table now: {', '.join(policy['sources'])}")
     strategy = loading.build("strategies", header["strategy"])
     budget: dict[str, Any] = {
         key: math.inf if header[key] is None else header[key] for key in ("max_queries", "max_seconds")

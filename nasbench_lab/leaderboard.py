@@ -353,7 +353,8 @@ def _text(value: float, digits: int) -> str:
 def heading(row: Row) -> str:
     """What the rows of a setting share, in words."""
     policy = f" ({row['policy']})" if row["policy"] else ""
-    seen = "mean test accuracy (oracle)" if row["search"] == "oracle" else f"{row['search']}-epoch validation"
+    named = {"oracle": "mean test accuracy (oracle)", "all": "validation of all schedules"}
+    seen = named.get(row["search"], f"{row['search']}-epoch validation")
     kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
     return f"{row['table']}{kind} → {row['score']}: {seen}, {row['budget']}, seeds: {row['runs']}{policy}"
 

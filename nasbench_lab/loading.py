@@ -122,25 +122,50 @@ def summary(cls: type[Any]) -> str:
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:
     """`name:key=value,key=value` -> name and raw parameters; `pkg.module:Class:key=value` likewise.
 
+    A value that is a spec itself stands in parentheses: `bananas:surrogate=(mlp:members=3,width=10),initial=5`.
+
     Raises:
-        LabError: a parameter without `=` or given twice.
+        LabError: a parameter without `=` or given twice, or parentheses that do not match.
     """
-    head, _, tail = spec.strip().rpartition(":")
+    spec = spec.strip()
+    *before, tail = _outside(spec, ":")
+    head = ":".join(before)
     if not head or "=" not in tail:
-        if spec.strip().endswith(":") or "=" in head:
+        if spec.endswith(":") or "=" in head:
             raise LabError(f"parameters are written name:key=value,key=value; got {spec!r}")
-        return spec.strip(), {}
+        return spec, {}
     if "=" in head:
         raise LabError(f"parameters are written name:key=value,key=value, with commas between them; got {spec!r}")
     raw: dict[str, str] = {}
-    for item in tail.split(","):
+    for item in _outside(tail, ","):
         key, equals, value = item.partition("=")
         if not equals or not key.strip():
             raise LabError(f"parameters are written name:key=value,key=value; got {item!r} in {spec!r}")
         if key.strip() in raw:
             raise LabError(f"parameter {key.strip()!r} is given twice in {spec!r}")
-        raw[key.strip()] = value.strip()
+        value = value.strip()
+        raw[key.strip()] = value[1:-1] if value.startswith("(") and value.endswith(")") else value
     return head, raw
+
+
+def _outside(text: str, separator: str) -> list[str]:
+    """The parts of a text between separators that are not inside parentheses.
+
+    Raises:
+        LabError: parentheses that do not match.
+    """
+    parts, depth = [""], 0
+    for character in text:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth < 0:
+            break
+        if character == separator and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    if depth:
+        raise LabError(f"parentheses do not match in {text!r}")
+    return parts
 
 
 def build(folder: str, spec: str) -> Any:

@@ -5,7 +5,7 @@ strategies = ["random_search:replacement=true", "local_search"]
 seeds = 500
 [[task]]
 table = "cifar10"            # searched
-search = 12                  # schedule searched on, or "oracle"
+search = 12                  # schedule searched on, "all" of them, or "oracle"
 score = ["cifar10", "cifar100"]  # tables the incumbent is scored on
 max_seconds = 12000
 """
@@ -34,6 +34,7 @@ class StudyTask:
     trials: str = "mean"
     noise: float = 0.0
     objectives: tuple[str, ...] = ("val",)
+    sources: tuple[str, ...] = ()
     simulated_workers: int = 1
     repeats: str = "charge"
     evaluator: str = "tabular"

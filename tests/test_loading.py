@@ -94,7 +94,8 @@ def test_parameters_are_read_as_their_fields_types(file):
         ("cell=1,rate", "name:key=value"),
         ("=1", "name:key=value"),
         ("cell={[]}", "must be int"),
-        ("cell=" + "(" * 500, "must be int"),
+        ("cell=" + "[" * 500, "must be int"),
+        ("cell=(1", "parentheses do not match"),
     ],
 )
 def test_a_wrong_parameter_is_refused_by_name(file, parameter, message):
@@ -153,3 +154,10 @@ def test_any_text_is_a_strategy_or_a_lab_error(text):
         assert loading.build("strategies", text) is not None
     except LabError as error:
         assert str(error)
+
+
+def test_a_spec_within_a_spec_stands_in_parentheses():
+    name, raw = loading.split_spec("bananas:surrogate=(mlp:members=3,width=10),initial=5")
+    assert name == "bananas"
+    assert raw == {"surrogate": "mlp:members=3,width=10", "initial": "5"}
+    assert loading.split_spec("pkg.module:Class:a=(b:c=(d:e=1,f=2))")[1] == {"a": "b:c=(d:e=1,f=2)"}

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from nasbench_lab import cell
 from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream
+from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources
 from nasbench_lab.tables import catalog
-from nasbench_lab.tables.table import Table
+from nasbench_lab.tables.table import Schedule, Table
 
 ORACLE = "oracle"
+ALL = "all"
 _TRIAL = 0  # the noise stream of "which trial"; fidelities are >= 1, so it is never one of theirs
 
 
@@ -26,15 +28,19 @@ class Tabular:
 
     Args:
         table: the benchmark; must be complete.
-        search: last epoch of the schedule to search on, "oracle" (sees mean test of the longest schedule, the labelled
-            exception to "search sees validation only"), or None for the table's default.
+        search: last epoch of the schedule to search on; "all" (one fidelity per schedule, its last epoch: separate
+            trainings, each charged in full); "oracle" (sees mean test of the longest schedule, the labelled exception
+            to "search sees validation only"); or None for the table's default.
         trials: "mean" returns the mean over trials; "sample" one trial per (seed, cell), drawn uniformly from those
             that exist, the same at every epoch.
         noise: standard deviation of extra Gaussian query noise, in points of accuracy; per (seed, cell, epochs).
         objectives: "val" and any of the table's metrics that every cell has.
+        sources: tables of *other* datasets, by the name the study gives them; a strategy may read their validation
+            scores after the longest schedule (`Task.known`, "source/<name>").
 
     Raises:
-        LabError: an incomplete table, an unknown schedule, policy or metric, or "sample" where only means are known.
+        LabError: an incomplete table, an unknown schedule, policy or metric, "sample" where only means are known, or a
+            source of the dataset that is searched.
     """
 
     def __init__(
@@ -45,21 +51,25 @@ class Tabular:
         trials: Literal["mean", "sample"] = "mean",
         noise: float = 0.0,
         objectives: tuple[str, ...] = ("val",),
+        sources: Mapping[str, Table] | None = None,
     ) -> None:
         self.table = table
         self.search = self._search(table, search)
         self.trials = trials
         self.noise = float(noise)
-        schedule = table.last if self.search == ORACLE else table.schedule(int(self.search))
-        self._schedule = schedule
-        epochs = schedule.epochs[-1:] if self.search == ORACLE else schedule.epochs
+        self._sources = dict(sources or {})
+        self._schedules = self._searched(table, self.search)
+        self._schedule = self._schedules[max(self._schedules)]
+        epochs = tuple(sorted(self._schedules))
+        one_run = self._schedule.one_run and len(set(map(id, self._schedules.values()))) == 1
+        known = from_metrics(table.metrics) | from_sources(dataset_of(table), self._sources)
         try:
-            self.task = Task(cell.SPACE, epochs, objectives, one_run=schedule.one_run)
+            self.task = Task(cell.SPACE, epochs, objectives, one_run=one_run, known=known)
         except ValueError as error:
             raise LabError(str(error)) from error
         self._check()
         self._metrics = self._metric_rows(objectives[1:])
-        self._seconds = {e: schedule.seconds[:, schedule.column(e)].tolist() for e in epochs[-1:]}
+        self._seconds: dict[int, list[float]] = {}
         self._values: dict[int, list[float]] = {}
         self._seed = -1
 
@@ -67,16 +77,29 @@ class Tabular:
     def open(cls, table: str, **policies: Any) -> Tabular:
         """The evaluator of a table by name or path; `policies` as in the constructor."""
         objectives = tuple(policies.pop("objectives", ("val",)))
-        return cls(catalog.load(table), objectives=objectives, **policies)
+        sources = {name: catalog.load(name) for name in policies.pop("sources", ())}
+        return cls(catalog.load(table), objectives=objectives, sources=sources, **policies)
 
     @staticmethod
     def _search(table: Table, search: int | str | None) -> int | str:
         if search is None:
             return table.default_search
-        if search == ORACLE or str(search).isdecimal():
-            return ORACLE if search == ORACLE else int(search)
+        if search in (ORACLE, ALL):
+            return str(search)
+        if str(search).isdecimal():
+            return int(search)
         allowed = ", ".join(map(str, table.schedules))
-        raise LabError(f"search must be one of {allowed} or {ORACLE!r}, got {search!r}")
+        raise LabError(f"search must be one of {allowed}, {ALL!r} or {ORACLE!r}, got {search!r}")
+
+    @staticmethod
+    def _searched(table: Table, search: int | str) -> dict[int, Schedule]:
+        """Fidelity -> the schedule whose validation answers it."""
+        if search == ALL:
+            return dict(table.schedules)
+        if search == ORACLE:
+            return {table.last.epochs[-1]: table.last}
+        schedule = table.schedule(int(search))
+        return dict.fromkeys(schedule.epochs, schedule)
 
     def _check(self) -> None:
         if self.trials not in ("mean", "sample"):
@@ -88,7 +111,8 @@ class Tabular:
             raise LabError(
                 f"table {self.table.name!r} has scores for {known} of {cell.SPACE.size} cells; a search needs all"
             )
-        if self.trials == "sample" and (self.search == ORACLE or self._schedule.val_trials.shape[2] == 0):
+        only_means = any(schedule.val_trials.shape[2] == 0 for schedule in self._schedules.values())
+        if self.trials == "sample" and (self.search == ORACLE or only_means):
             what = "the oracle sees a mean" if self.search == ORACLE else f"table {self.table.name!r} has only means"
             raise LabError(f"trials='sample' needs single trials, but {what}; use trials='mean' and noise=...")
 
@@ -117,6 +141,7 @@ class Tabular:
             "trials": self.trials,
             "noise": self.noise,
             "objectives": list(self.task.objectives),
+            "sources": {name: source.digest for name, source in self._sources.items()},
         }
 
     @property
@@ -137,8 +162,8 @@ class Tabular:
         """(n,) cells -> (n,) scores and (n,) seconds, the same numbers as `evaluate` one by one."""
         if seed != self._seed:
             self._forget(seed)
-        seconds = self._schedule.seconds[archs, self._schedule.column(epochs)]
-        return self._vector(epochs)[archs], seconds
+        schedule = self._schedules[epochs]
+        return self._vector(epochs)[archs], schedule.seconds[archs, schedule.column(epochs)]
 
     def truth(self, arch: int) -> float:
         """Mean test accuracy after the longest schedule."""
@@ -153,23 +178,24 @@ class Tabular:
     def _column(self, epochs: int) -> list[float]:
         """All cells' answers at one fidelity for the current seed; cached, as lists are read faster than arrays."""
         if epochs not in self._seconds:
-            self._seconds[epochs] = self._schedule.seconds[:, self._schedule.column(epochs)].tolist()
+            schedule = self._schedules[epochs]
+            self._seconds[epochs] = schedule.seconds[:, schedule.column(epochs)].tolist()
         self._values[epochs] = self._vector(epochs).tolist()
         return self._values[epochs]
 
     def _vector(self, epochs: int) -> FloatArray:
         """(A,) answers at one fidelity for the current seed."""
-        column = self._schedule.column(epochs)
-        values: FloatArray = self.table.truth if self.search == ORACLE else self._schedule.val[:, column]
+        schedule = self._schedules[epochs]
+        column = schedule.column(epochs)
+        values: FloatArray = self.table.truth if self.search == ORACLE else schedule.val[:, column]
         if self.trials == "sample":
-            values = self._sampled(column)
+            values = self._sampled(schedule.val_trials[:, column, :])
         if self.noise:
             values = values + self.noise * noise_stream(self._seed, epochs).standard_normal(values.shape)
         return values
 
-    def _sampled(self, column: int) -> FloatArray:
-        """(A,) one trial of every cell: uniform among those that exist."""
-        trials = self._schedule.val_trials[:, column, :]
+    def _sampled(self, trials: FloatArray) -> FloatArray:
+        """(A, T) trials -> (A,) one of every cell: uniform among those that exist."""
         known = ~np.isnan(trials)
         draw = noise_stream(self._seed, _TRIAL).random(len(trials))
         wanted = np.floor(draw * known.sum(axis=1)).astype(int) + 1

@@ -11,6 +11,7 @@ speed nor on what came from the cache. A search that died is simply run again: t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import torch
 
 from nasbench_lab import cell
 from nasbench_lab.core import NO_METRICS, LabError, Query, Result, Task
+from nasbench_lab.evaluators._known import from_metrics, from_sources
 from nasbench_lab.tables import catalog, measured
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training import cost
@@ -41,6 +43,7 @@ class Training:
         objectives: "val" and any of "params_m", "flops_m", of the edges that are run.
         table: name of the table that scores, for the record.
         spec: how a study writes this evaluator, for the record.
+        sources: tables of other datasets, by name; see `Tabular`.
 
     Raises:
         LabError: an unknown objective or device.
@@ -55,6 +58,7 @@ class Training:
         objectives: tuple[str, ...] = ("val",),
         table: str = "",
         spec: str = "training",
+        sources: Mapping[str, Table] | None = None,
     ) -> None:
         if unknown := [name for name in objectives[1:] if name not in _METRICS]:
             raise LabError(f"training has no metric {unknown[0]!r}; it has: {', '.join(_METRICS)}")
@@ -62,16 +66,19 @@ class Training:
         self.problem, self.device, self.table_name, self.spec = problem, device, table, spec
         self.digest = problem.digest(device)
         self.cache = Cache(cache or default_cache(problem, device))
-        try:
-            self.task = Task(cell.SPACE, tuple(range(1, problem.recipe.epochs + 1)), tuple(objectives), one_run=True)
-        except ValueError as error:
-            raise LabError(str(error)) from error
+        self._sources = dict(sources or {})
         images, held_out = problem.images, problem.held_out
         self._seconds = cost.seconds(problem.shape, images=images, held_out=held_out, epochs=problem.recipe.epochs)
         self._columns = {
             "params_m": cost.params(problem.shape) / 1e6,
             "flops_m": cost.flops(problem.shape) / 1e6,
         }
+        known = from_metrics(self._columns) | from_sources(problem.data, self._sources)
+        fidelities = tuple(range(1, problem.recipe.epochs + 1))
+        try:
+            self.task = Task(cell.SPACE, fidelities, tuple(objectives), one_run=True, known=known)
+        except ValueError as error:
+            raise LabError(str(error)) from error
         self._data: Data | None = None
 
     @classmethod
@@ -83,6 +90,7 @@ class Training:
         trials: str = "mean",
         noise: float = 0.0,
         objectives: tuple[str, ...] = ("val",),
+        sources: Iterable[str] = (),
         data: str | None = None,
         device: str = "cpu",
         cache: str | None = None,
@@ -97,6 +105,7 @@ class Training:
             search: number of epochs, like `epochs`; None for the recipe's.
             trials, noise: a training is one trial, with its own noise; anything but the defaults is refused.
             objectives: "val" and any of "params_m", "flops_m".
+            sources: tables of other datasets that a strategy may read.
             data: what is trained on. device, cache: see the class.
             epochs, part_size, held_out_size: other numbers than the recipe's; the last two for digits only.
 
@@ -117,7 +126,7 @@ class Training:
         written = ",".join(f"{k}={v}" for k, v in given.items() if v is not None and (k, v) != ("device", "cpu"))
         return cls(
             problem, device=device, cache=Path(cache) if cache else None, objectives=objectives, table=table,
-            spec=f"training:{written}" if written else "training",
+            spec=f"training:{written}" if written else "training", sources={name: catalog.load(name) for name in sources},
         )  # fmt: skip
 
     @property
@@ -131,6 +140,7 @@ class Training:
             "trials": "mean",
             "noise": 0.0,
             "objectives": list(self.task.objectives),
+            "sources": {name: source.digest for name, source in self._sources.items()},
             "data": self.problem.described,
             "recipe": asdict(self.problem.recipe),
         }

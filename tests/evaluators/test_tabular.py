@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from nasbench_lab import cell
 from nasbench_lab.core import Evaluator, LabError, Query
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.runner import search
+from nasbench_lab.strategies.random_search import RandomSearch
 from nasbench_lab.tables import catalog
+from nasbench_lab.tables.table import Table
 
 TABLE = make_table(epochs=(1, 4, 12), metrics={"latency_ms/x": np.arange(15625.0), "holes": np.full(15625, np.nan)})
 POLICIES = [
@@ -136,7 +139,7 @@ INCOMPLETE = dataclasses.replace(
     ("table", "policy", "message"),
     [
         (TABLE, {"search": 200}, "no schedule of 200 epochs; it has 12"),
-        (TABLE, {"search": "best"}, "search must be one of 12 or 'oracle', got 'best'"),
+        (TABLE, {"search": "best"}, "search must be one of 12, 'all' or 'oracle', got 'best'"),
         (TABLE, {"search": "-1"}, "search must be"),
         (TABLE, {"trials": "all"}, "'mean' or 'sample', got 'all'"),
         (TABLE, {"noise": -0.1}, "noise"),
@@ -159,3 +162,32 @@ def test_what_it_cannot_do_is_refused(table, policy, message):
 def test_an_unknown_fidelity_is_refused():
     with pytest.raises(LabError, match="no score after 7 epochs"):
         Tabular(TABLE).evaluate(Query(0, 7), 0)
+
+
+def test_all_schedules_are_fidelities_of_their_own() -> None:
+    short, long = make_table(epochs=(4, 12), seed=1), make_table(epochs=(200,), seed=2)
+    both = Table("both", {**short.schedules, **long.schedules}, {}, {})
+    evaluator = Tabular(both, search="all")
+    assert evaluator.task.fidelities == (12, 200)
+    assert not evaluator.task.one_run
+    for epochs, table in ((12, short), (200, long)):
+        answer = evaluator.evaluate(Query(7, epochs), 0)
+        assert answer.val == table.schedules[epochs].val[7, -1]
+        assert answer.seconds == table.schedules[epochs].seconds[7, -1]
+    assert (evaluator.seen == long.schedules[200].val[:, -1]).all()
+    records = search(RandomSearch(), evaluator, seed=0, max_queries=5).records
+    assert {record.result.query.epochs for record in records} == {200}
+
+
+def test_what_is_known_of_all_cells_is_in_the_task() -> None:
+    zen, latency = np.arange(15625.0), np.ones(15625)
+    mine = make_table(metrics={"proxy/zen": zen, "latency_ms/x": latency, "params_m": zen}, dataset="a")
+    other = make_table("other", dataset="b", seed=3)
+    task = Tabular(mine, sources={"other": other}).task
+    assert set(task.known) == {"proxy/zen", "params_m", "source/other"}  # a latency is measured, so it is not known
+    assert (task.known["source/other"] == other.last.val[:, -1]).all()
+
+
+def test_a_source_of_the_searched_dataset_is_refused() -> None:
+    with pytest.raises(LabError, match="is of the dataset that is searched"):
+        Tabular(make_table(dataset="cifar10"), sources={"x": make_table("x", dataset="cifar10-valid")})
