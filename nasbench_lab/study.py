@@ -34,10 +34,10 @@ class StudyTask:
     trials: str = "mean"
     noise: float = 0.0
     objectives: tuple[str, ...] = ("val",)
-    sources: tuple[str, ...] = ()
     simulated_workers: int = 1
     repeats: str = "charge"
     evaluator: str = "tabular"
+    sources: tuple[str, ...] = ()
 
     @property
     def scored_on(self) -> tuple[str, ...]:

@@ -162,7 +162,7 @@ class Tabular:
         """(n,) cells -> (n,) scores and (n,) seconds, the same numbers as `evaluate` one by one."""
         if seed != self._seed:
             self._forget(seed)
-        schedule = self._schedules[epochs]
+        schedule = self._answering(epochs)
         return self._vector(epochs)[archs], schedule.seconds[archs, schedule.column(epochs)]
 
     def truth(self, arch: int) -> float:
@@ -175,17 +175,23 @@ class Tabular:
         if self.noise or self.trials == "sample":
             self._values.clear()
 
+    def _answering(self, epochs: int) -> Schedule:
+        """The schedule whose validation answers a fidelity."""
+        if epochs not in self._schedules:
+            raise LabError(f"no score after {epochs} epochs; allowed are {', '.join(map(str, self.task.fidelities))}")
+        return self._schedules[epochs]
+
     def _column(self, epochs: int) -> list[float]:
         """All cells' answers at one fidelity for the current seed; cached, as lists are read faster than arrays."""
         if epochs not in self._seconds:
-            schedule = self._schedules[epochs]
+            schedule = self._answering(epochs)
             self._seconds[epochs] = schedule.seconds[:, schedule.column(epochs)].tolist()
         self._values[epochs] = self._vector(epochs).tolist()
         return self._values[epochs]
 
     def _vector(self, epochs: int) -> FloatArray:
         """(A,) answers at one fidelity for the current seed."""
-        schedule = self._schedules[epochs]
+        schedule = self._answering(epochs)
         column = schedule.column(epochs)
         values: FloatArray = self.table.truth if self.search == ORACLE else schedule.val[:, column]
         if self.trials == "sample":
