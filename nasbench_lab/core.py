@@ -144,9 +144,11 @@ class Evaluator(Protocol):
 
 
 class Surrogate(Protocol):
-    """Predicts a score. `archs` (n,) indices; `y`, `mean`, `std` (n,) in one unit."""
+    """Predicts a score. `archs` (n,) indices of `space`; `y`, `mean`, `std` (n,) in one unit. See `surrogates/_base`."""
 
-    def fit(self, archs: NDArray[np.int64], y: FloatArray, rng: np.random.Generator) -> Surrogate: ...
+    def fit(
+        self, archs: NDArray[np.int64], y: FloatArray, rng: np.random.Generator | None = None, *, space: Space
+    ) -> Surrogate: ...
 
     def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]: ...
 

@@ -1,13 +1,36 @@
-"""What surrogates share: scikit-learn's parameter protocol on dataclass fields, so that `sklearn.base.clone` works."""
+"""What surrogates share: scikit-learn's parameter protocol on dataclass fields, and what follows from `fit` and `predict`.
+
+A surrogate is a dataclass whose fields are its parameters, so that `sklearn.base.clone` works; what `fit` learns are
+attributes ending in `_`. It learns from cells of a finite space and predicts any of them:
+
+    fit(archs (n,), y (n,), rng, *, space)     y in any unit, larger is better; the same cell may be there again
+    predict(archs (m,)) -> mean, std           (m,) each, in units of y; of a new training of the cell, its noise included
+
+Everything else has a default here that a model overrides where it knows better or faster.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from nasbench_lab import cell
+from nasbench_lab.core import FloatArray, stream
+from nasbench_lab.space import IntArray, Space
+from nasbench_lab.surrogates import _features
+
+_FIT_STREAM = 4  # of fits without a generator of their own
+
 
 class Parameters:
-    """Mixin of a dataclass: its fields are its parameters; what `fit` learns are attributes ending in `_`."""
+    """Base of all surrogates; see the module's docstring."""
+
+    uses_known = False  # whether `fit` takes `known`, what is known of all cells beforehand (`core.Task.known`)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name. `deep` is scikit-learn's and changes nothing: no parameter is an estimator."""
@@ -25,3 +48,85 @@ class Parameters:
                 raise ValueError(f"{type(self).__name__} has no parameter {name!r}; it has: {', '.join(known)}")
             setattr(self, name, value)
         return self
+
+    def fit(
+        self, archs: NDArray[np.int64], y: FloatArray, rng: np.random.Generator | None = None, *, space: Space = cell.SPACE
+    ) -> Self:
+        """Learn from `archs` (n,) and their scores `y` (n,); `rng` decides all randomness (a fixed stream if left out).
+
+        Raises:
+            ValueError: fewer than two scores, or one that is not finite.
+        """
+        raise NotImplementedError
+
+    def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation, (m,) each, in units of y."""
+        raise NotImplementedError
+
+    def quantiles(self, archs: NDArray[np.int64], probabilities: tuple[float, ...]) -> tuple[FloatArray, ...]:
+        """Quantiles, (m,) each, in units of y; of a normal distribution unless the model knows better."""
+        mean, std = self.predict(archs)
+        return tuple(mean + float(ndtri(p)) * std for p in probabilities)
+
+    def sample(self, archs: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
+        """(m,) a draw from what is believed, for Thompson sampling: independent cells unless the model knows better."""
+        mean, std = self.predict(archs)
+        return mean + std * rng.standard_normal(len(mean))
+
+    def update(
+        self,
+        archs: NDArray[np.int64],
+        y: FloatArray,
+        rng: np.random.Generator | None = None,
+        *,
+        space: Space = cell.SPACE,
+        refit: bool = True,
+        known: Mapping[str, FloatArray] | None = None,
+    ) -> Self:
+        """As `fit`, to observations that go on from those fitted before; `y` may have changed throughout.
+
+        `refit=False` allows a model to keep its hyper-parameters; the default fits anew all the same.
+        """
+        extra: dict[str, Any] = {"known": known} if self.uses_known else {}
+        return self.fit(archs, y, rng, space=space, **extra)
+
+    def believe(
+        self,
+        pending: NDArray[np.int64],
+        archs: NDArray[np.int64],
+        y: FloatArray,
+        rng: np.random.Generator | None = None,
+        *,
+        space: Space = cell.SPACE,
+        known: Mapping[str, FloatArray] | None = None,
+    ) -> Self:
+        """Count pending cells as observed with what is expected of them, until the next `update` (Ginsbourger et al.
+        2010, "kriging believer"). `archs` and `y` are what was observed."""
+        expected = self.predict(pending)[0]
+        both = np.concatenate([archs, pending]), np.concatenate([y, expected])
+        return self.update(*both, rng, space=space, known=known)
+
+    def alike(self, space: Space = cell.SPACE) -> tuple[IntArray, IntArray]:
+        """Cells the model cannot tell apart: one of each group (R,), and the group of every cell (N,)."""
+        name = getattr(self, "features", None)
+        if name is None:
+            return np.arange(space.size), np.arange(space.size)
+        rows = _features.rows(name, space)
+        return rows.first, rows.row_of
+
+
+def checked(archs: NDArray[np.int64], y: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Observations as arrays.
+
+    Raises:
+        ValueError: fewer than two scores, not one per cell, or one that is not finite.
+    """
+    archs, y = np.asarray(archs, dtype=np.int64), np.asarray(y, dtype=np.float64)
+    if len(y) < 2 or len(y) != len(archs) or not np.isfinite(y).all():
+        raise ValueError(f"a fit needs at least 2 cells with one finite score each, got {len(archs)} and {len(y)}")
+    return archs, y
+
+
+def generator(rng: np.random.Generator | None) -> np.random.Generator:
+    """The generator given, or a fixed stream."""
+    return stream(0, _FIT_STREAM) if rng is None else rng

@@ -16,15 +16,16 @@ put together on validation columns only (see `strategies/gp_bo.py`, which says h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
 from nasbench_lab import cell
 from nasbench_lab.cell import CONV1, CONV3, NONE, POOL, SKIP
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import Space
+from nasbench_lab.space import IntArray, Space
 
 Path = tuple[int, ...]
 _WORKING = (CONV1, CONV3, POOL)  # the ops a path keeps once its skips are removed
@@ -155,3 +156,61 @@ def adjacency() -> FloatArray:
 def cost() -> FloatArray:
     """(A, 2) parameters and multiply-adds of the CIFAR-10 network, millions; of other datasets, a shift of these."""
     return np.stack([cell.params_m("cifar10"), cell.flops_m("cifar10")], axis=1)
+
+
+def canonical() -> FloatArray:
+    """(A, 94) `structure`, `path_counts` and the one-hot live ops, each column of zero mean and unit spread."""
+    return _scaled(np.concatenate([structure(), path_counts(), one_hot(live=True)], axis=1))
+
+
+def _scaled(rows: FloatArray) -> FloatArray:
+    spread = rows.std(axis=0)
+    varies = spread > 1e-12
+    scaled: FloatArray = (rows[:, varies] - rows[:, varies].mean(axis=0)) / spread[varies]
+    return scaled
+
+
+FEATURES: dict[str, Callable[[], FloatArray]] = {
+    "one_hot": one_hot,
+    "live": lambda: one_hot(live=True),
+    "path": cell.path_encoding,
+    "path_counts": path_counts,
+    "multisets": multisets,
+    "structure": lambda: _scaled(structure()),
+    "wl": wl,
+    "adjacency": adjacency,
+    "cost": lambda: _scaled(cost()),
+    "canonical": canonical,
+}
+
+
+class Rows(NamedTuple):
+    """Distinct rows of features, and the cells they stand for.
+
+    Attributes:
+        values: (R, d) the rows.
+        first: (R,) the lowest-index cell of each.
+        row_of: (N,) the row of every cell.
+    """
+
+    values: FloatArray
+    first: IntArray
+    row_of: IntArray
+
+
+@lru_cache(maxsize=32)
+def rows(name: str, space: Space = cell.SPACE) -> Rows:
+    """The rows of a space under a name of `FEATURES`; computed once per process. Any other space than the cell has one-hot rows.
+
+    Raises:
+        ValueError: no such features.
+    """
+    if name not in FEATURES:
+        raise ValueError(f"features must be one of {', '.join(FEATURES)}, got {name!r}")
+    return distinct(FEATURES[name]() if space == cell.SPACE else space.one_hot)
+
+
+def distinct(values: FloatArray) -> Rows:
+    """(N, d) rows, equal ones put together."""
+    _, first, row_of = np.unique(values, axis=0, return_index=True, return_inverse=True)
+    return Rows(np.ascontiguousarray(values[first]), first.astype(np.int64), row_of.reshape(-1).astype(np.int64))
