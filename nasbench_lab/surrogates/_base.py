@@ -50,7 +50,12 @@ class Parameters:
         return self
 
     def fit(
-        self, archs: NDArray[np.int64], y: FloatArray, rng: np.random.Generator | None = None, *, space: Space = cell.SPACE
+        self,
+        archs: NDArray[np.int64],
+        y: FloatArray,
+        rng: np.random.Generator | None = None,
+        *,
+        space: Space = cell.SPACE,
     ) -> Self:
         """Learn from `archs` (n,) and their scores `y` (n,); `rng` decides all randomness (a fixed stream if left out).
 
@@ -100,8 +105,10 @@ class Parameters:
         space: Space = cell.SPACE,
         known: Mapping[str, FloatArray] | None = None,
     ) -> Self:
-        """Count pending cells as observed with what is expected of them, until the next `update` (Ginsbourger et al.
-        2010, "kriging believer"). `archs` and `y` are what was observed."""
+        """Count pending cells as observed with what is expected of them, until the next `update`.
+
+        `archs` and `y` are what was observed (Ginsbourger et al. 2010, "kriging believer").
+        """
         expected = self.predict(pending)[0]
         both = np.concatenate([archs, pending]), np.concatenate([y, expected])
         return self.update(*both, rng, space=space, known=known)

@@ -13,13 +13,16 @@ Whatever is not a NAS-Bench-201 cell gets `one_hot` instead of the last four and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import Space
+from nasbench_lab.space import IntArray, Space
 from nasbench_lab.surrogates import _features
 from nasbench_lab.surrogates._kernels import Part, Pool
 
@@ -44,6 +47,37 @@ def pool_of(space: Space, kernel: str = "canonical") -> Pool:
     _, first, row_of = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     distinct = [Part(p.name, p.features[first], ard=p.ard, profile=p.profile, variance=p.variance) for p in parts]
     return Pool(tuple(distinct), row_of.reshape(-1).astype(np.int64))
+
+
+@lru_cache(maxsize=8)
+def first_of(space: Space, kernel: str) -> IntArray:
+    """(M,) the lowest-index cell of every row of a pool."""
+    return np.unique(pool_of(space, kernel).row_of, return_index=True)[1].astype(np.int64)
+
+
+def with_known(space: Space, kernel: str, known: Mapping[str, FloatArray]) -> Pool:
+    """A pool with a row per cell and a further part: zero-cost scores and sizes known of all cells, as normal quantiles.
+
+    A cell without a score has the median one. Scores of other datasets ("source/...") and costs are left out.
+    """
+    columns = [values for name, values in known.items() if name.partition("/")[0] in ("proxy", "params_m", "flops_m")]
+    parts, row_of = pool_of(space, kernel)
+    everywhere = tuple(
+        Part(p.name, p.features[row_of], ard=p.ard, profile=p.profile, variance=p.variance) for p in parts
+    )
+    if not columns:
+        return Pool(everywhere, np.arange(space.size))
+    return Pool(
+        (*everywhere, Part("known", np.stack([_quantiles(c) for c in columns], axis=1), ard=True)),
+        np.arange(space.size),
+    )
+
+
+def _quantiles(values: FloatArray) -> FloatArray:
+    """Normal quantiles of mid-ranks; 0 where there is no value."""
+    out, there = np.zeros(len(values)), ~np.isnan(values)
+    out[there] = ndtri((rankdata(values[there]) - 0.5) / max(int(there.sum()), 1))
+    return out
 
 
 def _parts(space: Space, kernel: str) -> tuple[Part, ...]:

@@ -44,12 +44,18 @@ def logit(y: FloatArray) -> FloatArray:
     return standardised(np.log(share / (1.0 - share)))
 
 
+def log_error(y: FloatArray) -> FloatArray:
+    """Minus the logarithm of the error in percent, standardised (Ru et al. 2021, NAS-BOWL)."""
+    return standardised(-np.log(np.maximum(100.0 - y, 1e-2)))
+
+
 TRANSFORMS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "blended": blended,
     "rank_gauss": rank_gauss,
     "standardised": standardised,
     "winsorised": winsorised,
     "logit": logit,
+    "log_error": log_error,
 }
 
 

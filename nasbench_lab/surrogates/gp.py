@@ -1,14 +1,16 @@
 """Gaussian process on a cell's features: exact, hyper-parameters by marginal likelihood, calibrated spread.
 
-Two engines with one model: "fast" (`_pool_gp`, numpy) and "gpytorch" (`_gpytorch`, the reference). Scores are
-transformed to targets (`_targets`); predictions are mapped back through the inverse, linear between the scores seen.
+Two engines with one model: "fast" (`_pool_gp`, numpy, extended observation by observation) and "gpytorch" (`_gpytorch`,
+the reference). Scores are transformed to targets (`_targets`); predictions are mapped back through the inverse, linear
+between the scores seen.
 
 Hyper-parameters are taken as known once found, which makes intervals too narrow when cells are few; variances grow by
-1 + 8 / n for that. Targets, prior and this 8 were chosen on 200-epoch validation accuracies, split by class.
+1 + `spent` / n for that. Targets, prior and the 8 were chosen on 200-epoch validation accuracies, split by class.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -18,75 +20,185 @@ from scipy.special import ndtri
 
 from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
-from nasbench_lab.surrogates._base import Parameters
-from nasbench_lab.surrogates._canonical import KERNELS, pool_of
+from nasbench_lab.space import IntArray, Space
+from nasbench_lab.surrogates._base import Parameters, checked
+from nasbench_lab.surrogates._canonical import KERNELS, first_of, pool_of, with_known
+from nasbench_lab.surrogates._kernels import Pool
 from nasbench_lab.surrogates._pool_gp import PoolGP
 from nasbench_lab.surrogates._targets import TRANSFORMS, Inverse
 
 Engine = Literal["fast", "gpytorch"]
 _ONE_BELOW = 0.15865525393145707  # probability below -1 standard deviation
-_SPENT = 8.0  # results the hyper-parameters cost: variances grow by 1 + 8 / n
+_JOINT = 512  # a joint sample is drawn at the rows with the highest upper confidence bounds
 
 
 @dataclass
 class GaussianProcess(Parameters):
-    """A Gaussian process over NAS-Bench-201 cells.
+    """A Gaussian process over the cells of a space.
 
     Attributes:
         kernel: see `_canonical`.
-        targets: transform of the scores, see `_targets`.
+        targets: transform of the scores, see `_targets`; "none" takes them as they are.
         engine: "fast" or "gpytorch".
-        iterations: of L-BFGS.
+        iterations: of L-BFGS in `fit`; `update` goes on from where the hyper-parameters were, with half as many.
+        spent: results that the hyper-parameters cost: variances grow by 1 + spent / n.
+        proxies: add a part on what is known of all cells beforehand (zero-cost scores, size), if anything is.
     """
 
     kernel: str = "canonical"
     targets: str = "blended"
     engine: Engine = "fast"
     iterations: int = 60
+    spent: float = 8.0
+    proxies: bool = False
 
     def __post_init__(self) -> None:
-        allowed = {"kernel": KERNELS, "targets": tuple(TRANSFORMS), "engine": get_args(Engine)}
+        allowed = {"kernel": KERNELS, "targets": ("none", *TRANSFORMS), "engine": get_args(Engine)}
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} must be one of {', '.join(values)}, got {getattr(self, name)!r}")
+        if self.iterations < 1 or not 0 <= self.spent < np.inf:
+            raise ValueError(f"need iterations >= 1 and a finite spent >= 0, got {self.iterations} and {self.spent}")
 
-    def fit(self, archs: NDArray[np.int64], y: FloatArray, rng: np.random.Generator | None = None) -> Self:
-        """Learn from `archs` (n,), cell indices, and `y` (n,), finite scores in percent; `rng` is not needed.
+    @property
+    def uses_known(self) -> bool:  # type: ignore[override]
+        """Whether `fit` takes `known`."""
+        return self.proxies
+
+    def fit(
+        self,
+        archs: NDArray[np.int64],
+        y: FloatArray,
+        rng: np.random.Generator | None = None,
+        *,
+        space: Space = cell.SPACE,
+        known: Mapping[str, FloatArray] | None = None,
+    ) -> Self:
+        """Learn from `archs` (n,), cell indices, and `y` (n,), finite scores; `rng` is not needed.
 
         Raises:
             ValueError: fewer than two scores, or one that is not finite.
         """
-        y = np.asarray(y, dtype=np.float64)
-        if len(y) < 2 or len(y) != len(archs) or not np.isfinite(y).all():
-            raise ValueError(f"a fit needs at least 2 cells with one finite score each, got {len(archs)} and {len(y)}")
-        targets = TRANSFORMS[self.targets](y)
-        self.inverse_ = Inverse(targets, y)
-        pool = pool_of(cell.SPACE, self.kernel)
+        archs, y = checked(archs, y)
+        pool = self._pool(space, known)
         self.row_of_ = pool.row_of
-        self.model_: Any = self._engine(pool.parts)
-        self.model_.extend(pool.row_of[np.asarray(archs)].tolist())
-        self.model_.fit(targets, iterations=self.iterations)
-        mean, variance = self.model_.posterior()
-        self.mean_ = mean
-        self.std_ = np.sqrt((variance + self.model_.noise) * (1.0 + _SPENT / len(y)))
+        self.model_: Any = self._engine(pool)
+        self.model_.extend(pool.row_of[archs].tolist())
+        self.model_.fit(self._targeted(y), iterations=self.iterations)
+        self._remember(archs)
         return self
 
-    def _engine(self, parts: Any) -> Any:
+    def update(
+        self,
+        archs: NDArray[np.int64],
+        y: FloatArray,
+        rng: np.random.Generator | None = None,
+        *,
+        space: Space = cell.SPACE,
+        refit: bool = True,
+        known: Mapping[str, FloatArray] | None = None,
+    ) -> Self:
+        """See `Parameters.update`. The fast engine adds one row per new observation and starts where it was."""
+        seen = getattr(self, "archs_", None)
+        if self.engine != "fast" or (seen is not None and not np.array_equal(seen, archs[: len(seen)])):
+            return self.fit(archs, y, rng, space=space, known=known)
+        if seen is None:
+            pool = self._pool(space, known)
+            self.row_of_, self.model_ = pool.row_of, self._engine(pool)
+        for row in self.row_of_[archs[len(self.model_.rows) :]].tolist():
+            self.model_.add(row)
+        targets = self._targeted(np.asarray(y, dtype=np.float64))
+        if refit:
+            self.model_.fit(targets, iterations=max(self.iterations // 2, 1))
+        else:
+            self.model_.set_targets(targets)
+        self._remember(archs)
+        return self
+
+    def _remember(self, archs: NDArray[np.int64]) -> None:
+        self.archs_: IntArray = np.array(archs, dtype=np.int64)
+        self._pending: list[int] = []
+        self._posterior: tuple[FloatArray, FloatArray] | None = None
+
+    def believe(
+        self,
+        pending: NDArray[np.int64],
+        archs: NDArray[np.int64],
+        y: FloatArray,
+        rng: np.random.Generator | None = None,
+        *,
+        space: Space = cell.SPACE,
+        known: Mapping[str, FloatArray] | None = None,
+    ) -> Self:
+        """See `Parameters.believe`. What is expected leaves the mean as it is and takes its variance away, at once."""
+        if self.engine != "fast":
+            return super().believe(pending, archs, y, rng, space=space, known=known)
+        self._pending = self.row_of_[pending].tolist()
+        self._posterior = None
+        return self
+
+    def _pool(self, space: Space, known: Mapping[str, FloatArray] | None) -> Pool:
+        return with_known(space, self.kernel, known) if self.proxies and known else pool_of(space, self.kernel)
+
+    def _engine(self, pool: Pool) -> Any:
         if self.engine == "fast":
-            return PoolGP(parts)
+            return PoolGP(pool.parts)
         from nasbench_lab.surrogates._gpytorch import TorchGP
 
-        return TorchGP(parts)
+        return TorchGP(pool.parts)
+
+    def _targeted(self, y: FloatArray) -> FloatArray:
+        if self.targets == "none":
+            self.inverse_: Inverse | None = None
+            return y
+        targets = TRANSFORMS[self.targets](y)
+        self.inverse_ = Inverse(targets, y)
+        return targets
+
+    def _moments(self) -> tuple[FloatArray, FloatArray]:
+        """(M,) mean and predictive standard deviation of the targets at every row of the pool; computed when asked for."""
+        if self._posterior is None:
+            mean, variance = self.model_.posterior(self._pending) if self._pending else self.model_.posterior()
+            growth = 1.0 + self.spent / len(self.archs_)
+            self._posterior = mean, np.sqrt((variance + self.model_.noise) * growth)
+        return self._posterior
 
     def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
         """Median and spread (half the distance between the 16 and 84% quantiles), (n,) each, in units of y.
 
         Both are of a new training of the cell, its own noise included.
         """
+        if self.inverse_ is None:
+            mean, std = self._moments()
+            rows = self.row_of_[np.asarray(archs)]
+            return mean[rows], std[rows]
         low, middle, high = self.quantiles(archs, (_ONE_BELOW, 0.5, 1.0 - _ONE_BELOW))
         return middle, np.maximum((high - low) / 2.0, 1e-9)
 
     def quantiles(self, archs: NDArray[np.int64], probabilities: tuple[float, ...]) -> tuple[FloatArray, ...]:
         """Quantiles, (n,) each, in units of y: exact under the model, as the transform is monotone."""
+        mean, std = self._moments()
         rows = self.row_of_[np.asarray(archs)]
-        return tuple(self.inverse_(self.mean_[rows] + float(ndtri(p)) * self.std_[rows]) for p in probabilities)
+        back = self.inverse_ or (lambda targets: targets)
+        return tuple(back(mean[rows] + float(ndtri(p)) * std[rows]) for p in probabilities)
+
+    def sample(self, archs: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
+        """(m,) a joint draw, in units of y, at the 512 rows with the highest bounds mean + 3 std; elsewhere the mean.
+
+        Rows that far below are not where a draw has its maximum.
+        """
+        if self.engine != "fast":
+            return super().sample(archs, rng)
+        mean, std = self._moments()
+        rows = np.argsort(-(mean + 3.0 * std), kind="stable")[:_JOINT]
+        root = np.linalg.cholesky(self.model_.covariance(rows) + self.model_.noise * np.eye(len(rows)))
+        draw = mean.copy()
+        draw[rows] += root @ rng.standard_normal(len(rows))
+        values = draw[self.row_of_[np.asarray(archs)]]
+        return values if self.inverse_ is None else self.inverse_(values)
+
+    def alike(self, space: Space = cell.SPACE) -> tuple[IntArray, IntArray]:
+        """See `Parameters.alike`: the rows of the pool."""
+        if self.proxies:
+            return super().alike(space)
+        return first_of(space, self.kernel), pool_of(space, self.kernel).row_of
