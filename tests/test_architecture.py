@@ -17,12 +17,12 @@ LAYERS = [
     {"cell", "loading", "files"},
     {"tables", "surrogates", "training"},
     {"evaluators", "strategies"},
-    {"runner", "stats", "agreement", "study"},
+    {"runner", "stats", "fronts", "agreement", "study"},
     {"store", "sources"},
     {"engine", "testing"},
     {"leaderboard", "plots", "describe", "candidates"},
-    {"api", "report", "measuring", "validation", "validation_report", "screen"},
-    {"reproduce", "cli_tables"},
+    {"api", "report", "measuring", "validation", "validation_report", "screen", "assessment", "assessment_report"},
+    {"reproduce", "cli_tables", "cli_surrogates"},
     {"cli", "pytest_plugin"},
 ]  # the design's layers, with 0 and 3 split so that "strictly down" holds inside them too
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
