@@ -114,6 +114,11 @@ class Target:
         found = np.flatnonzero(non_dominated(self.costs))
         return found[np.lexsort(self.costs[found].T)]
 
+    @property
+    def size(self) -> int:
+        """Points on the exact front: cells with equal costs are one."""
+        return len(np.unique(self.costs[self.cells], axis=0))
+
     @cached_property
     def possible(self) -> float:
         """Normalised hypervolume of the exact front."""

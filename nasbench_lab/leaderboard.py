@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from nasbench_lab import stats
 from nasbench_lab.core import LabError
 from nasbench_lab.files import write_atomically
+from nasbench_lab.front_scores import Reached
+from nasbench_lab.fronts import Target
 from nasbench_lab.store import MEASURED, Runs
 
 FloatArray = NDArray[np.float64]
@@ -55,6 +57,12 @@ COLUMNS = {
     "reached_optimum": "share of runs whose incumbent was a best cell at some time",
     "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
 }
+FRONT_COLUMNS = {  # of boards that have a setting with several objectives; their rows are ranked by the first
+    "hypervolume_mean": "several objectives: normalised hypervolume of the cells queried, on test error and the other "
+    "objectives, as a share of what the exact front has; mean over seeds at the end",
+    "hypervolume_lo": "lower end of its 95% BCa bootstrap interval",
+    "hypervolume_hi": "upper end",
+}
 _NO_RUN = "exact"
 _EQUAL = 1e-9  # points: means that differ by less differ by rounding
 _SETTING = ("table", "score", "kind", "search", "budget", "policy")
@@ -72,6 +80,8 @@ class Setting:
         policy: policies that are not the defaults, in words; "" if all are.
         seen: (N,) what the search sees without noise, at the highest fidelity.
         truth: (N,) mean test accuracy on the scored table.
+        front: with several objectives, the exact front that archives are scored against.
+        full: then, the epochs at which a query counts.
     """
 
     table: str
@@ -83,6 +93,8 @@ class Setting:
     policy: str
     seen: FloatArray
     truth: FloatArray
+    front: Target | None = None
+    full: int = 0
 
     @property
     def budget(self) -> str:
@@ -130,9 +142,14 @@ class Leaderboard:
     def rows(self) -> list[Row]:
         return [row for section in self.sections for row in section.rows]
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names and meanings of the columns."""
+        return COLUMNS | FRONT_COLUMNS if any("hypervolume_mean" in row for row in self.rows) else COLUMNS
+
     def frame(self) -> pd.DataFrame:
-        """The rows as a frame, columns as in `COLUMNS`."""
-        return pd.DataFrame(self.rows, columns=list(COLUMNS))
+        """The rows as a frame, columns as in `columns`."""
+        return pd.DataFrame(self.rows, columns=list(self.columns))
 
 
 def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
@@ -146,6 +163,8 @@ def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
             low, high = stats.mean_interval(test)
             rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
             curves.append(_curve(entry, axis, test[:, :-1], low[:-1], high[:-1]))
+        if setting.front is not None:
+            _add_fronts(setting, members, rows, curves[-len(members) :])
         sections.append(Section(_ranked(rows), _reference(setting, members)))
         if setting.random_is_exact:
             curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
@@ -154,11 +173,28 @@ def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
 
 def _ranked(rows: list[Row]) -> list[Row]:
     """Best mean first; equal means share a rank; a row without a mean has none and comes last."""
-    known = [row["test_mean"] for row in rows if row["test_mean"] == row["test_mean"]]
+    by = "hypervolume_mean" if "hypervolume_mean" in rows[0] else "test_mean"
+    known = [row[by] for row in rows if row[by] == row[by]]
     for row in rows:
-        mean = row["test_mean"]
+        mean = row[by]
         row["rank"] = 1 + sum(other > mean + _EQUAL for other in known) if mean == mean else math.nan
     return sorted(rows, key=lambda row: (row["rank"] if row["rank"] == row["rank"] else math.inf, row["strategy"]))
+
+
+def _add_fronts(setting: Setting, members: Sequence[Entry], rows: list[Row], curves: list[pd.DataFrame]) -> None:
+    """What several objectives add: hypervolume at the end and over the curves' checkpoints, and ranks by it."""
+    assert setting.front is not None  # the caller looked
+    reached = [Reached(entry.runs, setting.front, setting.full) for entry in members]
+    ranks = stats.mean_ranks(np.stack([each.hypervolume for each in reached], axis=1))
+    for each, row, curve, rank in zip(reached, rows, curves, ranks, strict=True):
+        queries, seconds = (curve["at"][curve["axis"] == axis].to_numpy() for axis in ("queries", "seconds"))
+        shares = [each.at_queries(queries.astype(np.int64)), each.at_seconds(seconds), each.hypervolume[:, None]]
+        values = np.concatenate(shares, axis=1)
+        summary = (values.mean(axis=0), *stats.mean_interval(values))
+        for name, column in zip(FRONT_COLUMNS, summary, strict=True):
+            curve[name] = column[:-1]
+            row[name] = float(column[-1])
+        row["rank_mean"] = float(rank)
 
 
 def _by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
@@ -262,8 +298,10 @@ def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
     n = round(setting.max_queries if math.isfinite(setting.max_queries) else answered)
     exact = setting.random_is_exact and n >= 1
     expected = stats.random_search_expectation(setting.seen, setting.truth, [n])[0] if exact else None
+    front = {} if setting.front is None else {"front_hypervolume": setting.front.possible, "front": setting.front.size}
     return {
         **_setting_columns(setting),
+        **front,
         "optimum": float(setting.truth.max()),
         "optimum_cells": np.flatnonzero(setting.optimal).tolist(),
         "best_by_search": float(setting.truth[best_seen].mean()),
@@ -297,7 +335,7 @@ def to_json(board: Leaderboard) -> str:
     rows = [{key: _plain(value) for key, value in row.items()} for row in board.rows]
     content = {
         "title": board.title,
-        "columns": COLUMNS,
+        "columns": board.columns,
         "rows": rows,
         "references": [section.reference for section in board.sections],
     }
@@ -324,17 +362,27 @@ MARKDOWN = (
 )
 
 
+FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2:])
+
+
+def heads_of(row: Row) -> tuple[str, ...]:
+    """The heads of a row's cells."""
+    return FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
+
+
 def cells_of(row: Row) -> tuple[str, ...]:
-    """A row as the texts under `MARKDOWN`, for the page and the terminal alike."""
+    """A row as the texts under `heads_of` it, for the page and the terminal alike."""
     bound = "≥ " if row["reached_optimum"] < 1 else ""
+    front: tuple[str, ...] = ()
+    if "hypervolume_mean" in row:
+        front = _text(row["hypervolume_mean"], 4), _interval(row["hypervolume_lo"], row["hypervolume_hi"], 4)
     return (
         _text(row["rank"], 0),
         row["strategy"]
         + (f" ({row['unanswered']} of {row['runs']} runs without an answer)" if row["unanswered"] else ""),
+        *front,
         _text(row["test_mean"], 2),
-        f"{_text(row['test_lo'], 2)} – {_text(row['test_hi'], 2)}"
-        if row["test_lo"] == row["test_lo"]
-        else f"from {stats.FEWEST} seeds on",
+        _interval(row["test_lo"], row["test_hi"], 2),
         _text(row["test_median"], 2),
         _text(row["regret_mean"], 2),
         _text(row["val_regret_mean"], 2),
@@ -344,6 +392,10 @@ def cells_of(row: Row) -> tuple[str, ...]:
         f"{100 * row['reached_optimum']:.0f}%",
         _text(1e3 * row["decision_seconds_per_query"], 3),
     )
+
+
+def _interval(low: float, high: float, digits: int) -> str:
+    return f"{_text(low, digits)} – {_text(high, digits)}" if low == low else f"from {stats.FEWEST} seeds on"
 
 
 def _text(value: float, digits: int) -> str:
@@ -365,10 +417,15 @@ def footing(reference: Row) -> str:
         " (the rows' mean)" if "queries" not in reference["budget"] else ""
     )
     random = f"{reference['random_test']:.2f} after {at} and " if reference["random_test"] is not None else ""
+    front = (
+        f" The exact front has {reference['front']} points and normalised hypervolume {reference['front_hypervolume']:.5f}."
+        if "front" in reference
+        else ""
+    )
     return (
         f"Exact: optimum {reference['optimum']:.2f}; best by what the search sees {reference['best_by_search']:.2f}; "
         f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries to "
-        "the optimum."
+        f"the optimum.{front}"
     )
 
 
@@ -376,9 +433,16 @@ def to_markdown(board: Leaderboard) -> str:
     """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
     lines = [f"# {board.title}", ""]
     for section in board.sections:
-        lines += [f"## {heading(section.rows[0])}", "", f"| {' | '.join(MARKDOWN)} |", "|" + " --- |" * len(MARKDOWN)]
+        heads = heads_of(section.rows[0])
+        lines += [f"## {heading(section.rows[0])}", "", f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
         lines += [f"| {' | '.join(cells_of(row))} |" for row in section.rows]
         lines += ["", footing(section.reference), ""]
+    if board.columns != COLUMNS:
+        lines += [
+            "Hypervolume: of all cells queried at the highest fidelity, on test error and the other objectives, each "
+            "min-max over the space with reference (1, 1), as a share of the exact front's; rows are ranked by it.",
+            "",
+        ]
     lines += [
         "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% BCa "
         f"bootstrap interval (from {stats.FEWEST} seeds on; `benchmarks/coverage.py` measures how often it covers). "

@@ -66,7 +66,7 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
     for section in board.sections:
         terminal.print(f"\n{boards.heading(section.rows[0])}", style="bold", highlight=False, markup=False)
         grid = Grid(box=None, pad_edge=False, header_style="dim")
-        for i, name in enumerate(boards.MARKDOWN):
+        for i, name in enumerate(boards.heads_of(section.rows[0])):
             grid.add_column(name, justify="left" if i == 1 else "right", overflow="fold")
         for row in section.rows:
             grid.add_row(*boards.cells_of(row))
