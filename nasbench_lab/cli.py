@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasbench_lab import screen
+from nasbench_lab.cli_front import front
 from nasbench_lab.cli_tables import tables_app
 from nasbench_lab.core import LabError
 
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(tables_app, name="tables")
+app.command("front")(front)
 
 
 def main() -> None:

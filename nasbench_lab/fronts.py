@@ -124,6 +124,13 @@ class Target:
         """Normalised hypervolume of the exact front."""
         return hypervolume(self.points[self.cells])
 
+    def costs_at(self, points: FloatArray) -> FloatArray:
+        """(p, m) normalised points -> costs, as `costs` has them."""
+        known = self.costs[~np.isnan(self.costs).any(axis=1)]
+        low = known.min(axis=0)
+        costs: FloatArray = low + points * (known.max(axis=0) - low)
+        return costs
+
     def archive(self, cells: IntArray) -> FloatArray:
         """Cells queried (n,), in any order and repeated at will -> (k, m) normalised points that none of them dominates."""
         points = self.points[np.unique(np.asarray(cells, dtype=np.int64))]
