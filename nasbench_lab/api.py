@@ -72,7 +72,9 @@ def search(
         evaluator: Evaluator = Tabular(table, search=search, sources=sources, **policies)
     else:
         evaluator = table
-    run = runner.search(instance, evaluator, seed=seed, max_queries=max_queries, max_seconds=max_seconds, **loop)
+    budget = {"max_queries": max_queries, "max_seconds": max_seconds}
+    with engine.one_blas_thread():
+        run = runner.search(instance, evaluator, seed=seed, **budget, **loop)
     frame = pd.DataFrame(store.columns_of({seed: run}, evaluator.task.objectives)).drop(columns="seed")
     truths = [evaluator.truth(int(arch)) if arch >= 0 else math.nan for arch in frame["incumbent"]]
     return frame.assign(incumbent_test=np.array(truths, dtype=np.float64))

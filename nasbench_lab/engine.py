@@ -251,12 +251,22 @@ def rerun(header: store.Header, table: str, seeds: Iterable[int]) -> dict[int, r
     found = {}
     for seed in seeds:
         try:
-            found[seed] = runner.search(strategy, evaluator, seed=seed, **loop, **budget)
+            with one_blas_thread():
+                found[seed] = runner.search(strategy, evaluator, seed=seed, **loop, **budget)
         except LabError:
             raise
         except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
             raise LabError(f"{header['strategy']} failed with seed {seed}: {_place(error)}") from error
     return found
+
+
+def one_blas_thread() -> Any:
+    """A context in which numpy computes with one thread: more of them would sum in another order, so that a strategy with
+    a model could choose otherwise from one machine to the next; and on small matrices they are slower.
+    """
+    import threadpoolctl
+
+    return threadpoolctl.threadpool_limits(limits=1, user_api="blas")
 
 
 def _place(error: Exception) -> str:
