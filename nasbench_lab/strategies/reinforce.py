@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
-
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Adam's defaults
+from nasbench_lab.strategies._policy import Softmaxes
 
 
 @dataclass
@@ -40,19 +39,11 @@ class Reinforce(Strategy):
             )
 
     def setup(self) -> None:
-        options = self.task.space.options
-        absent = np.arange(max(options)) >= np.array(options)[:, None]
-        self._logits: FloatArray = np.where(absent, -np.inf, 1e-3 * self.rng.standard_normal(absent.shape))
-        self._first, self._second = np.zeros(absent.shape), np.zeros(absent.shape)
-        self._steps = 0
+        self._policy = Softmaxes(self.task.space.options, self.learning_rate, self.rng)
         self._baseline = (0.0, 0.0)  # weighted sum of rewards, sum of weights
-        self._edges = np.arange(len(options))
-        self._refresh()
 
     def propose(self) -> Query:
-        draws = self.rng.random(len(self._edges))
-        choices = (self._cumulative <= draws[:, None]).sum(axis=1)
-        return Query(self.task.space.index(choices.tolist()), self.task.full)
+        return Query(self.task.space.index(self._policy.sample(self.rng)), self.task.full)
 
     def observe(self, result: Result) -> None:
         if result.val != result.val:
@@ -61,25 +52,11 @@ class Reinforce(Strategy):
         self._baseline = keep * total[0] + (1 - keep) * result.val, keep * total[1] + (1 - keep)
         advantage = result.val - self._baseline[0] / self._baseline[1]
         # d(-log p)/d logits = probabilities - one_hot(choice)
-        gradient = advantage * self._probabilities
-        gradient[self._edges, self.task.space.row(result.query.arch)] -= advantage
-        self._adam(gradient)
-        self._refresh()
+        gradient = advantage * self._policy.probabilities
+        gradient[self._policy.edges, self.task.space.row(result.query.arch)] -= advantage
+        self._policy.descend(gradient)
 
     @property
     def probabilities(self) -> FloatArray:
         """(decisions, options) the policy."""
-        return np.array(self._probabilities)
-
-    def _refresh(self) -> None:
-        weights = np.exp(self._logits - self._logits.max(axis=1, keepdims=True))
-        self._probabilities = weights / weights.sum(axis=1, keepdims=True)
-        self._cumulative = self._probabilities.cumsum(axis=1)[:, :-1]
-
-    def _adam(self, gradient: FloatArray) -> None:
-        self._steps += 1
-        self._first = _BETA1 * self._first + (1 - _BETA1) * gradient
-        self._second = _BETA2 * self._second + (1 - _BETA2) * gradient**2
-        first = self._first / (1 - _BETA1**self._steps)
-        second = self._second / (1 - _BETA2**self._steps)
-        self._logits = self._logits - self.learning_rate * first / (np.sqrt(second) + _EPSILON)
+        return self._policy.probabilities.copy()
