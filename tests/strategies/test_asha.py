@@ -49,6 +49,14 @@ def test_the_top_share_is_promoted_from_the_highest_rung_else_a_cell_begins(seed
     assert promoted[1]
 
 
+def test_of_two_rungs_that_are_ready_the_higher_one_comes_first():
+    strategy = Asha()
+    strategy.start(Additive((40,), fidelities=(1, 3, 9)).task, 0)
+    for arch in range(6):
+        strategy.tell(Result(Query(arch, 1 if arch < 3 else 3), float(arch), 1.0))
+    assert [strategy.ask() for _ in range(2)] == [Query(5, 9), Query(2, 3)]
+
+
 def test_on_separate_schedules_the_share_counts_epochs():
     evaluator = Additive((5,) * 4, fidelities=(12, 200), one_run=False)
     epochs = [record.result.query.epochs for record in search(Asha(), evaluator, seed=0, max_queries=40).records]
