@@ -107,7 +107,8 @@ def hypervolume_curves(curves: pd.DataFrame, title: str) -> str:
     names = list(dict.fromkeys(curves["strategy"]))
     low = float(curves["hypervolume_mean"].quantile(0.15))
     y_scale = alt.Scale(domain=[low, 1.0], clamp=True)
-    colour = alt.Color("strategy:N", title=None, scale=_front_colours(names))
+    legend = alt.Legend(symbolOpacity=1.0, symbolType="stroke")
+    colour = alt.Color("strategy:N", title=None, scale=_front_colours(names), legend=legend)
 
     def panel(axis: str) -> Any:
         base = alt.Chart(curves[curves["axis"] == axis])

@@ -7,6 +7,9 @@ is not needed here: the front is that of the observed values, since asking a tab
 Costs are the models' targets: scores are transformed as in `gp_bo`, other objectives standardised. The reference point
 lies a tenth of the observed range beyond the worst value seen. With several workers, a cell being evaluated counts as
 observed with what is expected of it, in the models and on the front. With one objective this is expected improvement.
+
+Two objectives cost about 10 to 20 ms a query, more cost what their boxes cost: with three and 80 points on the front there
+are 185, and a query takes 0.1 s.
 """
 
 from __future__ import annotations
