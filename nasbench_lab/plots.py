@@ -83,7 +83,8 @@ def front(rows: list[dict[str, Any]], medians: list[dict[str, Any]], metric: str
     frame = pd.DataFrame(medians, columns=["strategy", "test", metric]).rename(columns={metric: "cost"})
     low = min(exact["test"].quantile(0.25), exact["test"].max() - 10.0)
     x = alt.X("cost:Q", title=metric, scale=alt.Scale(zero=False))
-    y = alt.Y("test:Q", title="test %", scale=alt.Scale(domain=[float(low), float(exact["test"].max()) + 0.5], clamp=True))
+    y_scale = alt.Scale(domain=[float(low), float(exact["test"].max()) + 0.5], clamp=True)
+    y = alt.Y("test:Q", title="test %", scale=y_scale)
     base = alt.Chart(exact)
     layers = [
         base.mark_line(interpolate="step-after", color="#222", strokeWidth=1).encode(x=x, y=y),
