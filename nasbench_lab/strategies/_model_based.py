@@ -14,7 +14,7 @@ With several workers, cells being evaluated count as observed with what is expec
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -183,12 +183,15 @@ class ModelBased(Strategy):
         """The `count` best candidates, best first; samples are drawn anew for each."""
         one_of, group_of = self._model.alike(self.task.space)
         allowed = self._allowed()
-        sampled = self.acquisition in ("thompson", "its")
+        few = self.candidates == "mutation"  # then only their groups are predicted
+        groups = np.unique(group_of[allowed]) if few else np.arange(len(one_of))
+        draw = self._acquirer(one_of[groups])
+        by_group = np.full(len(one_of), -np.inf)
         chosen: list[int] = []
-        values: FloatArray = np.empty(0)
         while len(chosen) < count and allowed.any():
-            if sampled or not chosen:
-                values = self._values(one_of)[group_of]
+            if not chosen or self.acquisition in ("thompson", "its"):
+                by_group[groups] = draw()
+                values = by_group[group_of]
             among = self._climbed(values, allowed) if self.candidates == "climb" else np.flatnonzero(allowed)
             scores = values[among]
             best = among[scores == scores.max()]
@@ -197,22 +200,20 @@ class ModelBased(Strategy):
             chosen.append(arch)
         return chosen
 
-    def _values(self, archs: IntArray) -> FloatArray:
-        """(G,) acquisition values."""
+    def _acquirer(self, archs: IntArray) -> Callable[[], FloatArray]:
+        """What gives acquisition values of some cells, anew with every call if they are sampled."""
         if self.acquisition == "thompson":
-            drawn: FloatArray = self._model.sample(archs, self.rng)
-            return drawn
+            return lambda: self._model.sample(archs, self.rng)
         mean, std = self._model.predict(archs)
         std = np.maximum(std, 1e-9)
-        best = float(self._targets.max())
-        if self.acquisition == "mean":
-            return np.asarray(mean)
         if self.acquisition == "its":
-            return np.asarray(mean + std * self.rng.standard_normal(len(mean)))
+            return lambda: mean + std * self.rng.standard_normal(len(mean))
+        if self.acquisition == "mean":
+            return lambda: mean
         if self.acquisition == "ucb":
-            return upper_confidence_bound(mean, std, self.beta)
+            return lambda: upper_confidence_bound(mean, std, self.beta)
         improvement = log_expected_improvement if self.acquisition == "log_ei" else expected_improvement
-        return improvement(mean, std, best)
+        return lambda: improvement(mean, std, float(self._targets.max()))
 
     def _allowed(self) -> NDArray[np.bool_]:
         """(N,) cells that may be asked for; all unasked ones where no mutant is left."""

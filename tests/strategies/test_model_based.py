@@ -67,7 +67,7 @@ def test_climbing_ends_where_no_neighbour_is_better() -> None:
     run(strategy, 12)
     strategy._learn()
     one_of, group_of = strategy._model.alike(cell.SPACE)
-    values = strategy._values(one_of)[group_of]
+    values = strategy._acquirer(one_of)()[group_of]
     allowed = ~strategy._asked
     worth = np.where(allowed, values, -np.inf)
     for arch in strategy._climbed(values, allowed):
