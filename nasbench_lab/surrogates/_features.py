@@ -163,6 +163,11 @@ def canonical() -> FloatArray:
     return _scaled(np.concatenate([structure(), path_counts(), one_hot(live=True)], axis=1))
 
 
+def structure_paths() -> FloatArray:
+    """(A, 104) `structure`, scaled, and half of `path_counts` and `path_set`: what `gp` weighs them like."""
+    return np.concatenate([_scaled(structure()), 0.5 * path_counts(), 0.5 * path_set()], axis=1)
+
+
 def _scaled(rows: FloatArray) -> FloatArray:
     spread = rows.std(axis=0)
     varies = spread > 1e-12
@@ -181,6 +186,7 @@ FEATURES: dict[str, Callable[[], FloatArray]] = {
     "adjacency": adjacency,
     "cost": lambda: _scaled(cost()),
     "canonical": canonical,
+    "structure_paths": structure_paths,
 }
 
 
@@ -205,9 +211,14 @@ def rows(name: str, space: Space = cell.SPACE) -> Rows:
     Raises:
         ValueError: no such features.
     """
+    check(name)
+    return distinct(FEATURES[name]() if space == cell.SPACE else space.one_hot)
+
+
+def check(name: str) -> None:
+    """Raises ValueError: no such features."""
     if name not in FEATURES:
         raise ValueError(f"features must be one of {', '.join(FEATURES)}, got {name!r}")
-    return distinct(FEATURES[name]() if space == cell.SPACE else space.one_hot)
 
 
 def distinct(values: FloatArray) -> Rows:
