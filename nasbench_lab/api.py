@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_lab import engine, leaderboard, loading, runner, store, study
+from nasbench_lab import engine, front_scores, leaderboard, loading, runner, store, study
 from nasbench_lab.core import Evaluator, LabError, Strategy
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.study import Study, StudyTask
@@ -72,7 +72,7 @@ def search(
         evaluator: Evaluator = Tabular(table, search=search, sources=sources, **policies)
     else:
         evaluator = table
-    budget = {"max_queries": max_queries, "max_seconds": max_seconds}
+    budget: dict[str, Any] = {"max_queries": max_queries, "max_seconds": max_seconds}
     with engine.one_blas_thread():
         run = runner.search(instance, evaluator, seed=seed, **budget, **loop)
     frame = pd.DataFrame(store.columns_of({seed: run}, evaluator.task.objectives)).drop(columns="seed")
@@ -185,8 +185,9 @@ def _entries(collected: list[tuple[engine.Group, store.Runs]]) -> Iterator[leade
 
 
 def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
-    task, searched = group.task, catalog.load(group.task.table)
+    task, searched, scored = group.task, catalog.load(group.task.table), catalog.load(score)
     policy = group.header["evaluator"]
+    answers = Tabular(searched, search=_schedule_seen(searched, group))
     departures = {
         task.evaluator: task.evaluator != "tabular",
         f"trials={task.trials}": task.trials != "mean",
@@ -198,14 +199,16 @@ def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
     }
     return leaderboard.Setting(
         table=searched.name,
-        score=catalog.load(score).name,
+        score=scored.name,
         kind=searched.kind,
         search=str(policy["search"]),
         max_queries=task.max_queries,
         max_seconds=task.max_seconds,
         policy=", ".join(text for text, departs in departures.items() if departs),
-        seen=Tabular(searched, search=_schedule_seen(searched, group)).seen,
-        truth=catalog.load(score).truth,
+        seen=answers.seen,
+        truth=scored.truth,
+        front=front_scores.target_of(scored.truth, {**searched.metrics, **scored.metrics}, task.objectives),
+        full=policy["search"] if isinstance(policy["search"], int) else answers.task.full,
     )
 
 
