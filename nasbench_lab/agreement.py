@@ -1,6 +1,7 @@
-"""Do new measurements agree with a table? Trial noise, regression to the mean, z-scores, ranks. Arrays in, arrays out.
+"""Do new measurements agree with a table, and rankings with each other? Noise, regression to the mean, z-scores, ranks.
 
-Shapes: N classes of the table, T trials, K candidates, S new seeds. Scores in percent; nan = not measured.
+Arrays in, arrays out. Shapes: N classes of the table, T trials, K candidates, S new seeds. Scores in percent; nan = not
+measured.
 
 A table's best are best partly by luck, so new measurements of them come out lower. What to expect instead is the
 posterior mean of a cell's true score given its table mean. The prior, the distribution of true scores over the space,
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 FloatArray = NDArray[np.float64]
+FEWEST = 20  # seeds below which no bootstrap interval is shown, as in `stats`
+_EQUAL = 1e-9  # points: means that differ by less differ by rounding
 NEIGHBOURS = 100  # classes with several trials that a local standard deviation is pooled over
 
 
@@ -199,3 +202,59 @@ def paired(differences: FloatArray) -> tuple[float, float, float]:
         return mean, float("nan"), float("nan")
     half = float(stats.t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
     return mean, mean - half, mean + half
+
+
+class Ranking(NamedTuple):
+    """How well two rankings of the same strategies agree: Kendall's tau-b and its 95% bootstrap interval over seeds."""
+
+    tau: float
+    low: float
+    high: float
+
+
+def rankings(first: FloatArray, second: FloatArray, *, resamples: int = 2000, seed: int = 0) -> Ranking:
+    """Agreement of the orders of mean scores in two settings.
+
+    Seeds are resampled for all strategies and both settings together, as they were run (percentile interval, through
+    `scipy.stats.bootstrap`). Resampling adds the noise of few seeds once more, so that the interval of a close
+    agreement reaches down more than up.
+
+    Args:
+        first, second: (R, S) scores of the same S strategies, the same R seeds in the same order; a strategy with a nan
+            is left out.
+        resamples: bootstrap samples.
+        seed: of the resampling.
+
+    Returns:
+        all nan with fewer than three strategies or where a setting has no order at all; ends nan with fewer than
+        `FEWEST` seeds.
+    """
+    whole = ~np.isnan(first + second).any(axis=0)
+    first, second = first[:, whole], second[:, whole]
+    nothing = float("nan")
+    tau = float(_tau_b(first.mean(axis=0), second.mean(axis=0))) if whole.sum() > 2 else nothing
+    if tau != tau or len(first) < FEWEST:
+        return Ranking(tau, nothing, nothing)
+
+    def resampled(rows: NDArray[np.int64], axis: int) -> FloatArray:  # (B, R) -> (B,)
+        return np.nan_to_num(_tau_b(first[rows].mean(axis=axis - 1), second[rows].mean(axis=axis - 1)))
+
+    found = stats.bootstrap(
+        (np.arange(len(first)),),
+        resampled,
+        n_resamples=resamples,
+        method="percentile",
+        vectorized=True,
+        batch=max(1, 2_000_000 // first.size),
+        rng=np.random.default_rng(seed),
+    )
+    return Ranking(tau, float(found.confidence_interval.low), float(found.confidence_interval.high))
+
+
+def _tau_b(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Kendall's tau-b over the last axis, (..., S) each -> (...); nan where either has no order."""
+    i, j = np.triu_indices(a.shape[-1], 1)
+    signs = [np.sign(np.where(np.abs(d) < _EQUAL, 0.0, d)) for d in (a[..., i] - a[..., j], b[..., i] - b[..., j])]
+    untied = np.sqrt(np.abs(signs[0]).sum(axis=-1) * np.abs(signs[1]).sum(axis=-1))
+    with np.errstate(invalid="ignore"):
+        return np.asarray((signs[0] * signs[1]).sum(axis=-1) / untied)

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nasbench_lab import stats
+from nasbench_lab import agreement, stats
 from nasbench_lab.core import LabError
 from nasbench_lab.files import write_atomically
 from nasbench_lab.front_scores import Reached
@@ -132,11 +133,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Sections and curves, ready to be written."""
+    """Sections and curves, ready to be written; and how well rankings agree between sections, if there are several."""
 
     title: str
     sections: list[Section]
     curves: pd.DataFrame
+    agreements: list[Row] = field(default_factory=list)
 
     @property
     def rows(self) -> list[Row]:
@@ -154,9 +156,10 @@ class Leaderboard:
 
 def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
     """Rank the strategies of every setting."""
-    sections, curves = [], []
+    sections, curves, scored = [], [], []
     for setting, members in _by_setting(entries):
         tests = [_tests(entry) for entry in members]
+        scored.append(_Scored(setting, *_scores(members, tests)))
         ranks = stats.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
         rows = []
         for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
@@ -168,7 +171,7 @@ def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
         sections.append(Section(_ranked(rows), _reference(setting, members)))
         if setting.random_is_exact:
             curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
-    return Leaderboard(title, sections, pd.concat(curves, ignore_index=True))
+    return Leaderboard(title, sections, pd.concat(curves, ignore_index=True), _agreements(scored))
 
 
 def _ranked(rows: list[Row]) -> list[Row]:
@@ -195,6 +198,57 @@ def _add_fronts(setting: Setting, members: Sequence[Entry], rows: list[Row], cur
             curve[name] = column[:-1]
             row[name] = float(column[-1])
         row["rank_mean"] = float(rank)
+
+
+class _Scored(NamedTuple):
+    """What rankings are compared by: (R,) scores of every strategy at the end and on average along the run."""
+
+    setting: Setting
+    end: dict[str, FloatArray]
+    along: dict[str, FloatArray]
+
+
+def _scores(
+    members: Sequence[Entry], tests: list[tuple[FloatArray, list[tuple[str, float]]]]
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """By strategy, test accuracy at the end and its mean over the checkpoints that all runs of all strategies passed."""
+    main = "seconds" if math.isfinite(members[0].setting.max_seconds) else "queries"
+    columns = [{at: test[:, i] for i, at in enumerate(axis) if at[0] == main} for test, axis in tests]
+    shared = [at for at in columns[0] if all(at in own and not np.isnan(own[at]).any() for own in columns)]
+    end, along = {}, {}
+    for entry, (test, _), own in zip(members, tests, columns, strict=True):
+        end[entry.strategy] = test[:, -1]
+        along[entry.strategy] = np.mean([own[at] for at in shared], axis=0) if shared else np.full(len(test), np.nan)
+    return end, along
+
+
+def _agreements(scored: Sequence[_Scored]) -> list[Row]:
+    """For every two settings with three strategies or more in common and the same seeds, how their rankings agree."""
+    names, found = _told_apart([each.setting for each in scored]), []
+    for (one, a), (other, b) in combinations(zip(names, scored, strict=True), 2):
+        common = [name for name in a.end if name in b.end]
+        if len(common) < 3 or len({len(each.end[name]) for each in (a, b) for name in common}) > 1:
+            continue
+        row: Row = {"one": one, "other": other, "strategies": len(common)}
+        for key in ("end", "along"):
+            pair = (np.stack([getattr(each, key)[name] for name in common], axis=1) for each in (a, b))
+            values = agreement.rankings(*pair)._asdict()
+            row |= {f"{key}_{name}": value for name, value in values.items()}
+        found.append(row)
+    return found
+
+
+def _told_apart(settings: Sequence[Setting]) -> list[str]:
+    """Short names of settings: tables, policy, and what else is not the same for all of them."""
+    several = {key: len({getattr(setting, key) for setting in settings}) > 1 for key in ("search", "budget")}
+    names = []
+    for setting in settings:
+        parts = [setting.table if setting.kind == "measured" else f"{setting.table} ({setting.kind})"]
+        parts[0] += f" → {setting.score}" if setting.score != setting.table else ""
+        parts += [_seen(setting.search)] if several["search"] else []
+        parts += [setting.budget] if several["budget"] else []
+        names.append(", ".join([*parts, setting.policy] if setting.policy else parts))
+    return names
 
 
 def _by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
@@ -331,7 +385,7 @@ def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Pa
 
 
 def to_json(board: Leaderboard) -> str:
-    """{"title", "columns", "rows", "references"}; what is not known is null."""
+    """{"title", "columns", "rows", "references"}, and "agreement" of several settings; what is not known is null."""
     rows = [{key: _plain(value) for key, value in row.items()} for row in board.rows]
     content = {
         "title": board.title,
@@ -339,6 +393,8 @@ def to_json(board: Leaderboard) -> str:
         "rows": rows,
         "references": [section.reference for section in board.sections],
     }
+    if board.agreements:
+        content["agreement"] = [{key: _plain(value) for key, value in row.items()} for row in board.agreements]
     return json.dumps(content, indent=1) + "\n"
 
 
@@ -405,10 +461,30 @@ def _text(value: float, digits: int) -> str:
 def heading(row: Row) -> str:
     """What the rows of a setting share, in words."""
     policy = f" ({row['policy']})" if row["policy"] else ""
-    named = {"oracle": "mean test accuracy (oracle)", "all": "validation of all schedules"}
-    seen = named.get(row["search"], f"{row['search']}-epoch validation")
+    seen = _seen(row["search"])
     kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
     return f"{row['table']}{kind} → {row['score']}: {seen}, {row['budget']}, seeds: {row['runs']}{policy}"
+
+
+def _seen(search: str) -> str:
+    named = {"oracle": "mean test accuracy (oracle)", "all": "validation of all schedules"}
+    return named.get(search, f"{search}-epoch validation")
+
+
+AGREEMENT = "How the rankings agree"
+AGREEMENT_HEADS = ("one setting", "another", "strategies", "tau", "95% interval", "along the run", "95% interval")
+AGREEMENT_NOTE = (
+    "Kendall's tau-b between the orders of the strategies by mean test accuracy, at the end and on average along the "
+    "run, in two settings; 1: the same order, 0: none in common. Intervals: bootstrap over seeds, the same for all."
+)
+
+
+def agreement_cells(row: Row) -> tuple[str, ...]:
+    """A row of `Leaderboard.agreements` as the texts under `AGREEMENT_HEADS`."""
+    cells = [row["one"], row["other"], str(row["strategies"])]
+    for key in ("end", "along"):
+        cells += [_text(row[f"{key}_tau"], 2), _interval(row[f"{key}_low"], row[f"{key}_high"], 2)]
+    return tuple(cells)
 
 
 def footing(reference: Row) -> str:
@@ -437,6 +513,10 @@ def to_markdown(board: Leaderboard) -> str:
         lines += [f"## {heading(section.rows[0])}", "", f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
         lines += [f"| {' | '.join(cells_of(row))} |" for row in section.rows]
         lines += ["", footing(section.reference), ""]
+    if board.agreements:
+        lines += [f"## {AGREEMENT}", "", f"| {' | '.join(AGREEMENT_HEADS)} |", "|" + " --- |" * len(AGREEMENT_HEADS)]
+        lines += [f"| {' | '.join(agreement_cells(row))} |" for row in board.agreements]
+        lines += ["", AGREEMENT_NOTE, ""]
     if board.columns != COLUMNS:
         lines += [
             "Hypervolume: of all cells queried at the highest fidelity, on test error and the other objectives, each "

@@ -72,6 +72,15 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
             grid.add_row(*boards.cells_of(row))
         terminal.print(grid)
         terminal.print(boards.footing(section.reference), style="dim", highlight=False, markup=False)
+    if board.agreements:
+        terminal.print(f"\n{boards.AGREEMENT}", style="bold")
+        grid = Grid(box=None, pad_edge=False, header_style="dim")
+        for i, name in enumerate(boards.AGREEMENT_HEADS):
+            grid.add_column(name, justify="left" if i < 2 else "right", overflow="fold")
+        for row in board.agreements:
+            grid.add_row(*boards.agreement_cells(row))
+        terminal.print(grid)
+        terminal.print(boards.AGREEMENT_NOTE, style="dim", highlight=False, markup=False)
     terminal.print(
         f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, manifest.json; runs/",
         highlight=False,

@@ -178,6 +178,56 @@ def test_a_bound_that_is_not_a_mean_is_marked(made):
     assert not any("≥" in text for text in leaderboard.cells_of(row | {"reached_optimum": 1.0}))
 
 
+def three_settings(tmp_path, *, seeds=20):
+    """Three strategies, clearly apart, under three settings of which the last turns the truth around."""
+    made = {"a": LocalSearch, "b": RandomSearch}
+    runs = {name: runs_of(make, tmp_path, seeds=seeds, max_queries=12) for name, make in made.items()}
+    runs["c"] = runs_of(lambda: RandomSearch(replacement=True), tmp_path, seeds=seeds, max_queries=3)
+    truth = setting_of().truth
+    settings = [setting_of(score="a"), setting_of(kind="predicted", policy="noise=2"), setting_of(truth=200 - truth)]
+    return [Entry(setting, name, runs[name]) for setting in settings for name in runs]
+
+
+def test_rankings_of_several_settings_are_compared(tmp_path):
+    board = leaderboard.build("x", three_settings(tmp_path))
+    names = ["a", "a (predicted) → b, noise=2", "a → b"]
+    assert [(row["one"], row["other"]) for row in board.agreements] == [
+        (names[0], names[1]),
+        (names[0], names[2]),
+        (names[1], names[2]),
+    ]
+    same, reverse, also_reverse = board.agreements
+    assert (same["end_tau"], same["along_tau"], same["strategies"]) == (1.0, 1.0, 3)
+    assert reverse["end_tau"] == also_reverse["end_tau"] == -1.0
+    assert same["end_low"] == same["end_high"] == 1.0
+    content = json.loads(leaderboard.to_json(board))
+    assert [row["end_tau"] for row in content["agreement"]] == [1.0, -1.0, -1.0]
+    page = leaderboard.to_markdown(board)
+    assert f"## {leaderboard.AGREEMENT}" in page
+    assert f"| {' | '.join(leaderboard.agreement_cells(same))} |" in page
+
+
+def test_search_and_budget_are_named_where_they_differ(tmp_path):
+    entries = three_settings(tmp_path, seeds=3)
+    runs = {entry.strategy: entry.runs for entry in entries}
+    settings = [setting_of(score="a", search="12"), setting_of(score="a", search="200", max_queries=100)]
+    board = leaderboard.build("x", [Entry(setting, name, runs[name]) for setting in settings for name in runs])
+    (row,) = board.agreements
+    assert (row["one"], row["other"]) == ("a, 12-epoch validation, 12 queries", "a, 200-epoch validation, 100 queries")
+    assert math.isnan(row["end_low"])
+    assert json.loads(leaderboard.to_json(board))["agreement"][0]["end_low"] is None
+    assert "from 20 seeds on" in leaderboard.agreement_cells(row)
+
+
+def test_one_setting_or_two_strategies_say_nothing_of_agreement(made, tmp_path):
+    single = three_settings(tmp_path)[:3]
+    two = [entry for entry in three_settings(tmp_path) if entry.strategy != "c"]
+    for board in (made[0], leaderboard.build("x", single), leaderboard.build("x", two)):
+        assert board.agreements == []
+        assert "agreement" not in json.loads(leaderboard.to_json(board))
+        assert leaderboard.AGREEMENT not in leaderboard.to_markdown(board)
+
+
 @pytest.mark.parametrize("content", [None, "{", "[1]", '{"rows": 3}'])
 def test_a_folder_without_a_readable_leaderboard_is_refused(tmp_path, content):
     if content is not None:
