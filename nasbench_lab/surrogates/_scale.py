@@ -2,6 +2,7 @@
 
 The transforms and their inverse (`_targets`) are for percentages. Scores in any other unit are moved linearly into the
 middle third of 0 to 100 first, so that whatever is predicted within one range of those seen comes back uncut.
+The transform "none" is linear: zero mean, unit spread, any value may come back.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.surrogates._targets import TRANSFORMS, Inverse
+from nasbench_lab.surrogates._targets import TRANSFORMS, Inverse, standardised
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)  # exact to degree 13 in a standard normal variable
 _FLOOR = 0.02  # no spread is below this share of the spread of what was seen
@@ -20,24 +21,31 @@ class Scale:
     """Targets made of scores, and the way back.
 
     Args:
-        transform: a name of `_targets.TRANSFORMS`.
+        transform: a name of `_targets.TRANSFORMS`, or "none".
         y: (n,) scores in any unit.
     """
 
     def __init__(self, transform: str, y: FloatArray) -> None:
         low, high = float(y.min()), float(y.max())
-        percent = low >= 0.0 and high <= 100.0
-        width = max(high - low, 1e-9 * max(abs(low), abs(high)), 1e-300)
-        self._offset, self._unit = (0.0, 1.0) if percent else (low - width, 3.0 * width / 100.0)
-        share = (y - self._offset) / self._unit
-        self.targets: FloatArray = TRANSFORMS[transform](share)
+        size = 1e-9 * max(abs(low), abs(high), 1.0)
+        self._least = max(_FLOOR * float(y.std()), size)
+        self._inverse: Inverse | None = None
+        if transform == "none":
+            self.targets: FloatArray = standardised(y)
+            self._offset, self._unit = float(y.mean()), float(y.std()) or 1.0
+        else:
+            width = max(high - low, size)
+            percent = low >= 0.0 and high <= 100.0
+            self._offset, self._unit = (0.0, 1.0) if percent else (low - width, 3.0 * width / 100.0)
+            share = (y - self._offset) / self._unit
+            self.targets = TRANSFORMS[transform](share)
+            self._inverse = Inverse(self.targets, share)
         self.lowest = float(self.targets.min())
-        self._inverse = Inverse(self.targets, share)
-        self._least = max(_FLOOR * float(y.std()), 1e-9 * max(abs(low), abs(high)), 1e-9)
 
     def back(self, targets: FloatArray) -> FloatArray:
         """Scores of targets of any shape, (..., m)."""
-        scores: FloatArray = self._offset + self._unit * self._inverse(targets)
+        shares = targets if self._inverse is None else self._inverse(targets)
+        scores: FloatArray = self._offset + self._unit * shares
         return scores
 
     def moments(self, mean: FloatArray, std: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -57,5 +65,6 @@ class Scale:
 
 def check_targets(name: str) -> None:
     """Raises ValueError: no such transform."""
-    if name not in TRANSFORMS:
-        raise ValueError(f"targets must be one of {', '.join(TRANSFORMS)}, got {name!r}")
+    allowed = ("none", *TRANSFORMS)
+    if name not in allowed:
+        raise ValueError(f"targets must be one of {', '.join(allowed)}, got {name!r}")

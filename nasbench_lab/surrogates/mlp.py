@@ -16,27 +16,24 @@ structure_paths .65 .77 .84), loss (within .01 of each other), steps, width and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray, Space
+from nasbench_lab.space import IntArray
 from nasbench_lab.surrogates import _features
-from nasbench_lab.surrogates._base import Parameters, checked, generator
 from nasbench_lab.surrogates._network import Ensemble, Float32, Loss, Schedule
-from nasbench_lab.surrogates._scale import Scale, check_targets
+from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel, folds
+from nasbench_lab.surrogates._scale import check_targets
 
-_NINE_TENTHS = 1.6448536269514722**2  # a squared normal residual is below this nine times in ten
 _WITHHELD = 0.86  # share of the withheld that the 90% interval of an ensemble covers: one member alone errs more
-_LEAST_NOISE = 1e-3  # variance of targets, which have unit spread
 _POOL_SAMPLE = 512  # rows of the space at which the members' typical disagreement is found
 
 
 @dataclass
-class NetworkEnsemble(Parameters):
+class NetworkEnsemble(RowModel):
     """Networks that predict the mean of many; see the module's docstring.
 
     Attributes:
@@ -77,85 +74,43 @@ class NetworkEnsemble(Parameters):
                 f"need learning_rate > 0 and weight_decay >= 0, got {self.learning_rate} and {self.weight_decay}"
             )
 
-    def fit(
-        self,
-        archs: NDArray[np.int64],
-        y: FloatArray,
-        rng: np.random.Generator | None = None,
-        *,
-        space: Space = cell.SPACE,
-    ) -> Self:
-        """See `Parameters.fit`."""
-        archs, y = checked(archs, y)
-        rng = generator(rng)
-        self.scale_ = Scale(self.targets, y)
-        rows = _features.rows(self.features, space)
-        self.row_of_: IntArray = rows.row_of
-        self.inputs_: Float32 = np.asarray(rows.values - rows.values.mean(axis=0), dtype=np.float32)
-        at = self.row_of_[archs]
-        withheld = _folds(at, self.members, rng)
-        self.ensemble_ = Ensemble(self.inputs_.shape[1], self.width, self.depth, self.members, rng)
+    def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
+        self.centred_: Float32 = np.asarray(self.inputs_ - self.inputs_.mean(axis=0), dtype=np.float32)
+        withheld = folds(rows, self.members, rng)
         use = (withheld != np.arange(self.members)[:, None]).astype(np.float32)
+        self.ensemble_ = Ensemble(self.centred_.shape[1], self.width, self.depth, self.members, rng)
         schedule = Schedule(self.steps, self.batch, self.learning_rate, self.weight_decay)
-        targets = self.scale_.targets.astype(np.float32)
-        self.ensemble_.train(self.inputs_[at], targets, use, self.loss, schedule, rng)
-        self.noise_ = self._noise(at, withheld)
-        return self
+        self.ensemble_.train(self.centred_[rows], targets.astype(np.float32), use, self.loss, schedule, rng)
+        self.noise_ = self._noise(rows, targets, withheld)
 
-    def _noise(self, at: IntArray, withheld: IntArray) -> float:
+    def _noise(self, rows: IntArray, targets: FloatArray, withheld: IntArray) -> float:
         """Variance to add to the members' disagreement.
 
         A member's squared error is the ensemble's plus the disagreement (Krogh & Vedelsby 1995), which is part of the
         spread already: it is taken off twice.
         """
-        mean, variance = self.ensemble_.predict(self.inputs_[at])
-        each = np.arange(len(at))
-        squares = (mean[withheld, each] - self.scale_.targets) ** 2 / _NINE_TENTHS
+        mean, variance = self.ensemble_.predict(self.centred_[rows])
+        each = np.arange(len(rows))
+        squares = (mean[withheld, each] - targets) ** 2 / NINE_TENTHS
         if self.loss == "nll":
             squares -= variance[withheld, each]
-        sample = self.inputs_[:: max(len(self.inputs_) // _POOL_SAMPLE, 1)]
+        sample = self.centred_[:: max(len(self.centred_) // _POOL_SAMPLE, 1)]
         disagreement = float(np.median(self.ensemble_.predict(sample)[0].var(axis=0)))
-        return max(float(np.quantile(squares, _WITHHELD)) - 2.0 * disagreement, _LEAST_NOISE)
+        return max(float(np.quantile(squares, _WITHHELD)) - 2.0 * disagreement, LEAST_NOISE)
 
-    def _moments(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray, IntArray]:
-        """Mean and standard deviation of the targets at the distinct rows of what is asked, and the row of each."""
-        rows, back = _distinct(self.row_of_, archs)
-        mean, variance = self.ensemble_.predict(self.inputs_[rows])
+    def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        mean, variance = self.ensemble_.predict(self.centred_[rows])
         total = mean.var(axis=0) + self.noise_
         if self.loss == "nll":
             total += variance.mean(axis=0)
-        return mean.mean(axis=0), np.sqrt(total), back
-
-    def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-        """Median and spread, see `_scale`."""
-        mean, std, back = self._moments(archs)
-        middle, spread = self.scale_.moments(mean, std)
-        return middle[back], spread[back]
-
-    def quantiles(self, archs: NDArray[np.int64], probabilities: tuple[float, ...]) -> tuple[FloatArray, ...]:
-        """See `Parameters.quantiles`."""
-        mean, std, back = self._moments(archs)
-        return tuple(values[back] for values in self.scale_.quantiles(mean, std, probabilities))
+        return mean.mean(axis=0), np.sqrt(total)
 
     def sample(self, archs: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
         """(m,) what a member drawn at random for each cell predicts.
 
         This is BANANAS' independent Thompson sampling without its assumption that members are normally distributed.
         """
-        rows, back = _distinct(self.row_of_, archs)
-        mean, _ = self.ensemble_.predict(self.inputs_[rows])
+        rows, back = self._asked(archs)
+        mean, _ = self.ensemble_.predict(self.centred_[rows])
         drawn = rng.integers(self.members, size=len(back))
         return self.scale_.back(mean[drawn, back])
-
-
-def _folds(groups: IntArray, count: int, rng: np.random.Generator) -> IntArray:
-    """(n,) which member each observation is withheld from; the same for all observations of a row."""
-    distinct, group = np.unique(groups, return_inverse=True)
-    folds: IntArray = (rng.permutation(len(distinct)) % count)[group]
-    return folds
-
-
-def _distinct(row_of: IntArray, archs: NDArray[np.int64]) -> tuple[IntArray, IntArray]:
-    """The distinct rows of some cells, ascending, and for every cell its place among them."""
-    rows, back = np.unique(row_of[np.asarray(archs)], return_inverse=True)
-    return rows, back

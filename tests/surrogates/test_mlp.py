@@ -98,7 +98,7 @@ def test_cells_with_equal_features_are_predicted_alike(cells: IntArray) -> None:
     assert std[0] == std[1]
 
 
-@pytest.mark.parametrize("transform", list(TRANSFORMS))
+@pytest.mark.parametrize("transform", ["none", *TRANSFORMS])
 @pytest.mark.parametrize("unit", [lambda y: y, lambda y: -40.0 * y, lambda y: 1e-3 * y + 1e4])
 def test_a_scale_keeps_the_unit_of_the_scores(transform, unit) -> None:
     y = unit(stream(3, 5).uniform(20, 90, 60))

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from nasbench_lab import cell
+from nasbench_lab.core import FloatArray, stream
+from nasbench_lab.space import IntArray
+from nasbench_lab.surrogates import _features
+from nasbench_lab.surrogates.forest import Forest
+
+
+def scores(archs: IntArray) -> FloatArray:
+    structure = _features.structure()[archs]
+    noise = stream(1, 9).standard_normal(cell.SPACE.size)[archs]
+    out: FloatArray = 60 + 6 * structure[:, 0] + 4 * structure[:, 12] - 3 * structure[:, 4] + 0.5 * noise
+    return out
+
+
+@pytest.fixture(scope="module")
+def cells() -> IntArray:
+    return stream(1, 8).permutation(cell.SPACE.size)
+
+
+@pytest.mark.parametrize("kind", ["random", "extra"])
+@pytest.mark.parametrize("trees", [10, 100])
+def test_it_ranks_held_out_cells_and_its_intervals_cover(kind, trees, cells: IntArray) -> None:
+    model = Forest(kind=kind, trees=trees).fit(cells[:200], scores(cells[:200]), stream(0, 1))
+    y = scores(cells[-2000:])
+    low, high = model.quantiles(cells[-2000:], (0.05, 0.95))
+    assert kendalltau(model.predict(cells[-2000:])[0], y).statistic > 0.75
+    assert 0.85 < np.mean((low <= y) & (y <= high)) < 0.99
+
+
+@pytest.mark.parametrize("kind", ["random", "extra"])
+def test_leaves_are_scikit_learns(kind, cells: IntArray) -> None:
+    model = Forest(kind=kind, trees=7, min_leaf=3, targets="none").fit(cells[:80], scores(cells[:80]), stream(0, 2))
+    rows = model.trees_in_[:300]
+    mean, variance = model._by_tree(rows)
+    np.testing.assert_allclose(mean.mean(axis=0), model.forest_.predict(rows))
+    tree, drawn = model.forest_.estimators_[0], model.forest_.estimators_samples_[0]
+    seen = model.trees_in_[model.row_of_[cells[:80]]][drawn]
+    at = tree.apply(seen)
+    targets = model.scale_.targets[drawn]
+    leaf = tree.apply(rows)[0]
+    assert variance[0, 0] == pytest.approx(targets[at == leaf].var(), abs=1e-9)
+
+
+def test_variance_is_within_plus_between(cells: IntArray) -> None:
+    model = Forest(trees=20, min_leaf=4, targets="none").fit(cells[:80], scores(cells[:80]), stream(0, 3))
+    rows = np.arange(50)
+    mean, variance = model._by_tree(model.trees_in_[rows])
+    second_moment = (variance + mean**2).mean(axis=0)
+    total = model._moments(rows)[1] ** 2 / model.factor_ - model.average_
+    np.testing.assert_allclose(total, second_moment - mean.mean(axis=0) ** 2, atol=1e-9)
+
+
+def test_what_cannot_be_learnt_becomes_noise(cells: IntArray) -> None:
+    y = stream(5, 1).normal(60, 5, 200)
+    model = Forest(features="one_hot", min_leaf=5, targets="none").fit(cells[:200], y, stream(0, 4))
+    assert np.median(model.predict(cells)[1]) == pytest.approx(5.0, rel=0.35)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"features": "x"}, "features must be one of"),
+        ({"kind": "x"}, "kind must be one of"),
+        ({"trees": 1}, "trees >= 2"),
+        ({"max_features": 0.0}, "max_features <= 1"),
+    ],
+)
+def test_complaints(wrong, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        Forest(**wrong)
