@@ -104,16 +104,32 @@ def table_facts(table: Table) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "table": table.label,
         "what": table.about.get("title", table.about.get("dataset", "")),
-        "cells": f"{int(table.measured.sum()):,} of {cell.SPACE.size:,} measured, in 6,466 classes",
+        "cells": f"{int(table.measured.sum()):,} of {cell.SPACE.size:,} {_made(table)}, in 6,466 classes",
         "optimum": f"{truth[best[0]]:.4f} test, cell {' and '.join(map(str, best[:6]))}{' (tied)' if len(best) > 1 else ''}",
         "local maxima": f"{int((truth[:, None] > neighbours).all(axis=1).sum())} (cells whose test beats all 24 neighbours')",
     }
     facts |= {f"schedule {last}": _schedule_facts(table, last) for last in table.schedules}
+    if "held_out" in table.about:
+        facts["on held-out classes"] = {name: _worth(figures) for name, figures in table.about["held_out"].items()}
+        noise = ", ".join(f"--noise {sd:.2f} at {last} epochs" for last, sd in table.about["noise"].items())
+        facts["query noise"] = f"none of its own; like that of real trainings: {noise}"
     facts["metrics"] = ", ".join(table.metrics) or "none"
     facts["source"] = table.about.get("source", "")
     facts["licence"] = table.about.get("licence", "")
     facts["digest"] = table.digest
     return facts
+
+
+def _made(table: Table) -> str:
+    return "predicted" if table.kind == "predicted" else "measured"
+
+
+def _worth(figures: dict[str, float]) -> str:
+    """How good the predictions of one quantity are; see `benchmarks/make_surrogates.py`."""
+    return (
+        f"Kendall tau {figures['tau']:.3f}, R2 {figures['r2']:.3f}, RMSE {figures['rmse']:.2f}, "
+        f"of the better half {figures['rmse_upper']:.2f}"
+    )
 
 
 def _schedule_facts(table: Table, last: int) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""Which source files decide a record, and their digest: the loop, the evaluator, the strategy and what it imports.
+"""Which source files decide a record, and their digest: the loop, the evaluator, the strategy and what these import.
 
 A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed. Followed are
-the strategy's own file, those of its base classes, and all that these import from their own folder or from our
-strategies and surrogates. Not followed: other installed packages (their versions are in the header).
+the own files of strategy and evaluator, those of their base classes, and all that these import from their own folder or
+from our strategies and surrogates. Not followed: other installed packages (their versions are in the header).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,24 @@ from typing import Any
 ROOT = Path(__file__).parent
 _STANDARD = Path(sysconfig.get_paths()["stdlib"])
 _LOOP = ("space.py", "cell.py", "core.py", "runner.py")
+_ASSESSMENT = ("space.py", "cell.py", "core.py", "calibration.py", "assessment.py")
 _DECIDING = ("space", "cell", "core", "strategies", "surrogates")  # parts of ours that a strategy may stand on
 
 
 def digest(strategy: type[Any], evaluator: type[Any]) -> str:
     """SHA-256, shortened, of the files as they are on disk now."""
-    found = {ROOT / name for name in _LOOP}
-    found.update(_file_of(evaluator))
-    for base in strategy.__mro__:
+    return _digest([ROOT / name for name in _LOOP], strategy, evaluator)
+
+
+def assessment_digest(surrogate: type[Any]) -> str:
+    """The same for what decides how good a surrogate is found to be: its sources, the experiment and its measures."""
+    return _digest([ROOT / name for name in _ASSESSMENT], surrogate)
+
+
+def _digest(files: Iterable[Path], *classes: type[Any]) -> str:
+    """Of some files, and of those of classes and their bases with all that they import."""
+    found = set(files)
+    for base in (base for cls in classes for base in cls.__mro__):
         for path in _file_of(base):
             _follow(path, found)
     sha = hashlib.sha256()

@@ -58,7 +58,7 @@ def test_few_seeds_have_no_interval():
     assert FEWEST == SHOWN_FROM
     found = rankings(scores([1, 2, 3], seeds=FEWEST - 1), scores([1, 2, 3], seeds=FEWEST - 1))
     assert found.tau == 1.0
-    assert np.isnan(found.low) and np.isnan(found.high)
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_two_strategies_or_no_order_at_all_have_no_agreement():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import data_folders
+from nasbench_lab.tables import predicted
 from nasbench_lab.tables import table as tables
 
 EMBEDDED = Path(__file__).parent / "data"
@@ -64,7 +65,7 @@ def load(name: str) -> tables.Table:
 
 @lru_cache(maxsize=16)
 def _cached(path: Path, _modified: int) -> tables.Table:
-    return tables.read(path)
+    return predicted.read(path) if predicted.holds_networks(path) else tables.read(path)
 
 
 def default() -> str:
