@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / "nasbench_lab"
 LAYERS = [
     {"space"},
     {"core"},
-    {"cell", "loading", "files"},
+    {"cell", "loading", "files", "unpickle", "downloads"},
     {"surrogates"},
     {"tables", "training"},
     {"evaluators", "strategies"},
@@ -27,7 +27,7 @@ LAYERS = [
     {"cli", "pytest_plugin"},
 ]  # the design's layers, with 0, 1 and 3 split so that "strictly down" holds inside them too
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITHIN = {"tables", "surrogates", "training", "evaluators", "strategies"}  # leaf files of one folder may share helpers
+WITHIN = {"unpickle", "tables", "surrogates", "training", "evaluators", "strategies"}  # leaf files of one folder may share helpers
 HEAVY = ("torch", "sklearn", "pandas", "pyarrow")
 
 
