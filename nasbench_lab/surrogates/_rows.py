@@ -39,12 +39,15 @@ class RowModel(Parameters):
     ) -> Self:
         """See `Parameters.fit`."""
         archs, y = checked(archs, y)
-        rows = _features.rows(self.features, space)
+        rows = self._rows(space)
         self.inputs_ = rows.values
         self.row_of_: IntArray = rows.row_of
         self.scale_ = Scale(self.targets, y)
         self._learn(self.row_of_[archs], self.scale_.targets, generator(rng))
         return self
+
+    def _rows(self, space: Space) -> _features.Rows:
+        return _features.rows(self.features, space)
 
     def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
         """Learn from targets (n,) at rows (n,) of `inputs_`; rows may repeat."""

@@ -40,7 +40,7 @@ class Scale:
             share = (y - self._offset) / self._unit
             self.targets = TRANSFORMS[transform](share)
             self._inverse = Inverse(self.targets, share)
-        self.lowest = float(self.targets.min())
+        self.lowest = -np.inf if self._inverse is None else float(self.targets.min())
 
     def back(self, targets: FloatArray) -> FloatArray:
         """Scores of targets of any shape, (..., m)."""
@@ -51,7 +51,7 @@ class Scale:
     def moments(self, mean: FloatArray, std: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Median and spread about it, (m,) each, of scores whose targets are normal; the order of `mean` is kept.
 
-        The median is not below the worst score seen: beyond it lies a slope of which nothing is known.
+        After a transform, the median is not below the worst score seen: beyond it lies a slope of which nothing is known.
         """
         mean = np.maximum(mean, self.lowest)
         middle = self.back(mean)
