@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasbench_lab import cell, describe, runner, stats
+from nasbench_lab import agreement, cell, describe, runner, stats
+from nasbench_lab.core import stream
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.strategies.local_search import LocalSearch
 from nasbench_lab.strategies.random_search import RandomSearch
@@ -161,3 +162,50 @@ def test_evolution_curve_with_the_oracle(c10):
     ]
     test = c10.truth[[records[-1].incumbent for records in runs]]
     assert test.mean() == pytest.approx(94.31, abs=3 * test.std(ddof=1) / np.sqrt(60))
+
+
+def held_out(shipped):
+    """Cells of the classes that the networks of a predicted table were not fitted to (benchmarks/make_surrogates.py)."""
+    fitted = shipped.about["fitted"]
+    order = stream(fitted["seed"], 77).permutation(6466)
+    return np.isin(cell.SPACE.classes, order[fitted["classes"] :])
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_the_shipped_networks_are_as_good_as_their_card_says(tables, name):
+    real, shipped = tables[name], catalog.load(f"{name}-surrogate")
+    cells = held_out(shipped)
+    assert (~cells).sum() == shipped.about["fitted"]["cells"]
+    for last in (12, 200):
+        pairs = {
+            f"val {last}": (real.schedules[last].val[:, 0], shipped.schedules[last].val[:, 0]),
+            f"test {last}": (real.schedules[last].test, shipped.schedules[last].test),
+            f"seconds {last}": (real.schedules[last].seconds[:, 0], shipped.schedules[last].seconds[:, 0]),
+        }
+        for quantity, (measured, made) in pairs.items():
+            card, errors = shipped.about["held_out"][quantity], (measured - made)[cells]
+            assert agreement.tau(measured[cells], made[cells]) == pytest.approx(card["tau"], abs=2e-3)
+            assert 1 - (errors**2).mean() / measured[cells].var() == pytest.approx(card["r2"], abs=2e-3)
+            assert card["tau"] > 0.9
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_the_shipped_files_hold_no_value_of_the_table(tables, name):
+    """Predictions differ from the measured scores everywhere, but for what rounding makes equal."""
+    real, shipped = tables[name], catalog.load(f"{name}-surrogate")
+    passing = cell.reachable().any(axis=1)
+    assert (np.abs(real.truth - shipped.truth) < 2e-3)[passing].mean() < 0.02
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_simple_strategies_rank_on_the_surrogate_as_on_the_table(tables, name):
+    makers = (RandomSearch, RegularizedEvolution, LocalSearch)
+    scores = []
+    for table in (tables[name], catalog.load(f"{name}-surrogate")):
+        evaluator = Tabular(table, search=200)
+        runs = [
+            [runner.search(make(), evaluator, seed=seed, max_queries=100).records[-1] for make in makers]
+            for seed in range(25)
+        ]
+        scores.append(np.array([[table.truth[record.incumbent] for record in row] for row in runs]))
+    assert agreement.rankings(*scores).tau == 1.0

@@ -18,7 +18,8 @@ from nasbench_lab import api, loading, runner
 from nasbench_lab.core import Query
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.study import Study, StudyTask
-from nasbench_lab.tables import table, tidy
+from nasbench_lab.surrogates import _features
+from nasbench_lab.tables import catalog, predicted, table, tidy
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 OFFICIAL = SHARED / "official" / "NATS-tss-v1_0-3ffb9-simple"
@@ -44,6 +45,19 @@ def evaluator(folder: Path) -> Tabular:
 @pytest.mark.benchmark(group="load a table (mark: 20 ms)")
 def test_load(benchmark, folder: Path) -> None:
     benchmark(table.read, folder / "cifar10.npz")
+
+
+@pytest.mark.benchmark(group="predict a table from its networks (mark: 50 ms)")
+@pytest.mark.parametrize("features", ["computed", "at hand"])
+def test_load_networks(benchmark, features: str) -> None:
+    cached = (_features.path_counts, _features.structure) if features == "computed" else ()
+
+    def forget() -> None:
+        for function in cached:
+            function.cache_clear()
+
+    path = catalog.find("cifar10-surrogate")
+    benchmark.pedantic(predicted.read, args=(path,), setup=forget, rounds=20)
 
 
 @pytest.mark.benchmark(group="one query (marks: 3 us, 200x the official API)")
