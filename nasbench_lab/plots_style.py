@@ -1,0 +1,275 @@
+"""How every chart looks: one colour, dash and short name per strategy; altair -> SVG, PNG, PDF, and SVG for the page.
+
+A strategy has the same colour wherever it shows: a few well-known names have a hue of their own, any other name gets
+one by its hash, and where two strategies of a study meet in one hue the later takes the next free one, then another
+dash. Both shades of a hue (on white, on dark) have a contrast of 4.5 or more; lines differ by dash and direct label too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import altair as alt
+import pandas as pd
+
+EMPHASISED = 8  # series in colour; the others are grey, so that 40 strategies can still be read
+INK, MUTED, GRID, PAPER = "#1b1f24", "#5c6570", "#e3e6ea", "#ffffff"
+OTHERS = "#8d96a1"  # series that are not emphasised
+
+
+class Hue(NamedTuple):
+    """A colour on white paper and on a dark page."""
+
+    light: str
+    dark: str
+
+
+HUES = (
+    Hue("#30363d", "#d7dce2"),
+    Hue("#0b62a8", "#62b0ee"),
+    Hue("#c2410c", "#ff945f"),
+    Hue("#12704a", "#4fc78e"),
+    Hue("#8e3fa8", "#d29bf0"),
+    Hue("#8a6100", "#e0b04a"),
+    Hue("#b5174b", "#ff86a8"),
+    Hue("#007489", "#4cc9de"),
+    Hue("#4b3fc4", "#a9a6ff"),
+    Hue("#5b6b00", "#bccb46"),
+)
+DASHES: tuple[tuple[int, ...], ...] = ((1, 0), (6, 3), (2, 2), (9, 3, 2, 3))
+_OWN = {  # hue of the strategies most often seen, so that it never moves
+    "random_search": 0,
+    "regularized_evolution": 1,
+    "local_search": 2,
+    "gp_bo": 3,
+    "reinforce": 4,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one strategy is shown: number of its hue, number of its dash, short name."""
+
+    hue: int
+    dash: int
+    label: str
+
+    @property
+    def colour(self) -> str:
+        return HUES[self.hue].light
+
+
+def base(spec: str) -> str:
+    """The strategy's name without its parameters; the file's or class's name of one from elsewhere."""
+    head, _, tail = spec.partition(":")
+    if head.endswith(".py") or "/" in head:
+        return head.rpartition("/")[2].removesuffix(".py")
+    if "." in head and tail and "=" not in tail:
+        return tail
+    return head
+
+
+def looks(specs: Iterable[str], first: Sequence[str] = ()) -> dict[str, Look]:
+    """A look for every strategy of a study, the same for the same set of names in any order.
+
+    Args:
+        specs: strategies.
+        first: those of them that shall meet no other in their hue, where that can be: the best of the study.
+    """
+    place = {spec: i for i, spec in reversed(list(enumerate(first)))}
+    names = sorted(
+        set(specs),
+        key=lambda spec: (base(spec) not in _OWN, place.get(spec, len(place)), base(spec), len(spec), spec),
+    )
+    labels, taken, found = _labels(names), set[tuple[int, int]](), {}
+    for name in names:
+        wanted = _OWN.get(base(name), int.from_bytes(hashlib.sha256(base(name).encode()).digest()[:4]) % len(HUES))
+        free = ((dash, (wanted + step) % len(HUES)) for dash in range(len(DASHES)) for step in range(len(HUES)))
+        dash, hue = next((slot for slot in free if slot not in taken), (len(DASHES) - 1, wanted))
+        taken.add((dash, hue))
+        found[name] = Look(hue, dash, labels[name])
+    return found
+
+
+def _labels(names: Sequence[str]) -> dict[str, str]:
+    """Short names: the strategy's, and only what tells it from others of that name."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(base(name), []).append(name)
+    out = {}
+    for short, members in groups.items():
+        parts = {name: _parameters(name) for name in members}
+        shared = set.intersection(*(set(part.items()) for part in parts.values()))
+        for name, part in parts.items():
+            own = [f"{key}={value}" for key, value in part.items() if (key, value) not in shared]
+            out[name] = f"{short} {', '.join(own)}" if own and len(members) > 1 else short
+    return out
+
+
+def _parameters(spec: str) -> dict[str, str]:
+    return dict(re.findall(r"([\w.]+)=([^,]+)", spec.partition(":")[2]))
+
+
+def emphasised(order: Sequence[str]) -> list[str]:
+    """The strategies in colour: the best by the order given, and random search to measure them by."""
+    if len(order) <= EMPHASISED:
+        return list(order)
+    kept = list(order[:EMPHASISED])
+    reference = next((name for name in order if base(name) == "random_search"), None)
+    return kept if reference is None or reference in kept else [*kept[:-1], reference]
+
+
+def colour(names: Mapping[str, Look], hot: Sequence[str]) -> Any:
+    """The colour channel: emphasised strategies in their own, others grey."""
+    shades = [look.colour if name in hot else OTHERS for name, look in names.items()]
+    return alt.Color("strategy:N", scale=alt.Scale(domain=list(names), range=shades), legend=None)
+
+
+def ink(names: Mapping[str, Look], hot: Sequence[str]) -> Any:
+    """The colour channel of words: as `colour`, but the others dark enough to be read."""
+    shades = [look.colour if name in hot else MUTED for name, look in names.items()]
+    return alt.Color("strategy:N", scale=alt.Scale(domain=list(names), range=shades), legend=None)
+
+
+def dash(names: Mapping[str, Look], hot: Sequence[str]) -> Any:
+    """The dash channel; strategies that are not emphasised have plain lines."""
+    patterns = [list(DASHES[look.dash if name in hot else 0]) for name, look in names.items()]
+    return alt.StrokeDash("strategy:N", scale=alt.Scale(domain=list(names), range=patterns), legend=None)
+
+
+def described(field: str = "strategy") -> Any:
+    """The channel that names a mark for screen readers, and for the page's switches."""
+    return alt.Description(f"{field}:N")
+
+
+def spread(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Places for labels at least `gap` apart within [low, high], in the order of the values and near them."""
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    gap = min(gap, (high - low) / max(len(values) - 1, 1))
+    groups: list[tuple[float, int]] = []  # first place, members
+    for value in (values[i] for i in order):
+        first, count = value, 1
+        while groups and groups[-1][0] + gap * groups[-1][1] > first:
+            before, members = groups.pop()
+            first = (before * members + (first - gap * members) * count) / (members + count)
+            count += members
+        groups.append((min(max(first, low), high - gap * (count - 1)), count))
+    places = [first + gap * i for first, count in groups for i in range(count)]
+    for i in range(1, len(places)):  # clamping at an end may have pushed groups together
+        places[i] = max(places[i], places[i - 1] + gap)
+    over = max(0.0, places[-1] - high) if places else 0.0
+    out = [0.0] * len(values)
+    for rank, i in enumerate(order):
+        out[i] = places[rank] - over
+    return out
+
+
+def panel(frame: Any, *, width: int = 440, height: int = 300, title: str = "") -> Any:
+    """A chart over a frame, with the house's size and title."""
+    return alt.Chart(frame).properties(width=width, height=height, title=heading(title) if title else "")
+
+
+def heading(title: str) -> Any:
+    """A title at the left, no louder than the chart."""
+    return alt.Title(title, anchor="start", fontSize=13, fontWeight="normal", color=INK, offset=10)
+
+
+def finished(chart: Any) -> Any:
+    """The theme on a top-level chart: few lines, dark text, room for labels at the right."""
+    return (
+        chart.configure(font="sans-serif", background=PAPER, padding={"left": 6, "right": 10, "top": 6, "bottom": 6})
+        .configure_view(stroke=None)
+        .configure_axis(
+            gridColor=GRID,
+            domainColor=MUTED,
+            tickColor=MUTED,
+            labelColor=MUTED,
+            titleColor=INK,
+            labelFontSize=11,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            tickSize=4,
+        )
+        .configure_legend(labelColor=MUTED, titleColor=INK, titleFontWeight="normal")
+        .configure_text(fontSize=11)
+    )
+
+
+def svg(chart: Any) -> str:
+    """SVG text, for a document."""
+    import vl_convert
+
+    text: str = vl_convert.vegalite_to_svg(chart.to_json())
+    return text
+
+
+def png(chart: Any, *, scale: float = 2.0) -> bytes:
+    """PNG bytes."""
+    import vl_convert
+
+    data: bytes = vl_convert.vegalite_to_png(chart.to_json(), scale=scale)
+    return data
+
+
+def pdf(chart: Any) -> bytes:
+    """PDF bytes, with text as text."""
+    import vl_convert
+
+    data: bytes = vl_convert.vegalite_to_pdf(chart.to_json())
+    return data
+
+
+_NOISE = re.compile(
+    r'<path class="(?:background|foreground)"[^>]*/>| (?:role|aria-roledescription|font-family|stroke-miterlimit|class|'
+    r'pointer-events|xmlns:xlink|version)="[^"]*"| opacity="1"| aria-hidden="true"| font-weight="normal"'
+)
+_LONG = re.compile(r"(\d+\.\d\d)\d+")
+_AXIS = re.compile(r' aria-label="(?:[XY]-axis|Title text|Legend|Symbol legend)[^"]*"')
+_EMPTY = re.compile(r"<text[^>]*/>|<g></g>|<g/>")
+_MARK = re.compile(r' aria-label="([^"]*)"')
+
+
+def for_page(text: str, strategies: Mapping[str, int], title: str) -> str:
+    """The same SVG as part of a page: colours follow light and dark, marks of a strategy carry its number.
+
+    Args:
+        text: what `svg` gave.
+        strategies: name -> number of the strategy on the page; its marks get `data-s`.
+        title: what the picture shows, read out by screen readers.
+    """
+    text = _AXIS.sub("", _LONG.sub(r"\1", text))
+    text = _EMPTY.sub("", _NOISE.sub("", text))
+    text = re.sub(rf'<rect [^>]*fill="{PAPER}"/>|<rect [^>]*fill="white"/>', "", text, count=1)
+
+    def mark(match: re.Match[str]) -> str:
+        name = html.unescape(match[1])
+        if name in strategies:
+            return f' data-s="{strategies[name]}"'
+        return f' data-t="{match[1]}"' if name else ""
+
+    text = _MARK.sub(mark, text)
+    for shade, variable in _VARIABLES.items():
+        text = text.replace(f'"{shade}"', f'"var(--{variable})"')
+    size = re.match(r'<svg[^>]*width="([\d.]+)" height="([\d.]+)"', text)
+    width, height = (float(value) for value in size.groups()) if size else (0.0, 0.0)
+    start = text.index(">") + 1
+    head = (
+        f'<svg class="chart" role="img" aria-label="{html.escape(title, quote=True)}" '
+        f'viewBox="0 0 {width:g} {height:g}" style="max-width:{width:g}px">'
+    )
+    return head + text[start:]
+
+
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", OTHERS: "others", PAPER: "paper"} | {
+    hue.light: f"h{i}" for i, hue in enumerate(HUES)
+}
+
+
+def band(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have an interval."""
+    return frame[frame["low"].notna() & frame["high"].notna()]
