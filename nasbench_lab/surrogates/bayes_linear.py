@@ -23,7 +23,8 @@ from nasbench_lab.surrogates import _features
 from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel
 from nasbench_lab.surrogates._scale import check_targets
 
-_LARGEST = 1e6  # of alpha and beta: targets have unit spread
+_LARGEST = 1e6  # of alpha
+_PRIOR = 8.0  # leave-one-out errors that the factor 1 counts as
 _CONVERGED = 1e-4  # relative change of both
 
 
@@ -70,20 +71,21 @@ class BayesLinear(RowModel):
             gamma = float((beta * values * shrunk).sum())
             error = max(total - 2.0 * float(mean @ projected) + float(values @ mean**2), 0.0)
             alpha = min(gamma / max(float(mean @ mean), 1.0 / _LARGEST), _LARGEST) or 1.0 / _LARGEST
-            beta = min(max(self.count_ - gamma, 1e-3) / max(error, 1.0 / _LARGEST), _LARGEST)
+            beta = min(max(self.count_ - gamma, 1e-3) / max(error, 1.0 / _LARGEST), 1.0 / LEAST_NOISE)
             if np.allclose((alpha, beta), before, rtol=_CONVERGED, atol=0.0):
                 break
         return alpha, beta
 
     def _factor(self, centred: FloatArray, residual: FloatArray) -> float:
-        """What the variance is multiplied by: squared standardised leave-one-out errors against a normal's.
+        """What the variance is multiplied by: squared standardised leave-one-out errors against a normal's; 1 for few.
 
         Hyper-parameters are kept. With h the leverage, the error is r / (1 - h), its predicted variance 1 / (beta (1 - h)).
         """
         leverage = self.beta_ * ((centred @ self.basis_) ** 2 @ self.variances_) + 1.0 / self.count_
         errors = residual - centred @ self.weights_
         squares = self.beta_ * errors**2 / np.maximum(1.0 - leverage, 1e-3)
-        return max(float(np.quantile(squares, 0.9)) / NINE_TENTHS, LEAST_NOISE)
+        found = float(np.quantile(squares, 0.9)) / NINE_TENTHS
+        return (self.count_ * found + _PRIOR) / (self.count_ + _PRIOR)
 
     def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         centred = self.inputs_[rows] - self.middle_
