@@ -231,8 +231,10 @@ agree anyway."""
 TAIL = """
 ## Limits
 
-- Queries are noise-free and smoother than real trainings: local methods find the top a little too easily. `--noise` with the
-  value above makes queries about as uncertain as real ones; the truth stays smooth.
+- Queries are noise-free and smoother than real trainings: most strategies come a little closer to the top than on the real
+  tables. `--noise` with the value above makes queries about as uncertain as real ones; the truth stays smooth.
+- The networks see the features that `gp` and other surrogates see: model-based strategies on these features have it easier
+  here than on the real tables.
 - Means only: `--trials sample` is refused.
 - The best cells are known to within the errors above: which of the top ten is best is a guess.
 - Failures, divergence and trial-to-trial variance are not modelled; validation and test errors of a cell are predicted by
