@@ -18,8 +18,8 @@ LAYERS = [
     {"surrogates"},
     {"tables", "training"},
     {"evaluators", "strategies"},
-    {"runner", "stats", "fronts", "agreement", "calibration", "study"},
-    {"store", "sources", "drawing", "plots_style"},
+    {"runner", "stats", "checks", "significance", "fronts", "agreement", "calibration", "study"},
+    {"store", "sources", "surrogate_kit", "drawing", "plots_style"},
     {"engine", "testing", "front_scores", "plots_curves", "plots_landscape"},
     {"leaderboard", "plots", "plots_compare", "describe", "candidates"},
     {"details"},
@@ -77,6 +77,7 @@ def test_imports_go_strictly_down(path):
 FORBIDDEN = [
     ("strategies", {"tables", "evaluators", "runner", "store"}),
     ("stats", set(LEVEL)),
+    ("significance", set(LEVEL)),
     ("agreement", set(LEVEL)),
     ("calibration", set(LEVEL)),
     ("leaderboard", {"strategies", "evaluators", "tables", "loading"}),
