@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nasbench_lab import agreement, stats
+from nasbench_lab import agreement, standings, stats
 from nasbench_lab.core import LabError
 from nasbench_lab.files import write_atomically
 from nasbench_lab.front_scores import Reached
@@ -36,13 +37,19 @@ COLUMNS = {
     "policy": "what departs from the defaults: trials, noise, repeats, simulated workers",
     "strategy": "name and parameters",
     "rank": "order by mean test accuracy within table, score and budget; equal means share a rank",
+    **standings.COLUMNS,
     "runs": "seeds",
     "queries": "mean number of queries answered",
     "seconds": "mean simulated seconds used",
     "test_mean": "mean over seeds of the incumbent's test accuracy, percent",
-    "test_lo": "lower end of its 95% BCa bootstrap interval",
+    "test_lo": "lower end of its 95% interval, by studentised bootstrap, no further than the best cell",
     "test_hi": "upper end",
     "test_median": "median over seeds",
+    "test_median_lo": "lower end of its 95% interval, by order statistics",
+    "test_median_hi": "upper end",
+    "test_iqm": "interquartile mean over seeds",
+    "test_iqm_lo": "lower end of its 95% interval, by percentile bootstrap",
+    "test_iqm_hi": "upper end",
     "test_sd": "standard deviation over seeds",
     "regret_mean": "best test accuracy of the table minus the incumbent's, mean, points",
     "regret_lo": "lower end of its 95% interval",
@@ -50,6 +57,7 @@ COLUMNS = {
     "val_regret_mean": "best score the search could have seen minus the incumbent's (noise-free), mean, points",
     "val_regret_lo": "lower end of its 95% interval",
     "val_regret_hi": "upper end",
+    "regret_area": "anytime regret: mean regret over the logarithm of queries, from the first to the last",
     "unanswered": "runs that ended without anything to recommend; means are then left out",
     "rank_mean": "mean over seeds of the rank among the strategies compared (1 = best, ties share)",
     "queries_to_optimum_mean": "mean queries until the incumbent was a best cell; runs that never were count with "
@@ -61,7 +69,7 @@ COLUMNS = {
 FRONT_COLUMNS = {  # of boards that have a setting with several objectives; their rows are ranked by the first
     "hypervolume_mean": "several objectives: normalised hypervolume of the cells queried, on test error and the other "
     "objectives, as a share of what the exact front has; mean over seeds at the end",
-    "hypervolume_lo": "lower end of its 95% BCa bootstrap interval",
+    "hypervolume_lo": "lower end of its 95% interval",
     "hypervolume_hi": "upper end",
 }
 _NO_RUN = "exact"
@@ -125,10 +133,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Section:
-    """The rows of one setting, best first, and what is known exactly about it."""
+    """The rows of one setting, best first, what is known exactly about it, and the tests of all pairs of rows."""
 
     rows: list[Row]
     reference: Row
+    tests: Row
 
 
 @dataclass(frozen=True)
@@ -161,14 +170,18 @@ def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
         tests = [_tests(entry) for entry in members]
         scored.append(_Scored(setting, *_scores(members, tests)))
         ranks = stats.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
-        rows = []
+        rows, by = [], "test accuracy"
         for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
             low, high = stats.mean_interval(test)
+            high = np.minimum(high, setting.truth.max())
             rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
+            rows[-1]["regret_area"] = _area(setting, test, axis)
             curves.append(_curve(entry, axis, test[:, :-1], low[:-1], high[:-1]))
+        decisive = {entry.strategy: test[:, -1] for entry, (test, _) in zip(members, tests, strict=True)}
         if setting.front is not None:
-            _add_fronts(setting, members, rows, curves[-len(members) :])
-        sections.append(Section(_ranked(rows), _reference(setting, members)))
+            decisive, by = _add_fronts(setting, members, rows, curves[-len(members) :]), "hypervolume"
+        rows = _ranked(rows)
+        sections.append(Section(rows, _reference(setting, members), _stand(rows, decisive, by)))
         if setting.random_is_exact:
             curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
     return Leaderboard(title, sections, pd.concat(curves, ignore_index=True), _agreements(scored))
@@ -184,8 +197,30 @@ def _ranked(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row["rank"] if row["rank"] == row["rank"] else math.inf, row["strategy"]))
 
 
-def _add_fronts(setting: Setting, members: Sequence[Entry], rows: list[Row], curves: list[pd.DataFrame]) -> None:
-    """What several objectives add: hypervolume at the end and over the curves' checkpoints, and ranks by it."""
+def _stand(rows: list[Row], scores: dict[str, FloatArray], by: str) -> Row:
+    """Add what the tests say of ranks to the ranked rows; returns the tests."""
+    names = [row["strategy"] for row in rows]
+    columns, tests = standings.of(names, np.stack([scores[name] for name in names], axis=1), by)
+    for row, added in zip(rows, columns, strict=True):
+        row |= added
+    return _setting_of(rows[0]) | tests
+
+
+def _area(setting: Setting, test: FloatArray, axis: list[tuple[str, float]]) -> float:
+    """Mean over seeds of the area under the regret curve over queries; nan where a run has no incumbent at some time."""
+    along = [i for i, (name, _) in enumerate(axis) if name == "queries"]
+    at = np.array([axis[i][1] for i in along])
+    return float(stats.area_under(setting.truth.max() - test[:, along], at).mean()) if along else math.nan
+
+
+def _add_fronts(
+    setting: Setting, members: Sequence[Entry], rows: list[Row], curves: list[pd.DataFrame]
+) -> dict[str, FloatArray]:
+    """What several objectives add: hypervolume at the end and over the curves' checkpoints, and ranks by it.
+
+    Returns:
+        strategy -> (R,) hypervolume at the end.
+    """
     assert setting.front is not None  # the caller looked
     reached = [Reached(entry.runs, setting.front, setting.full) for entry in members]
     ranks = stats.mean_ranks(np.stack([each.hypervolume for each in reached], axis=1))
@@ -198,6 +233,7 @@ def _add_fronts(setting: Setting, members: Sequence[Entry], rows: list[Row], cur
             curve[name] = column[:-1]
             row[name] = float(column[-1])
         row["rank_mean"] = float(rank)
+    return {entry.strategy: each.hypervolume for entry, each in zip(members, reached, strict=True)}
 
 
 class _Scored(NamedTuple):
@@ -283,6 +319,8 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
     regret, val_regret = setting.truth.max() - test, setting.seen.max() - setting.seen[chosen]
     whole = chosen.size == len(last)
     bounds = stats.mean_interval(val_regret[:, None]) if whole else (np.full(1, np.nan), np.full(1, np.nan))
+    median = stats.median_interval(test[:, None])
+    middle = stats.aggregate_interval(test[:, None], "iqm")
     return {
         **_setting_columns(setting),
         "strategy": entry.strategy,
@@ -294,12 +332,17 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
         "test_lo": float(interval[0]),
         "test_hi": float(interval[1]),
         "test_median": float(np.median(test)),
+        "test_median_lo": float(median[0][0]),
+        "test_median_hi": float(median[1][0]),
+        "test_iqm": float(stats.interquartile_mean(test)) if whole else math.nan,
+        "test_iqm_lo": middle[0],
+        "test_iqm_hi": middle[1],
         "test_sd": float(test.std(ddof=1)) if len(test) > 1 else math.nan,
         "regret_mean": float(regret.mean()),
         "regret_lo": float(setting.truth.max() - interval[1]),
         "regret_hi": float(setting.truth.max() - interval[0]),
         "val_regret_mean": float(val_regret.mean()) if whole else math.nan,
-        "val_regret_lo": float(bounds[0][0]),
+        "val_regret_lo": max(float(bounds[0][0]), 0.0) if whole else math.nan,
         "val_regret_hi": float(bounds[1][0]),
         "unanswered": int(np.isnan(test).sum()),
         "rank_mean": rank,
@@ -312,6 +355,10 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
 
 def _setting_columns(setting: Setting) -> Row:
     return {key: getattr(setting, key) for key in _SETTING}
+
+
+def _setting_of(row: Row) -> Row:
+    return {key: row[key] for key in _SETTING}
 
 
 def _curve(
@@ -385,20 +432,32 @@ def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Pa
 
 
 def to_json(board: Leaderboard) -> str:
-    """{"title", "columns", "rows", "references"}, and "agreement" of several settings; what is not known is null."""
-    rows = [{key: _plain(value) for key, value in row.items()} for row in board.rows]
+    """{"title", "columns", "rows", "references", "tests"}, and "agreement" of several settings; the unknown is null.
+
+    "tests" has what `standings.of` says of every setting, in the order of "references".
+    """
     content = {
         "title": board.title,
         "columns": board.columns,
-        "rows": rows,
+        "rows": board.rows,
         "references": [section.reference for section in board.sections],
+        "tests": [section.tests for section in board.sections],
     }
     if board.agreements:
-        content["agreement"] = [{key: _plain(value) for key, value in row.items()} for row in board.agreements]
-    return json.dumps(content, indent=1) + "\n"
+        content["agreement"] = board.agreements
+    text = json.dumps(_plain(content), indent=1)
+    return _PAIR.sub(lambda found: re.sub(r"\n *", " ", found.group()), text) + "\n"
+
+
+_PAIR = re.compile(r'\{\n *"one":[^{}]*\}')  # a pair of strategies is written on one line
 
 
 def _plain(value: Any) -> Any:
+    """Numbers that are not finite become None, at any depth."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -410,7 +469,7 @@ MARKDOWN = (
     "median",
     "regret",
     "val regret",
-    "mean rank",
+    "more seeds",
     "queries",
     "to optimum",
     "reached",
@@ -433,7 +492,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
     if "hypervolume_mean" in row:
         front = _text(row["hypervolume_mean"], 4), _interval(row["hypervolume_lo"], row["hypervolume_hi"], 4)
     return (
-        _text(row["rank"], 0),
+        _range(row["rank_low"], row["rank_high"]),
         row["strategy"]
         + (f" ({row['unanswered']} of {row['runs']} runs without an answer)" if row["unanswered"] else ""),
         *front,
@@ -442,7 +501,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
         _text(row["test_median"], 2),
         _text(row["regret_mean"], 2),
         _text(row["val_regret_mean"], 2),
-        _text(row["rank_mean"], 2),
+        "∞" if row["seeds_to_next"] == math.inf else _text(row["seeds_to_next"], 0),
         _text(row["queries"], 0),
         bound + _text(row["queries_to_optimum_mean"], 0),
         f"{100 * row['reached_optimum']:.0f}%",
@@ -452,6 +511,10 @@ def cells_of(row: Row) -> tuple[str, ...]:
 
 def _interval(low: float, high: float, digits: int) -> str:
     return f"{_text(low, digits)} – {_text(high, digits)}" if low == low else f"from {stats.FEWEST} seeds on"
+
+
+def _range(low: float, high: float) -> str:
+    return _text(low, 0) if not low < high else f"{low:.0f}–{high:.0f}"
 
 
 def _text(value: float, digits: int) -> str:
@@ -524,8 +587,12 @@ def to_markdown(board: Leaderboard) -> str:
             "",
         ]
     lines += [
-        "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% BCa "
-        f"bootstrap interval (from {stats.FEWEST} seeds on; `benchmarks/coverage.py` measures how often it covers). "
+        "Rank: rows are in order of their means; 1–3 says that the tests cannot exclude ranks 1 to 3, so that all rows "
+        "with a 1 may be the best (sign-flip tests of paired means, Holm over all pairs, 5%; leaderboard.json has every "
+        "pair). More seeds: how many would separate it from the next row with 80% power if the difference seen is the "
+        "true one; 0: it is separated. "
+        "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% "
+        f"studentised bootstrap interval (from {stats.FEWEST} seeds on; docs/statistics.md: how often it covers). "
         "Regret: points below the best test accuracy; val regret: below the best score the search could see. To "
         "optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and count with "
         "their length. ms/query: real time the strategy spent deciding.",

@@ -19,7 +19,7 @@ LAYERS = [
     {"tables", "training"},
     {"evaluators", "strategies"},
     {"runner", "stats", "checks", "significance", "fronts", "agreement", "calibration", "study"},
-    {"store", "sources", "surrogate_kit", "drawing", "plots_style"},
+    {"store", "sources", "standings", "surrogate_kit", "drawing", "plots_style"},
     {"engine", "testing", "front_scores", "plots_curves", "plots_landscape"},
     {"leaderboard", "plots", "plots_compare", "describe", "candidates"},
     {"details"},
