@@ -501,7 +501,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
         _text(row["test_median"], 2),
         _text(row["regret_mean"], 2),
         _text(row["val_regret_mean"], 2),
-        "∞" if row["seeds_to_next"] == math.inf else _text(row["seeds_to_next"], 0),
+        _seeds(row["seeds_to_next"]),
         _text(row["queries"], 0),
         bound + _text(row["queries_to_optimum_mean"], 0),
         f"{100 * row['reached_optimum']:.0f}%",
@@ -515,6 +515,10 @@ def _interval(low: float, high: float, digits: int) -> str:
 
 def _range(low: float, high: float) -> str:
     return _text(low, 0) if not low < high else f"{low:.0f}–{high:.0f}"
+
+
+def _seeds(more: float) -> str:
+    return "∞" if more == math.inf else f"{more:,.0f}" if more == more else ""
 
 
 def _text(value: float, digits: int) -> str:

@@ -86,6 +86,40 @@ def test_ranks_follow_mean_test_accuracy(made):
     assert {row["strategy"]: row["rank_mean"] for row in board.rows} == pytest.approx(expected)
 
 
+def test_ranks_say_what_the_tests_say(made):
+    """With eight paired seeds and a clear winner the two strategies are separated."""
+    board, entries, setting = made
+    best, other = board.rows
+    ends = {entry.strategy: setting.truth[entry.runs.last("incumbent").astype(int)] for entry in entries}
+    (pair,) = board.sections[0].tests["pairs"]
+    assert (pair["one"], pair["other"]) == (best["strategy"], other["strategy"])
+    assert pair["difference"] == pytest.approx((ends[pair["one"]] - ends[pair["other"]]).mean(), rel=1e-5)
+    assert pair["separated"] == (pair["p_holm"] <= 0.05)
+    ranges = [(row["rank_low"], row["rank_high"]) for row in board.rows]
+    assert ranges == ([(1, 1), (2, 2)] if pair["separated"] else [(1, 2), (1, 2)])
+    assert best["seeds_to_next"] == pair["more_seeds"]
+    assert math.isnan(other["seeds_to_next"])
+
+
+def test_rows_that_are_not_separated_share_ranks_on_the_page(tmp_path):
+    runs = runs_of(RandomSearch, tmp_path, max_queries=5)
+    board = leaderboard.build("x", [Entry(setting_of(), name, runs) for name in "x"])
+    assert leaderboard.cells_of(board.rows[0])[0] == "1"
+    setting = setting_of()
+    board = leaderboard.build("x", [Entry(setting, name, runs) for name in "xyz"])
+    assert [leaderboard.cells_of(row)[0] for row in board.rows] == ["1–3"] * 3
+    assert leaderboard.cells_of(board.rows[0])[leaderboard.MARKDOWN.index("more seeds")] == "∞"
+    assert board.sections[0].tests["cliques"] == [["x", "y", "z"]]
+
+
+def test_anytime_regret_is_the_area_under_the_curve(made):
+    board, _, _ = made
+    for row in board.rows:
+        curve = board.curves[(board.curves["strategy"] == row["strategy"]) & (board.curves["axis"] == "queries")]
+        area = stats.area_under(curve["regret_mean"].to_numpy()[None], curve["at"].to_numpy())[0]
+        assert row["regret_area"] == pytest.approx(area)
+
+
 def test_references_are_exact(made):
     board, _, setting = made
     reference = board.sections[0].reference
@@ -143,6 +177,9 @@ def test_the_files_agree_and_the_json_is_strict(made, tmp_path):
     assert page.startswith("# Title\n")
     assert f"| {board.rows[0]['test_mean']:.2f} |" in page
     assert json.loads((out / "manifest.json").read_text()) == {"made": "by a test"}
+    assert [pair["one"] for pair in content["tests"][0]["pairs"]] == [board.rows[0]["strategy"]]
+    lines = (out / "leaderboard.json").read_text().splitlines()
+    assert sum('"one":' in line and '"separated":' in line for line in lines) == 1  # a pair is a line
 
 
 def test_one_seed_has_no_interval_and_the_files_still_hold(tmp_path):
