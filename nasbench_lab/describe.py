@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell, core, loading
+from nasbench_lab import cell, core, loading, references, stats
 from nasbench_lab.core import LabError
 from nasbench_lab.tables.table import Table
 
@@ -37,6 +38,27 @@ def cell_facts(text: str, table: Table) -> dict[str, Any]:
         "table": table.label,
         "scores": _scores(arch, table),
     }
+
+
+def neighbours(arch: int, table: Table, *, shown: int) -> dict[str, Score]:
+    """The best cells that differ in one edge, with what differs, by test accuracy on a table."""
+    truth, own = table.truth, cell.ops(arch)
+    order = sorted(cell.SPACE.neighbours[arch].tolist(), key=lambda a: (-np.nan_to_num(truth[a], nan=-np.inf), a))
+    found = {}
+    for other in order[:shown]:
+        edge = next(i for i, (a, b) in enumerate(zip(own, cell.ops(other), strict=True)) if a != b)
+        change = f"{other} ({cell.EDGES[edge][0]}-{cell.EDGES[edge][1]} {cell.OPS[cell.ops(other)[edge]]})"
+        found[change] = _ranked(truth, other, 1)
+    return found
+
+
+def elsewhere(arch: int, tables: Iterable[Table]) -> dict[str, Score]:
+    """Validation and test accuracy of a cell at the end of the last schedule, with its ranks, on every table."""
+    found = {}
+    for table in tables:
+        found[f"{table.label}, val"] = _ranked(table.last.val[:, -1], arch, 1)
+        found[f"{table.label}, test"] = _ranked(table.truth, arch, 1)
+    return found
 
 
 def _few(members: tuple[int, ...], limit: int = 12) -> str:
@@ -109,6 +131,8 @@ def table_facts(table: Table) -> dict[str, Any]:
         "local maxima": f"{int((truth[:, None] > neighbours).all(axis=1).sum())} (cells whose test beats all 24 neighbours')",
     }
     facts |= {f"schedule {last}": _schedule_facts(table, last) for last in table.schedules}
+    if table.measured.all():
+        facts |= {f"search on {last}": _exactly(table, last) for last in table.schedules}
     if "held_out" in table.about:
         facts["on held-out classes"] = {name: _worth(figures) for name, figures in table.about["held_out"].items()}
         noise = ", ".join(f"--noise {sd:.2f} at {last} epochs" for last, sd in table.about["noise"].items())
@@ -146,6 +170,27 @@ def _schedule_facts(table: Table, last: int) -> dict[str, str]:
     }
 
 
+def _exactly(table: Table, last: int) -> dict[str, str]:
+    """What is known without running anything of a search on one schedule's validation; by enumeration."""
+    schedule, truth = table.schedules[last], table.truth
+    seen, optimal = schedule.val[:, -1], truth == truth.max()
+    after = stats.random_search_expectation(seen, truth, [100, 1000])
+    random = references.random_search_to(seen, optimal)
+    descent = references.local_search(seen, truth, cell.SPACE.neighbours)
+    facts = {
+        "best by validation": f"{references.ceiling(seen, truth):.4f} test",
+        "random search": f"{after[0]:.4f} test after 100 queries, {after[1]:.4f} after 1,000; ends on the optimum in "
+        f"{random.chance:.0%} of searches of the whole space"
+        + (f", after {random.queries:,.0f} queries on average" if random.chance else ""),
+        "local search": f"from a random cell by best moves: {descent.score:.4f} test after {descent.steps:.2f} moves, in "
+        f"the best by validation with chance {descent.best:.1%} ({len(descent.optima)} local maxima)",
+    }
+    if schedule.val_trials.shape[2]:
+        single = references.sampled_ceiling(schedule.val_trials[:, -1], truth)
+        facts["best by one trial"] = f"{single:.4f} test expected of a search of all cells with --trials sample"
+    return facts
+
+
 def _trials(values: NDArray[np.float64]) -> str:
     if values.shape[1] == 0:
         return "means only"
@@ -178,3 +223,17 @@ def strategies() -> dict[str, list[StrategyFacts]]:
         summary = loading.summary(cls)
         found.setdefault(cls.family, []).append(StrategyFacts(name, summary, parameters, cls.paper))
     return dict(sorted(found.items()))
+
+
+def strategies_of(specs: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Family, summary, default parameters and paper of the strategies in specs; one that is not at hand is left out."""
+    found = {}
+    for spec in specs:
+        try:
+            cls = type(loading.build("strategies", spec))
+        except LabError:
+            continue
+        parameters = ", ".join(f"{key}={value}" for key, value in core.parameters(cls()).items())
+        facts = {"family": cls.family, "summary": loading.summary(cls), "parameters": parameters, "paper": cls.paper}
+        found[spec] = facts
+    return found

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nasbench_lab import agreement, standings, stats
+from nasbench_lab import agreement, references, standings, stats
 from nasbench_lab.core import LabError
 from nasbench_lab.files import write_atomically
 from nasbench_lab.front_scores import Reached
@@ -410,6 +410,9 @@ def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
         "random_queries": n,
         "random_test": None if expected is None else float(expected),
         "random_queries_to_optimum": stats.random_search_queries_to(int(setting.optimal.sum()), len(setting.truth)),
+        "random_chance_of_optimum": references.random_search_to(setting.seen, setting.optimal).chance
+        if exact
+        else None,
     }
 
 
@@ -560,6 +563,11 @@ def footing(reference: Row) -> str:
         " (the rows' mean)" if "queries" not in reference["budget"] else ""
     )
     random = f"{reference['random_test']:.2f} after {at} and " if reference["random_test"] is not None else ""
+    ever = (
+        f", which is its choice at some time in {reference['random_chance_of_optimum']:.0%} of searches of all cells"
+        if reference["random_chance_of_optimum"] is not None and reference["random_chance_of_optimum"] < 0.995
+        else ""
+    )
     front = (
         f" The exact front has {reference['front']} points and normalised hypervolume {reference['front_hypervolume']:.5f}."
         if "front" in reference
@@ -567,8 +575,8 @@ def footing(reference: Row) -> str:
     )
     return (
         f"Exact: optimum {reference['optimum']:.2f}; best by what the search sees {reference['best_by_search']:.2f}; "
-        f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries to "
-        f"the optimum.{front}"
+        f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries "
+        f"until it has tried an optimum{ever}.{front}"
     )
 
 

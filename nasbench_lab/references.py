@@ -6,7 +6,7 @@ is better. The incumbent is the cell that looks best so far, the first drawn of 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,12 +78,15 @@ def random_search_on_target(
 
 
 def ceiling(seen: FloatArray, scored: FloatArray) -> float:
-    """Score of the cell that looks best, the mean of equals: what a search of all cells ends with."""
+    """Score of the cell that looks best, the mean of equals: what a search of all cells ends with.
+
+    No bound: a search that stops earlier, or that smooths what it sees, may score more.
+    """
     return float(scored[seen == seen.max()].mean())
 
 
 def noisy_ceiling(val: FloatArray, scored: FloatArray, sd: float) -> float:
-    """Expected score of the cell that looks best under independent Gaussian noise: what no search can be expected to beat.
+    """Expected score of the cell that looks best of all under independent Gaussian noise.
 
     P(cell i looks best) is the integral of its density times the other cells' distribution functions, by quadrature.
 
@@ -167,7 +170,7 @@ class Descent(NamedTuple):
     steps: float
 
 
-def local_search(seen: FloatArray, scored: FloatArray, neighbours: NDArray[np.int64]) -> Descent:
+def local_search(seen: FloatArray, scored: FloatArray, neighbours: NDArray[np.integer[Any]]) -> Descent:
     """Where best-improvement local search ends, by following every cell.
 
     Args:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import make_table
 
-from nasbench_lab import cell, describe, loading
+from nasbench_lab import cell, describe, loading, stats
 from nasbench_lab.core import LabError
 
 
@@ -55,6 +55,17 @@ def test_a_table_is_told_with_optimum_noise_and_maxima(toy):
     assert facts["digest"] == toy.digest
     assert facts["schedule 12"]["epochs"] == "1, 4, 12"
     assert "0.5" in facts["schedule 12"]["noise"] or "0.6" in facts["schedule 12"]["noise"]  # made with sd 0.6
+
+
+def test_a_table_is_told_with_what_is_known_exactly(toy):
+    facts = describe.table_facts(toy)["search on 12"]
+    seen = toy.schedules[12].val[:, -1]
+    assert facts["best by validation"] == f"{toy.truth[seen.argmax()]:.4f} test"
+    after = stats.random_search_expectation(seen, toy.truth, [100])[0]
+    assert facts["random search"].startswith(f"{after:.4f} test after 100 queries")
+    maxima = sum(all(seen[a] >= seen[b] for b in cell.SPACE.neighbours_of(a)) for a in range(cell.SPACE.size))
+    assert f"({maxima} local maxima)" in facts["local search"]
+    assert "test expected" in facts["best by one trial"]
 
 
 def test_a_table_of_means_alone_has_unknown_noise():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import Additive
 
-from nasbench_lab import leaderboard, stats, store
+from nasbench_lab import leaderboard, references, stats, store
 from nasbench_lab.core import LabError
 from nasbench_lab.leaderboard import Entry, Setting
 from nasbench_lab.runner import search
@@ -127,6 +127,9 @@ def test_references_are_exact(made):
     assert reference["optimum_cells"] == np.flatnonzero(setting.truth == setting.truth.max()).tolist()
     assert reference["best_by_search"] == pytest.approx(setting.truth[np.argmax(setting.seen)])
     assert reference["random_queries"] == 12
+    chance = references.random_search_to(setting.seen, setting.optimal).chance
+    assert reference["random_chance_of_optimum"] == pytest.approx(chance)
+    assert (f"in {chance:.0%} of searches" in leaderboard.footing(reference)) == (chance < 0.995)
     assert reference["random_test"] == pytest.approx(
         stats.random_search_expectation(setting.seen, setting.truth, [12])[0]
     )
