@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nasbench_lab import screen
 from nasbench_lab.core import LabError
 
-tables_app = typer.Typer(help="The benchmarks at hand: list, describe, import, measure.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from nasbench_lab.tables.table import Table
+
+tables_app = typer.Typer(
+    help="The benchmarks at hand: list, describe, fetch, import, export, measure.", no_args_is_help=True
+)
 
 
 @tables_app.command("list")
 def tables_list() -> None:
     """The tables at hand and where they lie."""
+    import numpy as np
     from rich.table import Table as Grid
 
     from nasbench_lab.tables import catalog
@@ -28,8 +35,9 @@ def tables_list() -> None:
         except LabError as error:
             grid.add_row(name, "", "", f"cannot be read: {error}")
             continue
+        best = f"{np.nanmax(table.truth):.2f}" if table.measured.any() else "-"
         where = "embedded" if path.parent == catalog.EMBEDDED else str(path)
-        grid.add_row(table.label, ", ".join(map(str, table.schedules)), f"{table.truth.max():.2f}", where)
+        grid.add_row(table.label, ", ".join(map(str, table.schedules)), best, where)
     screen.console().print(grid)
 
 
@@ -46,24 +54,81 @@ def tables_info(name: str, as_json: screen.AsJson = False) -> None:
         screen.print_facts(facts)
 
 
+To = Annotated[Path | None, typer.Option(help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")]
+
+
 @tables_app.command("import")
 def tables_import(
-    file: Annotated[Path, typer.Argument(help="Tidy .parquet or .csv, columns <dataset>/<epochs>/<val|test|seconds>.")],
-    to: Annotated[
-        Path | None, typer.Option(help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")
-    ] = None,
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="The official file or folder of NAS-Bench-201, NATS-Bench or HW-NAS-Bench (also looked for in "
+            "$TORCH_HOME), or a tidy .parquet or .csv with columns <dataset>/<epochs>/<val|test|seconds>."
+        ),
+    ],
+    to: To = None,
     source: Annotated[str, typer.Option(help="Where the numbers come from; kept in the table's header.")] = "",
     licence: Annotated[str, typer.Option(help="Their licence.")] = "",
+    workers: screen.Workers = 2,
 ) -> None:
-    """Turn a tidy file into tables, one per dataset; nothing is written unless the whole file is right."""
-    from nasbench_lab.tables import catalog
-    from nasbench_lab.tables.tidy import read_tidy
+    """Turn a file into tables, one per dataset; nothing is run from it or written unless the whole file is right."""
+    from nasbench_lab.tables import importing
 
-    found = read_tidy(file, source=source, licence=licence)
+    with screen.progress("records") as progress:
+        found = importing.read(path, source=source, licence=licence, workers=workers, progress=progress)
+    _install(found.tables, to)
+    for note in found.notes:
+        print(f"note: {note}")
+
+
+@tables_app.command("fetch")
+def tables_fetch(
+    name: Annotated[str, typer.Argument(help="What to fetch; there is nb201.")] = "nb201",
+    origin: Annotated[
+        str, typer.Option("--from", help="A folder with the files, or the address of a mirror; GitHub if left out.")
+    ] = "",
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only this dataset; repeat for several. All three if left out.")
+    ] = None,
+    to: To = None,
+) -> None:
+    """Download the public parts of NAS-Bench-201 (about 25 MB, checked by hash) and make tables of them."""
+    from nasbench_lab.tables import catalog, fetching
+
+    if name != "nb201":
+        raise LabError(f"there is nothing called {name!r} to fetch; there is nb201")
     folder = to or catalog.target_folder()
+    with screen.progress("bytes") as progress:
+        found = fetching.fetch(dataset or fetching.DATASETS, folder / "downloads", origin=origin, progress=progress)
+    _install(found, folder)
+
+
+@tables_app.command("export")
+def tables_export(
+    names: Annotated[list[str], typer.Argument(help="Tables; several only for nats-simple.")],
+    format: Annotated[str, typer.Option(help="nats-simple, csv, parquet or syne-tune.")],
+    to: Annotated[Path | None, typer.Option(help="File or folder; named after the table, here, if left out.")] = None,
+) -> None:
+    """Write a table in a format of other tools."""
+    from nasbench_lab.tables import catalog, exporting
+
+    with screen.progress("records") as progress:
+        path = exporting.export([catalog.load(name) for name in names], format, to, progress=progress)
+    print(f"{', '.join(names)} -> {path}")
+
+
+def _install(found: Sequence[Table], to: Path | None) -> None:
+    """Write tables, all or none."""
+    from nasbench_lab import files
+    from nasbench_lab.tables import catalog
+
+    folder = to or catalog.target_folder()
+    paths = {table.name: folder / f"{table.name}.npz" for table in found}
+    files.write_together({paths[table.name]: table.content(compress=True) for table in found})
     for table in found:
-        path = table.save(folder / f"{table.name}.npz")
-        print(f"{table.name}: {len(table.truth):,} cells, schedules {', '.join(map(str, table.schedules))} -> {path}")
+        measured = int(table.measured.sum())
+        cells = f"{measured:,} cells" if measured == len(table.truth) else f"{measured:,} of {len(table.truth):,} cells"
+        print(f"{table.name}: {cells}, schedules {', '.join(map(str, table.schedules))} -> {paths[table.name]}")
 
 
 @tables_app.command("train")
@@ -85,9 +150,7 @@ def tables_train(
     ] = None,
     merge: Annotated[Path | None, typer.Option(help="Train nothing: make the table of this folder of shards.")] = None,
     partial: Annotated[bool, typer.Option(help="Allow classes without a training; not searchable.")] = False,
-    to: Annotated[
-        Path | None, typer.Option(help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")
-    ] = None,
+    to: To = None,
 ) -> None:
     """Measure a table: train classes x seeds in resumable shards, then merge them into one file."""
     from nasbench_lab import measuring

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import platformdirs
@@ -28,20 +29,38 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         LabError: the folder cannot be written or the disk is full; `path` is then as it was.
     """
+    write_together({path: data})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """The same for several files: all are written beside their places before the first is renamed.
+
+    Raises:
+        LabError: a folder cannot be written or the disk is full; everything is then as it was.
+    """
+    temporary: dict[Path, Path] = {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise LabError(f"cannot write to {path.parent}: {error.strerror or error}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        for path, data in contents.items():
+            _write_beside(path, data, temporary)
+        for path, written in temporary.items():
+            os.replace(written, path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        for written in temporary.values():
+            written.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise LabError(f"cannot write {path}: {error.strerror or error}") from error
         raise
+
+
+def _write_beside(path: Path, data: bytes, temporary: dict[Path, Path]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise LabError(f"cannot write to {path.parent}: {error.strerror or error}") from error
+    temporary[path] = Path(name)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(name, 0o644)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,13 @@ from nasbench_lab import cell
 from nasbench_lab.core import LabError
 from nasbench_lab.files import write_atomically
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FloatArray = NDArray[np.float64]
 FORMAT = 1
 CLASSES = 6466
+_UNPACKED = 1 << 31  # bytes; a table of 200 epochs and three trials has 150 million
 _SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
 
 
@@ -147,13 +151,17 @@ class Table:
         Raises:
             LabError: the folder cannot be written.
         """
+        write_atomically(path, self.content(compress=compress))
+        return path
+
+    def content(self, *, compress: bool = False) -> bytes:
+        """What its file holds."""
         arrays = {name: _pack(values, self.about.get("rows") == "class") for name, values in self._arrays()}
         header = self._header() | {"digest": self.digest}
         arrays["header"] = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
         (np.savez_compressed if compress else np.savez)(buffer, allow_pickle=False, **arrays)
-        write_atomically(path, buffer.getvalue())
-        return path
+        return buffer.getvalue()
 
     def _header(self) -> dict[str, Any]:
         schedules = {
@@ -175,6 +183,23 @@ class Table:
         empty = np.empty((cell.SPACE.size, 0))
         yield "metrics", np.stack(list(self.metrics.values()), axis=1) if self.metrics else empty
 
+    def frame(self) -> pd.DataFrame:
+        """The table as a pandas frame; columns and units as documented in `tables.frames`."""
+        from nasbench_lab.tables import frames
+
+        return frames.frame(self)
+
+    @classmethod
+    def from_api(cls, api: Any, dataset: str = "cifar10") -> Table:
+        """The table of one dataset from a live `nas_201_api.NASBench201API` or `nats_bench` object.
+
+        Raises:
+            LabError: not such an object, or nothing of this dataset in it.
+        """
+        from nasbench_lab.tables import from_api
+
+        return from_api.table(api, dataset)
+
     def renamed(self, name: str) -> Table:
         """The same numbers under another name."""
         return replace(self, name=name)
@@ -186,7 +211,15 @@ def read(path: Path) -> Table:
     Raises:
         LabError: not a table of ours, damaged, or values out of range; says which.
     """
-    header, arrays = _read_arrays(path)
+    if not path.is_file():
+        raise LabError(f"no such table file: {path}")
+    with path.open("rb") as file:
+        return read_file(file, str(path))
+
+
+def read_file(file: BinaryIO, path: str) -> Table:
+    """The same from an open file, called `path` in errors."""
+    header, arrays = _read_arrays(file, path)
     try:
         table = _assemble(header, arrays)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
@@ -196,11 +229,11 @@ def read(path: Path) -> Table:
     return table.check()
 
 
-def _read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    if not path.is_file():
-        raise LabError(f"no such table file: {path}")
+def _read_arrays(file: BinaryIO, path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # numpy leaks what it opens itself
+        with np.load(file, allow_pickle=False) as archive:
+            if (size := sum(item.file_size for item in archive.zip.infolist())) > _UNPACKED:
+                raise ValueError(f"it unpacks to {size:,} bytes")
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays.pop("header").tobytes())
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for a damaged file

@@ -6,6 +6,7 @@ Columns, all but the keys optional as long as each schedule has val, test and se
     <dataset>/<epochs>/val | test             mean accuracy, percent
     <dataset>/<epochs>/val | test/seed<k>     one trial, percent; empty where it was not trained
     <dataset>/<epochs>/seconds                training to that epoch plus one validation pass
+    ...val@<e>, ...val@<e>/seed<k>, ...seconds@<e>   the same after an earlier epoch of that training
     <dataset>/<metric>[/<device>]             any further number, e.g. cifar10/latency_ms/edgegpu
     trials                                    how many trials stand behind the means
 
@@ -15,12 +16,15 @@ trainings (as in NAS-Bench-201), one schedule each.
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nasbench_lab import cell
@@ -28,7 +32,10 @@ from nasbench_lab.core import LabError
 from nasbench_lab.tables.table import Schedule, Table, known_mean
 
 FloatArray = NDArray[np.float64]
-_SCORE = re.compile(r"(?P<dataset>[^/]+)/(?P<epochs>\d+)/(?P<kind>val|test|seconds)(?:/seed(?P<seed>\w+))?")
+_SCORE = re.compile(
+    r"(?P<dataset>[^/]+)/(?P<epochs>\d+)/(?P<kind>val|test|seconds)(?:(?<!test)@(?P<at>\d+))?(?:(?<!seconds)/seed(?P<seed>\w+))?"
+)
+_UNPACKED = 1 << 29
 _METRIC = re.compile(r"(?P<dataset>[^/]+)/(?P<metric>[A-Za-z_]\w*(?:/[^/]+)?)")
 _UNITS = {"val": "percent", "test": "percent", "seconds": "simulated seconds", "latency_ms": "ms", "energy_mj": "mJ"}
 
@@ -50,11 +57,7 @@ def read_tidy(path: Path, *, source: str = "", licence: str = "") -> list[Table]
 def _read_frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise LabError(f"no such file: {path}")
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
-        ".parquet": pd.read_parquet,
-        ".csv": pd.read_csv,
-        ".gz": pd.read_csv,
-    }
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _parquet, ".csv": pd.read_csv, ".gz": _packed_csv}
     if path.suffix not in readers:
         raise LabError(f"{path}: a tidy table is a .parquet, .csv or .csv.gz file")
     try:
@@ -62,6 +65,23 @@ def _read_frame(path: Path) -> pd.DataFrame:
     except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
         raise LabError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
     return frame.reset_index(drop=True)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file, if it is not larger than such a table can be: a few bytes can stand for many rows."""
+    found = pq.ParquetFile(path).metadata
+    size = sum(found.row_group(i).total_byte_size for i in range(found.num_row_groups))
+    if found.num_rows > 2 * cell.SPACE.size or size > _UNPACKED:
+        raise ValueError(f"it has {found.num_rows:,} rows and {size:,} bytes, a table has {cell.SPACE.size:,} rows")
+    return pd.read_parquet(path)
+
+
+def _packed_csv(path: Path) -> pd.DataFrame:
+    with gzip.open(path) as file:
+        content = file.read(_UNPACKED + 1)
+    if len(content) > _UNPACKED:
+        raise ValueError(f"it unpacks to more than {_UNPACKED:,} bytes")
+    return pd.read_csv(io.BytesIO(content))
 
 
 def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:
@@ -138,44 +158,62 @@ def _table(dataset: str, frame: pd.DataFrame, columns: list[str], about: Mapping
     metrics: dict[str, FloatArray] = {}
     for column in columns:
         if match := _SCORE.fullmatch(column):
-            key = match["kind"] + (f"/{match['seed']}" if match["seed"] else "")
+            at = "" if match["at"] in (None, match["epochs"]) else f"@{int(match['at'])}"
+            key = match["kind"] + at + (f"/{match['seed']}" if match["seed"] else "")
             scores.setdefault(int(match["epochs"]), {})[key] = column
         else:
             metrics[column.partition("/")[2]] = _numbers(frame, column)
     if "trials" in frame:
         metrics["trials"] = _numbers(frame, "trials")
     schedules = {last: _schedule(dataset, last, frame, scores[last]) for last in sorted(scores)}
-    seeds = {
-        str(last): {kind: sorted(k.partition("/")[2] for k in scores[last] if k.startswith(f"{kind}/"))}
-        for last in schedules
-        for kind in ("test",)
-    }
+    seeds = {str(last): _seeds(scores[last]) for last in schedules}
     return Table(dataset, schedules, metrics, dict(about) | {"dataset": dataset, "seeds": seeds})
+
+
+def _seeds(columns: Mapping[str, str]) -> dict[str, list[str]]:
+    """The names of the trials, "test" always, "val" where there are any."""
+    names = {
+        kind: sorted(key.partition("/")[2] for key in columns if key.startswith(f"{kind}/")) for kind in ("test", "val")
+    }
+    return {kind: found for kind, found in names.items() if found or kind == "test"}
 
 
 def _schedule(dataset: str, last: int, frame: pd.DataFrame, columns: dict[str, str]) -> Schedule:
     if last < 1:
         raise LabError(f"column {dataset}/{last}/...: epochs are counted from 1")
-    if "seconds" not in columns:
-        raise LabError(f"column {dataset}/{last}/seconds is missing")
-    arrays: dict[str, FloatArray] = {}
-    for kind in ("val", "test"):
-        trials = [_numbers(frame, columns[key]) for key in sorted(columns) if key.startswith(f"{kind}/")]
-        stacked = np.stack(trials, axis=1) if trials else np.empty((len(frame), 0))
-        if kind in columns:
-            mean = _numbers(frame, columns[kind])
-        elif trials:
-            mean = known_mean(stacked)
-        else:
-            raise LabError(f"column {dataset}/{last}/{kind} is missing")
-        arrays[kind], arrays[f"{kind}_trials"] = mean, stacked
-    if np.nanmax(arrays["val"]) <= 1 and np.nanmax(arrays["test"]) <= 1:
+    earlier = sorted({int(key.partition("/")[0].partition("@")[2]) for key in columns if "@" in key})
+    epochs = (*earlier, last)
+    val = [_scores(dataset, last, "val" + ("" if e == last else f"@{e}"), frame, columns) for e in epochs]
+    test, test_trials = _scores(dataset, last, "test", frame, columns)
+    if len({trials.shape for _, trials in val}) > 1:
+        raise LabError(f"columns {dataset}/{last}/val...: every epoch needs the same seeds")
+    means = np.stack([mean for mean, _ in val], axis=1)
+    if np.nanmax(means) <= 1 and np.nanmax(test) <= 1:
         raise LabError(f"columns {dataset}/{last}/...: accuracies are percentages, these are all at most 1")
     return Schedule(
-        epochs=(last,),
-        val=arrays["val"][:, None],
-        val_trials=arrays["val_trials"][:, None, :],
-        test=arrays["test"],
-        test_trials=arrays["test_trials"],
-        seconds=_numbers(frame, columns["seconds"])[:, None],
+        epochs=epochs,
+        val=means,
+        val_trials=np.stack([trials for _, trials in val], axis=1),
+        test=test,
+        test_trials=test_trials,
+        seconds=np.stack(
+            [_one(dataset, last, "seconds" + ("" if e == last else f"@{e}"), frame, columns) for e in epochs], axis=1
+        ),
     )
+
+
+def _one(dataset: str, last: int, key: str, frame: pd.DataFrame, columns: dict[str, str]) -> FloatArray:
+    if key not in columns:
+        raise LabError(f"column {dataset}/{last}/{key} is missing")
+    return _numbers(frame, columns[key])
+
+
+def _scores(
+    dataset: str, last: int, kind: str, frame: pd.DataFrame, columns: dict[str, str]
+) -> tuple[FloatArray, FloatArray]:
+    """(A,) means and (A, T) trials; the means are the trials' where there is no column for them."""
+    trials = [_numbers(frame, columns[key]) for key in sorted(columns) if key.startswith(f"{kind}/")]
+    stacked = np.stack(trials, axis=1) if trials else np.empty((len(frame), 0))
+    if kind not in columns and trials:
+        return known_mean(stacked), stacked
+    return _one(dataset, last, kind, frame, columns), stacked

@@ -8,27 +8,24 @@ straight out of the archive; nothing is unpacked. What comes out: images (n, 3, 
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch
 from numpy.typing import NDArray
-from requests import RequestException
 
+from nasbench_lab import downloads
 from nasbench_lab.core import LabError
+from nasbench_lab.downloads import Report
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 PIXELS = 3 * 32 * 32
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
-Report = Callable[[int, int], None]
-_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -106,49 +103,8 @@ def fetch(archive: Archive, folder: Path, *, base_url: str = BASE_URL, progress:
     Raises:
         LabError: no network or no such file, wrong content, or nowhere to write.
     """
-    source = pooch.create(
-        folder, base_url, registry={archive.file: f"sha256:{archive.sha256}"}, retry_if_failed=_RETRIES
-    )
-    url = source.get_url(archive.file)
-    bar = False if progress is None else _Bar(progress)
-    downloader = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 18)
-    try:
-        path = Path(source.fetch(archive.file, downloader=downloader))
-        os.chmod(path, 0o644)
-    except RequestException as error:  # before OSError, of which it is one
-        mend = f"Where there is no network, put the file into {folder} yourself"
-        raise LabError(f"cannot download {url}: {_cause(error)}. {mend}") from error
-    except OSError as error:
-        raise LabError(f"cannot write {archive.file} to {folder}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise LabError(f"what {url} gave is not the published file: {error}") from error
-    return path
-
-
-class _Bar:
-    """What pooch takes for a progress bar."""
-
-    def __init__(self, report: Report) -> None:
-        self.total, self._done, self._report = 0, 0, report
-
-    def update(self, count: int) -> None:
-        self._done = min(self._done + count, self.total)
-        self._report(self._done, self.total)
-
-    def reset(self) -> None:
-        self._done = 0
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason: requests wraps what urllib3 wraps what the system said."""
-    while (inner := getattr(error, "reason", None) or (error.args[0] if error.args else None)) is not None:
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    return str(error) or type(error).__name__
+    published = downloads.Published(archive.file, base_url + archive.file, archive.sha256)
+    return downloads.fetch(published, folder, progress=progress)
 
 
 @lru_cache(maxsize=1)  # 184 MB; a second of unpacking

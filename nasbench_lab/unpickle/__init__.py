@@ -12,7 +12,7 @@ says how many bytes may come. Notation: a *stream* is any object with `read(n)`.
 """
 
 from nasbench_lab.unpickle.machine import load, loads
-from nasbench_lab.unpickle.names import Shell, shell
+from nasbench_lab.unpickle.names import Names, Shell, shell
 from nasbench_lab.unpickle.source import Source
 
-__all__ = ["Shell", "Source", "load", "loads", "shell"]
+__all__ = ["Names", "Shell", "Source", "load", "loads", "shell"]

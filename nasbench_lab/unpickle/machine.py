@@ -255,15 +255,16 @@ class Machine:
         if type(kind) is Type and kind.kind == "O8":  # only where the caller allowed it
             if type(content) is not list or not all(type(item) is str for item in content):
                 raise ValueError("arrays of objects are read only if these are strings")
-            return np.array([*content, None], dtype=object)[:-1]
+            if math.prod(_checked(shape)) != len(content):
+                raise ValueError(f"an array of strings does not have {len(content)} of them")
+            self.spend(8 * len(content))
+            return np.array([*content, None], dtype=object)[:-1].reshape(shape, order="F" if fortran else "C")
         return self.filled(content, kind, shape, "F" if fortran else "C")
 
     def filled(self, content: Any, kind: Any, shape: Any, order: str) -> NDArray[Any]:
         """The array of exactly these bytes."""
         dtype, raw = as_dtype(kind), as_raw(content)
-        if type(shape) is not tuple or not all(type(side) is int and side >= 0 for side in shape) or len(shape) > 16:
-            raise ValueError(f"an array of {dtype} does not have {len(raw)} bytes in such a shape")
-        if math.prod(shape) * dtype.itemsize != len(raw):
+        if math.prod(_checked(shape)) * dtype.itemsize != len(raw):
             raise ValueError(f"an array of {shape} {dtype} does not have {len(raw)} bytes"[:200])
         self.spend(len(raw))
         if dtype.kind == "U" and (np.frombuffer(raw, dtype.str[0] + "u4") > sys.maxunicode).any():
@@ -343,6 +344,12 @@ class Machine:
         if self._persistent is None:
             raise ValueError("it refers to persistent objects, which there are not")
         self.stack.append(self._persistent(self, key))
+
+
+def _checked(shape: Any) -> tuple[int, ...]:
+    """A shape that is one; huge sides are no harm, as their product must fit the bytes."""
+    sides = type(shape) is tuple and len(shape) <= 16 and all(type(side) is int for side in shape)
+    return shape if sides and all(0 <= side < 1 << 63 for side in shape) else (1 << 63,)
 
 
 def _check_key(key: Any) -> None:
