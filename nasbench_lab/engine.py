@@ -151,7 +151,7 @@ def open_evaluator(spec: str, table: str, policies: dict[str, Any]) -> Any:
     name, raw = loading.split_spec(spec)
     cls = loading.load("evaluators", name)
     known = inspect.signature(cls.open).parameters
-    unknown = [key for key in raw if key not in known]
+    unknown = [key for key in raw if key not in known or key in ("table", *_POLICIES)]
     if unknown:
         allowed = [key for key in known if key not in ("table", *_POLICIES)]
         raise LabError(f"evaluator {name} has no option {unknown[0]!r}; it has: {', '.join(allowed) or 'none'}")

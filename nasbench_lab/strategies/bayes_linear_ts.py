@@ -15,7 +15,7 @@ from nasbench_lab.strategies._model_based import ModelBased
 class BayesLinearTs(ModelBased):
     """Thompson sampling with a linear model; fields as in `ModelBased`."""
 
-    surrogate: str = "bayes_linear"
+    surrogate: str = "bayes_linear:targets=none"
     acquisition: str = "thompson"
     targets: str = "rank_gauss"
 

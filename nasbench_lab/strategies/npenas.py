@@ -16,9 +16,10 @@ from nasbench_lab.strategies._model_based import ModelBased
 class Npenas(ModelBased):
     """Predictor-screened evolution; fields as in `ModelBased`."""
 
-    surrogate: str = "mlp"
+    surrogate: str = "mlp:targets=none"
     acquisition: str = "mean"
     candidates: str = "mutation"
+    targets: str = "blended"
     batch: int = 10
 
     paper = "Wei et al. 2020, arXiv:2003.12857"

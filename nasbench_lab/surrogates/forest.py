@@ -37,6 +37,8 @@ class Forest(RowModel):
         max_features: share of the columns tried at a split.
         min_leaf: observations in a leaf, at least.
         targets: transform of the scores, see `_targets`.
+        calibrated: intervals cover what trees did not see; else the spread is the trees' own, narrower, as SMAC uses it
+            to choose: a predictive spread would count what cannot be learned as worth a query.
     """
 
     features: str = "structure_paths"
@@ -45,6 +47,7 @@ class Forest(RowModel):
     max_features: float = 0.8
     min_leaf: int = 1
     targets: str = "blended"
+    calibrated: bool = True
 
     def __post_init__(self) -> None:
         _features.check(self.features)
@@ -66,7 +69,7 @@ class Forest(RowModel):
             bootstrap=True,
             random_state=int(rng.integers(2**31)),
         ).fit(seen, targets)
-        self.average_, self.factor_ = self._calibrated(seen, targets)
+        self.average_, self.factor_ = self._calibrated(seen, targets) if self.calibrated else (LEAST_NOISE, 1.0)
 
     def _by_tree(self, inputs: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
         """Mean and variance, (trees, m) each, of the leaf that every row falls into."""

@@ -47,6 +47,8 @@ class NetworkEnsemble(RowModel):
         batch: rows of a step.
         learning_rate: at the start; it falls to 0.
         weight_decay: decoupled, of the weights.
+        calibrated: intervals cover what was withheld from members; else the spread is the members' disagreement alone,
+            narrower, as BANANAS uses it to choose.
     """
 
     features: str = "structure_paths"
@@ -59,6 +61,7 @@ class NetworkEnsemble(RowModel):
     batch: int = 50
     learning_rate: float = 0.01
     weight_decay: float = 0.1
+    calibrated: bool = True
 
     def __post_init__(self) -> None:
         if self.loss not in get_args(Loss):
@@ -81,7 +84,7 @@ class NetworkEnsemble(RowModel):
         self.ensemble_ = Ensemble(self.centred_.shape[1], self.width, self.depth, self.members, rng)
         schedule = Schedule(self.steps, self.batch, self.learning_rate, self.weight_decay)
         self.ensemble_.train(self.centred_[rows], targets.astype(np.float32), use, self.loss, schedule, rng)
-        self.noise_ = self._noise(rows, targets, withheld)
+        self.noise_ = self._noise(rows, targets, withheld) if self.calibrated else LEAST_NOISE
 
     def _noise(self, rows: IntArray, targets: FloatArray, withheld: IntArray) -> float:
         """Variance to add to the members' disagreement.
