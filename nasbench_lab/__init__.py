@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nasbench_lab.adapters import objective, optuna_objective
     from nasbench_lab.api import compare, load_table, search
     from nasbench_lab.core import LabError, Query, Record, Result, Strategy, Task
     from nasbench_lab.testing import check_strategy
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "compare": "api",
     "load_table": "api",
+    "objective": "adapters",
+    "optuna_objective": "adapters",
     "search": "api",
     "LabError": "core",
     "Query": "core",
@@ -39,6 +42,8 @@ __all__ = [
     "check_strategy",
     "compare",
     "load_table",
+    "objective",
+    "optuna_objective",
     "search",
 ]
 __version__ = "0.1.0"
