@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_lab import engine, front_scores, leaderboard, loading, runner, store, study
+from nasbench_lab import details, engine, front_scores, leaderboard, loading, runner, store, study
 from nasbench_lab.core import Evaluator, LabError, Strategy
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.files import write_atomically
 from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
@@ -169,8 +170,10 @@ def run(
 def rebuild(chosen: Study, out: Path) -> leaderboard.Leaderboard:
     """The leaderboard of finished runs, written to `out`."""
     collected = engine.collect(chosen, out)
-    board = leaderboard.build(chosen.title, list(_entries(collected)))
+    entries = list(_entries(collected))
+    board = leaderboard.build(chosen.title, entries)
     leaderboard.write(board, out, _manifest(chosen, collected))
+    write_atomically(out / "details.json", details.to_json(entries).encode())
     return board
 
 

@@ -1,12 +1,13 @@
 """What a page shows beyond the rows of a leaderboard, from the records of every seed: as plain JSON values.
 
 Per setting (one task, one scored table; S strategies): mean ranks and targets hit over queries, performance profile,
-who beats whom, the best cells found, the fronts attained. Per scored table: its landscape. `details.json` beside the
+the best cells found, the fronts attained. Per scored table: its landscape. `details.json` beside the
 leaderboard keeps them, so that the page can be written where the runs are not.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -14,9 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as tests
 
-from nasbench_lab import cell, core, fronts, stats
+from nasbench_lab import cell, core, fronts, references, stats
 from nasbench_lab.core import FloatArray
 from nasbench_lab.front_scores import Reached
 from nasbench_lab.leaderboard import Entry, Setting
@@ -38,7 +38,20 @@ def of(entries: Sequence[Entry]) -> Row:
     return {"settings": settings, "landscapes": {name: landscape_of(truth) for name, truth in truths.items()}}
 
 
-def key(row: Row) -> tuple[str, ...]:
+def to_json(entries: Sequence[Entry]) -> str:
+    """`of` as the text of details.json; what is not known is null."""
+    return json.dumps(_known(of(entries)), separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _known(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_known(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def key_of(row: Row) -> tuple[str, ...]:
     """What tells the setting of a row, a reference or a detail from others."""
     return tuple(str(row[name]) for name in ("table", "score", "search", "budget", "policy"))
 
@@ -52,10 +65,10 @@ def _setting(setting: Setting, members: Sequence[Entry]) -> Row:
     out["rank"] = _ranks(setting, members)
     out["targets"] = _targets(setting, members)
     out["profile"] = _profile(setting, final)
-    out["pairs"] = pairs(final)
     out["best"] = _best(setting, members)
     if setting.front is not None and setting.front.costs.shape[1] == 2:
-        out["front"] = _front(setting, members)
+        reached = [Reached(entry.runs, setting.front, setting.full) for entry in members]
+        out["front"] = _front(setting.front, members, reached)
     return out
 
 
@@ -85,7 +98,7 @@ def _targets(setting: Setting, members: Sequence[Entry]) -> Row:
     shares = []
     for entry in members:
         hits = np.stack([entry.runs.first(setting.truth >= best - target - _EQUAL) for target in TARGETS])
-        shares.append((hits[:, :, None] <= at).mean(axis=(0, 1)))
+        shares.append(stats.ecdf(hits.T, at.astype(np.float64)))
     return {"at": at.tolist(), "targets": list(TARGETS), "share": _rounded(np.stack(shares), 4)}
 
 
@@ -94,38 +107,9 @@ def _profile(setting: Setting, final: FloatArray) -> Row:
     regret = setting.truth.max() - final
     worst = max(float(np.nanmax(regret, initial=0.0)), 0.1)
     at = np.concatenate([[0.0], np.geomspace(0.01, worst, 36)])
-    share = (regret[:, :, None] <= at + _EQUAL).mean(axis=0)
-    return {"at": _rounded(at, 4), "share": _rounded(share, 4)}
-
-
-def pairs(final: FloatArray, *, level: float = 0.05) -> Row:
-    """Who ends better than whom, seed by seed.
-
-    Args:
-        final: (R, S) test accuracy at the end; seed r gave every strategy the same start.
-        level: familywise.
-
-    Returns:
-        "better" (S, S), share of seeds on which the row ends better than the column, equals half (nan is worst), and
-        "separated" (S, S), whether Wilcoxon's signed-rank test tells them apart after Holm's correction over pairs.
-    """
-    known = np.where(np.isnan(final), -1e9, final)
-    gap = known[:, :, None] - known[:, None, :]
-    better = (gap > _EQUAL).mean(axis=0) + 0.5 * (np.abs(gap) <= _EQUAL).mean(axis=0)
-    upper = list(zip(*np.triu_indices(final.shape[1], 1), strict=True))
-    p = np.array([_wilcoxon(gap[:, a, b]) for a, b in upper])
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
-    separated = np.zeros(better.shape, dtype=bool)
-    for (a, b), value in zip(upper, adjusted, strict=True):
-        separated[a, b] = separated[b, a] = value < level
-    return {"better": _rounded(better, 4), "separated": separated.astype(int).tolist(), "level": level}
-
-
-def _wilcoxon(gap: FloatArray) -> float:
-    moved = gap[np.abs(gap) > _EQUAL]
-    return float(tests.wilcoxon(moved).pvalue) if len(moved) else 1.0
+    runs = np.where(np.isnan(regret), np.inf, regret).T
+    share = [stats.performance_profile(-own[:, None], -at - _EQUAL) for own in runs]
+    return {"at": _rounded(at, 4), "share": _rounded(np.stack(share), 4)}
 
 
 def _best(setting: Setting, members: Sequence[Entry]) -> list[Row]:
@@ -166,10 +150,8 @@ def _rank(values: FloatArray, arch: int) -> int:
     return 1 + int((values > values[arch] + _EQUAL).sum())
 
 
-def _front(setting: Setting, members: Sequence[Entry]) -> Row:
+def _front(target: fronts.Target, members: Sequence[Entry], reached: Sequence[Reached]) -> Row:
     """The exact front of test accuracy and one cost, and what half of every strategy's runs attain."""
-    target = setting.front
-    assert target is not None  # the caller looked
     name = next(column for column in members[0].runs.columns if column not in _RECORD)
     sign = -core.direction(name)
 
@@ -177,8 +159,8 @@ def _front(setting: Setting, members: Sequence[Entry]) -> Row:
         return {"test": _rounded(100.0 - costs[:, 0], 4), "cost": _rounded(sign * costs[:, 1], 6)}
 
     attained = {}
-    for entry in members:
-        surface = fronts.attainment_front(Reached(entry.runs, target, setting.full).archives, 0.5)
+    for entry, each in zip(members, reached, strict=True):
+        surface = fronts.attainment_front(each.archives, 0.5)
         attained[entry.strategy] = points(target.costs_at(surface))
     return {
         "cost": name,
@@ -190,8 +172,7 @@ def _front(setting: Setting, members: Sequence[Entry]) -> Row:
 def landscape_of(truth: FloatArray) -> Row:
     """A table's accuracies: by distance to the nearest optimum, their distribution, and local optima with their basins.
 
-    A basin is the share of cells from which going to the best of the 24 neighbours, while that is better, ends there.
-    Only for the whole NAS-Bench-201 space.
+    A basin is the share of cells from which going to the best neighbour, while that is better, ends there. Only for the whole NAS-Bench-201 space.
     """
     if len(truth) != cell.SPACE.size:
         return {}
@@ -208,16 +189,15 @@ def landscape_of(truth: FloatArray) -> Row:
                 f"q{share:02d}": round(float(v), 3) for share, v in zip((5, 25, 50, 75, 95), shares, strict=True)
             }
             rows.append({"distance": edits, "cells": len(values), "best": round(float(values.max()), 3), **quantiles})
-    ends = _climbed(known)
-    cells, counts = np.unique(ends, return_counts=True)
+    found = references.local_search(known, known, cell.SPACE.neighbours)
     local = [
         {
             "cell": int(a),
             "test": round(float(truth[a]), 4),
-            "basin": round(float(n / len(truth)), 6),
+            "basin": round(float(share), 6),
             "best": bool(a in optima),
         }
-        for a, n in zip(cells, counts, strict=True)
+        for a, share in zip(found.optima, found.basins, strict=True)
         if math.isfinite(known[a])
     ]
     finite = truth[~np.isnan(truth)]
@@ -230,18 +210,6 @@ def landscape_of(truth: FloatArray) -> Row:
         "below": round(float(finite.min()), 2),
         "local_optima": sorted(local, key=lambda row: (-row["test"], row["cell"])),
     }
-
-
-def _climbed(values: FloatArray) -> NDArray[np.int64]:
-    """(N,) where steepest ascent from every cell ends; of equal best neighbours the one of lowest index."""
-    neighbours = np.sort(cell.SPACE.neighbours, axis=1)
-    best = neighbours[np.arange(len(values)), values[neighbours].argmax(axis=1)]
-    goes = np.where(values[best] > values + _EQUAL, best, np.arange(len(values)))
-    while True:
-        further = goes[goes]
-        if (further == goes).all():
-            return np.asarray(goes, dtype=np.int64)
-        goes = further
 
 
 def _rounded(values: FloatArray, digits: int) -> list[Any]:

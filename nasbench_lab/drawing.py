@@ -6,7 +6,7 @@ line. Edges on no path from input to output, which the network could do without,
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nasbench_lab import cell
 
@@ -61,21 +61,36 @@ def cell_svg(arch: int, *, page: bool = False) -> str:
 
 def _edge(edge: int, op: int, live: bool, page: bool) -> tuple[str, str]:
     """The line of an edge, and its label."""
-    stroke, (a, b) = STROKES[op], cell.EDGES[edge]
-    (x1, y1), (x2, y2) = _NODES[a], _NODES[b]
-    bent = (a, b) == (0, 3)
-    route = f"Q{_BELOW[0]},{_BELOW[1]} {x2},{y2}" if bent else f"L{x2},{y2}"
+    stroke, (route, x, y) = STROKES[op], _route(edge)
     hue = _colour(stroke.variable, stroke.colour, page) if live else _colour("others", "#a3abb5", page)
     dash = f' stroke-dasharray="{stroke.dash}"' if stroke.dash else ""
-    line = f'<path d="M{x1},{y1}{route}" fill="none" stroke="{hue}" stroke-width="{stroke.width:g}"{dash}/>'
+    line = f'<path d="{route}" fill="none" stroke="{hue}" stroke-width="{stroke.width:g}"{dash}/>'
     if op == cell.NONE:
         return line, ""
-    x, y = ((x1 + x2) / 2, (y1 + y2) / 4 + _BELOW[1] / 2) if bent else ((x1 + x2) / 2, (y1 + y2) / 2)
     ink = _colour("ink", "#1b1f24", page) if live else _colour("muted", "#5c6570", page)
     width, paper = 6.6 * len(stroke.label) + 8, _colour("paper", "#ffffff", page)
     box = f'<rect x="{x - width / 2:g}" y="{y - 9:g}" width="{width:g}" height="18" rx="4" fill="{paper}"/>'
     words = f'<text x="{x:g}" y="{y + 4:g}" font-size="12" text-anchor="middle" fill="{ink}">{stroke.label}</text>'
     return line, box + words
+
+
+def _route(edge: int) -> tuple[str, float, float]:
+    """The path of an edge, and where its label stands."""
+    a, b = cell.EDGES[edge]
+    (x1, y1), (x2, y2) = _NODES[a], _NODES[b]
+    if (a, b) == (0, 3):
+        return f"M{x1},{y1}Q{_BELOW[0]},{_BELOW[1]} {x2},{y2}", (x1 + x2) / 2, (y1 + y2) / 4 + _BELOW[1] / 2
+    return f"M{x1},{y1}L{x2},{y2}", (x1 + x2) / 2, (y1 + y2) / 2
+
+
+def parts() -> dict[str, Any]:
+    """How cells are drawn, for a script that draws others: size, nodes (SVG), routes of edges, strokes of operations."""
+    return {
+        "size": [WIDTH, HEIGHT],
+        "nodes": "".join(_node(i, True) for i in range(4)),
+        "routes": [_route(edge) for edge in range(6)],
+        "strokes": [STROKES[op]._asdict() for op in range(5)],
+    }
 
 
 def _node(node: int, page: bool) -> str:

@@ -77,7 +77,8 @@ def curves(
     cold, warm = frame[~frame["strategy"].isin(hot)], frame[frame["strategy"].isin(hot)]
     line = {"interpolate": interpolate, "clip": True}
     layers = []
-    if len(known := style.band(warm)):
+    known = style.band(warm)
+    if len(known := known[known["low"] > low] if y.log else known):  # an interval down to 0 has no place on a logarithm
         area = style.panel(known).mark_area(opacity=0.14, **line)
         layers.append(
             area.encode(x=x_channel, y=alt.Y("low:Q"), y2="high:Q", color=shade, description=style.described())

@@ -103,7 +103,7 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
         groups.setdefault(base(name), []).append(name)
     out = {}
     for short, members in groups.items():
-        parts = {name: _parameters(name) for name in members}
+        parts = {name: parameters(name) for name in members}
         shared = set.intersection(*(set(part.items()) for part in parts.values()))
         for name, part in parts.items():
             own = [f"{key}={value}" for key, value in part.items() if (key, value) not in shared]
@@ -111,7 +111,8 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
     return out
 
 
-def _parameters(spec: str) -> dict[str, str]:
+def parameters(spec: str) -> dict[str, str]:
+    """The parameters a spec gives, as texts."""
     return dict(re.findall(r"([\w.]+)=([^,]+)", spec.partition(":")[2]))
 
 
@@ -258,9 +259,9 @@ def for_page(text: str, strategies: Mapping[str, int], title: str) -> str:
     size = re.match(r'<svg[^>]*width="([\d.]+)" height="([\d.]+)"', text)
     width, height = (float(value) for value in size.groups()) if size else (0.0, 0.0)
     start = text.index(">") + 1
-    head = (
+    head = (  # a little wider than drawn: the reader's font may be
         f'<svg class="chart" role="img" aria-label="{html.escape(title, quote=True)}" '
-        f'viewBox="0 0 {width:g} {height:g}" style="max-width:{width:g}px">'
+        f'viewBox="0 0 {width + 12:g} {height:g}" style="max-width:{width + 12:g}px">'
     )
     return head + text[start:]
 
