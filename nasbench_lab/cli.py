@@ -16,6 +16,7 @@ import typer
 
 from nasbench_lab import screen
 from nasbench_lab.cli_front import front
+from nasbench_lab.cli_report import query, report
 from nasbench_lab.cli_tables import tables_app
 from nasbench_lab.core import LabError
 
@@ -31,6 +32,8 @@ app = typer.Typer(
 )
 app.add_typer(tables_app, name="tables")
 app.command("front")(front)
+app.command()(query)
+app.command()(report)
 
 
 def main() -> None:
@@ -165,23 +168,6 @@ def leaderboard(
     written = boards.read_rows(folder)["rows"] if as_json else boards.read_page(folder)
     (screen.print_json if as_json else print)(written)
     print(note, file=sys.stderr)
-
-
-@app.command()
-def query(
-    arch: Annotated[str, typer.Argument(help="Index 0..15624, official string, or six ops separated by commas.")],
-    table: Annotated[str | None, typer.Option(help="Table; the embedded one if left out.")] = None,
-    as_json: screen.AsJson = False,
-) -> None:
-    """Everything known of one cell: ops, class, params, FLOPs, and all scores with their ranks."""
-    from nasbench_lab import describe
-    from nasbench_lab.tables import catalog
-
-    facts = describe.cell_facts(arch, catalog.load(table or catalog.default()))
-    if as_json:
-        screen.print_json(describe.plain(facts))
-    else:
-        screen.print_facts(facts)
 
 
 @app.command("list")
