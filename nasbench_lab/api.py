@@ -190,7 +190,7 @@ def _entries(collected: list[tuple[engine.Group, store.Runs]]) -> Iterator[leade
 def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
     task, searched, scored = group.task, catalog.load(group.task.table), catalog.load(score)
     policy = group.header["evaluator"]
-    answers = Tabular(searched, search=_schedule_seen(searched, group))
+    answers = _answers(searched, group)
     departures = {
         task.evaluator: task.evaluator != "tabular",
         f"trials={task.trials}": task.trials != "mean",
@@ -215,10 +215,13 @@ def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
     )
 
 
-def _schedule_seen(searched: Table, group: engine.Group) -> int | str | None:
-    """The schedule that says what the search could see without noise; for real training the table's nearest to it."""
+def _answers(searched: Table, group: engine.Group) -> Any:
+    """The evaluator that says what the search could see without noise; for real training, the table's nearest schedule."""
+    opened = engine.open_task(group.task)
+    if hasattr(opened, "seen"):
+        return opened
     chosen: int | str = group.header["evaluator"]["search"]
-    return chosen if group.task.evaluator == "tabular" or chosen in searched.schedules else None
+    return Tabular(searched, search=chosen if chosen in searched.schedules else None)
 
 
 def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]]) -> dict[str, Any]:

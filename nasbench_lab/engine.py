@@ -112,7 +112,7 @@ def groups(study: Study) -> list[Group]:
         for scored in task.scored_on:
             if unknown := int(np.isnan(catalog.load(scored).truth).sum()):
                 raise LabError(f"table {scored!r} cannot score: it has no test score for {unknown} cells")
-        evaluator = _open(task)
+        evaluator = open_task(task)
         runner.bounded(
             evaluator.task,
             max_queries=task.max_queries,
@@ -161,7 +161,8 @@ def open_evaluator(spec: str, table: str, policies: dict[str, Any]) -> Any:
 _POLICIES = ("search", "trials", "noise", "objectives", "sources")
 
 
-def _open(task: StudyTask) -> Any:
+def open_task(task: StudyTask) -> Any:
+    """The evaluator of a study's task, with its policies."""
     return open_evaluator(task.evaluator, task.table, {name: getattr(task, name) for name in _POLICIES})
 
 
