@@ -74,6 +74,7 @@ def tables_import(
     """Turn a file into tables, one per dataset; nothing is run from it or written unless the whole file is right."""
     from nasbench_lab.tables import importing
 
+    path = importing.locate(path)
     with screen.progress("records") as progress:
         found = importing.read(path, source=source, licence=licence, workers=workers, progress=progress)
     _install(found.tables, to)

@@ -35,7 +35,7 @@ FloatArray = NDArray[np.float64]
 _SCORE = re.compile(
     r"(?P<dataset>[^/]+)/(?P<epochs>\d+)/(?P<kind>val|test|seconds)(?:(?<!test)@(?P<at>\d+))?(?:(?<!seconds)/seed(?P<seed>\w+))?"
 )
-_UNPACKED = 1 << 29
+_UNPACKED = 1 << 28  # bytes; a table of 200 epochs and three trials has half
 _METRIC = re.compile(r"(?P<dataset>[^/]+)/(?P<metric>[A-Za-z_]\w*(?:/[^/]+)?)")
 _UNITS = {"val": "percent", "test": "percent", "seconds": "simulated seconds", "latency_ms": "ms", "energy_mj": "mJ"}
 

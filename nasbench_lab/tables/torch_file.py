@@ -38,7 +38,9 @@ def load(path: Path, *, seen: Callable[[Any, Any], Any] | None = None) -> Any:
                 return _load_zip(archive, path, seen)
         with path.open("rb") as file:
             return _load_legacy(file, path, seen)
-    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except LabError:
+        raise
+    except Exception as error:  # zipfile, zlib and struct raise a dozen kinds for a damaged file
         raise LabError(f"{path} cannot be read as a file of torch: {error}") from error
 
 

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 def _global(m: Machine) -> None:
     module, name = m.source.line(), m.source.line()
+    m.spend(len(module) + len(name) + 64)
     m.find(module.decode(), name.decode())
 
 
 def _stack_global(m: Machine) -> None:
     name, module = m.stack.pop(), m.stack.pop()
+    m.spend(64)
     m.find(as_text(module), as_text(name))
 
 
@@ -54,7 +56,7 @@ def _quoted(m: Machine) -> None:
 
 def _dictionary(m: Machine) -> None:
     items = m.marked()
-    m.stack.append({})
+    m.push({})
     m.pairs(items)
 
 
@@ -127,8 +129,8 @@ OPERATIONS: Mapping[int, Callable[[Machine], Any]] = {
     ord("s"): _item,
     ord("t"): lambda m: m.tuple(m.marked()),
     ord("u"): lambda m: m.pairs(m.marked()),
-    ord("}"): lambda m: m.stack.append({}),
-    ord("]"): lambda m: m.stack.append([]),
+    ord("}"): lambda m: m.push({}),
+    ord("]"): lambda m: m.push([]),
     ord(")"): _push(()),
     0x80: _protocol,
     0x81: _reduce,
@@ -144,7 +146,7 @@ OPERATIONS: Mapping[int, Callable[[Machine], Any]] = {
     0x8B: lambda m: m.large(m.source.take(m.number(4))),
     0x8D: lambda m: _unicode(m, 8),
     0x8E: lambda m: m.stack.append(m.source.take(m.number(8))),
-    0x8F: lambda m: m.stack.append(set()),
+    0x8F: lambda m: m.push(set()),
     0x90: lambda m: m.add(m.marked()),
     0x91: lambda m: m.push(m.frozen(m.marked())),
     0x92: _new_object_ex,

@@ -36,6 +36,8 @@ _MARGIN = 512
 _ALLOWANCE, _COPIES = 1 << 26, 16  # bytes that copies may take: some, and so many for each byte read
 _GAPS, _DIGITS = 1 << 16, 1 << 10
 _WEIGHT, _DEPTH = 10_000, 40  # of nested tuples: what hashing one may cost
+_MARKS = 10_000  # open containers; Python's own pickler gives up long before
+_TEXT, _CONTAINER = 150, 64  # bytes that Python needs for a new short string, and for an empty container
 _HASHED = 1 << 60  # integers below it are their own hash: nobody can make them collide
 
 
@@ -131,6 +133,7 @@ class Machine:
                     raise EOFError("it ends inside a string")
                 text = texts.get(raw)
                 if text is None:
+                    self.spend(_TEXT)
                     text = texts[raw] = raw.decode("utf-8", "surrogatepass")
                 stack.append(text)
                 pos = end
@@ -153,6 +156,8 @@ class Machine:
             elif code == 0x28:  # MARK
                 self._marks.append(stack)
                 stack = []
+                if len(self._marks) > _MARKS:
+                    raise ValueError("its containers are nested beyond all reason")
             elif code == 0x2E:  # STOP
                 source.pos = pos
                 return stack.pop()
@@ -169,6 +174,7 @@ class Machine:
         pairs = _TEXT_PAIR.findall(data[pos:end])
         if any(len(raw) != length[0] for length, raw, _ in pairs):
             raise ValueError("a string has another length than it says")
+        self.spend(_TEXT * sum(raw not in texts for _, raw, _ in pairs))
         keys = [texts.get(raw) or texts.setdefault(raw, raw.decode("ascii")) for _, raw, _ in pairs]
         values = np.frombuffer(b"".join([value for _, _, value in pairs]), ">f8").tolist()
         mixed: list[Any] = [None] * (2 * len(pairs))
@@ -183,6 +189,7 @@ class Machine:
         return int.from_bytes(self.source.take(size), "little")
 
     def push(self, value: Any) -> None:
+        self.spend(_CONTAINER)
         self.stack.append(value)
 
     def marked(self) -> list[Any]:
@@ -234,6 +241,7 @@ class Machine:
     def call(self, named: Any, arguments: Any) -> None:
         if type(named) is not Name or not isinstance(arguments, tuple):
             raise ValueError("it calls what is not callable")
+        self.spend(_CONTAINER)
         self.stack.append(named.build(self, *arguments))
 
     def build(self, state: Any) -> None:
@@ -274,6 +282,7 @@ class Machine:
 
     def tuple(self, items: list[Any]) -> None:
         made = tuple(items)
+        self.spend(_CONTAINER)
         self._weigh(made, items)
         self.stack.append(made)
 
@@ -329,6 +338,7 @@ class Machine:
         if len(raw) > _DIGITS:
             raise ValueError(f"a number of {len(raw)} bytes is not read")
         self._large = self._large or len(raw) > 7
+        self.spend(_CONTAINER)
         self.stack.append(int.from_bytes(raw, "little", signed=True))
 
     def text_number(self, line: bytes) -> None:
