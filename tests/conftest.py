@@ -17,6 +17,7 @@ from pathlib import Path  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+from web_server import Server  # noqa: E402
 
 from nasbench_lab import cell, cli  # noqa: E402
 from nasbench_lab.core import Result, Task  # noqa: E402
@@ -103,3 +104,15 @@ def blocked(tmp_path) -> Path:
     """A folder that cannot be made, even by root: its parent is a regular file."""
     (tmp_path / "file").write_text("in the way")
     return tmp_path / "file" / "folder"
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    """A web server on localhost; between attempts nobody waits."""
+    import pooch
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(pooch.core.time, "sleep", lambda _: None)
+    running = Server()
+    yield running
+    running.close()

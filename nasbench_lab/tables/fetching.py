@@ -141,6 +141,7 @@ FILES: dict[str, File] = {
 # seconds of an epoch, and of a validation pass, against those of cifar10-valid (25,000 images each); exact in the data
 _EPOCH = {"cifar10": 1.0, "cifar100": 2.0, "ImageNet16-120": 151_700 / 25_000}
 _PASS = {"cifar10": 1.0, "cifar100": 5_000 / 25_000, "ImageNet16-120": 3_000 / 25_000}
+_FAILED = -1e8  # what the file says where a score could not be computed
 _SHORT = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet"}
 _SEEDS = ("777", "888", "999")
 _SEEDS_OF = {1: (1,), 2: (0, 1), 3: (0, 1, 2)}  # which of `_SEEDS` so many published values are
@@ -336,5 +337,5 @@ def _proxies(path: Path) -> dict[str, FloatArray]:
             continue
         values = np.full(cell.SPACE.size, np.nan)
         values[archs] = frame[column].to_numpy(np.float64)
-        found[f"proxy/{column}"] = np.where(np.isinf(values), np.nan, values)
+        found[f"proxy/{column}"] = np.where(np.isinf(values) | (values <= _FAILED), np.nan, values)
     return found

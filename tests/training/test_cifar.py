@@ -11,15 +11,14 @@ import socket
 import subprocess
 import sys
 import tarfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pooch
 import pytest
+from web_server import Server
 
 from nasbench_lab.core import LabError
 from nasbench_lab.training import cifar
@@ -49,60 +48,6 @@ def packed(members: dict[str, bytes]) -> bytes:
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
     return file.getvalue()
-
-
-class Server:
-    """A web server on localhost whose files and manners a test sets."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.manners: list[str] = []  # of the next requests: "die", "hang", "break", else proper
-        self.asked: list[str] = []
-        self.half_sent, self.go_on = threading.Event(), threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/data/"
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        name = request.path.removeprefix("/data/")
-        self.asked.append(name)
-        content, manner = self.files.get(name), self.manners.pop(0) if self.manners else ""
-        if content is None or manner == "break":
-            request.send_error(404 if content is None else 503)
-            return
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(content)))
-        request.end_headers()
-        request.wfile.write(content[: len(content) // 2] if manner else content)
-        if manner == "hang":
-            request.wfile.flush()
-            self.half_sent.set()
-            self.go_on.wait(20)
-
-    def close(self) -> None:
-        self.go_on.set()
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(pooch.core.time, "sleep", lambda _: None)  # between attempts
-    running = Server()
-    yield running
-    running.close()
 
 
 def publish(monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> str:
