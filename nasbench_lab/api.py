@@ -15,8 +15,9 @@ from nasbench_lab import details, engine, front_scores, leaderboard, loading, ru
 from nasbench_lab.core import Evaluator, LabError, Strategy
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.files import write_atomically
+from nasbench_lab.rereading import reread
 from nasbench_lab.study import Study, StudyTask
-from nasbench_lab.tables import catalog
+from nasbench_lab.tables import catalog, readings
 from nasbench_lab.tables.table import Table
 
 _LOOP, _EVALUATION = ("workers", "repeats"), ("trials", "noise", "objectives", "sources")
@@ -170,29 +171,36 @@ def run(
 def rebuild(chosen: Study, out: Path) -> leaderboard.Leaderboard:
     """The leaderboard of finished runs, written to `out`."""
     collected = engine.collect(chosen, out)
-    entries = list(_entries(collected))
-    board = leaderboard.build(chosen.title, entries)
+    members = list(entries(collected))
+    board = leaderboard.build(chosen.title, members)
     leaderboard.write(board, out, _manifest(chosen, collected))
-    write_atomically(out / "details.json", details.to_json(entries).encode())
+    write_atomically(out / "details.json", details.to_json(members).encode())
     return board
 
 
-def _entries(collected: list[tuple[engine.Group, store.Runs]]) -> Iterator[leaderboard.Entry]:
+def entries(collected: list[tuple[engine.Group, store.Runs]]) -> Iterator[leaderboard.Entry]:
+    """Finished runs as what a leaderboard ranks: every strategy under every setting, read as its task says."""
     settings: dict[tuple[StudyTask, str], leaderboard.Setting] = {}
     for group, runs in collected:
         for score in group.task.scored_on:
             key = (group.task, score)
             if key not in settings:
                 settings[key] = _setting(group, score)
-            yield leaderboard.Entry(settings[key], group.strategy, runs)
+            setting, reading = settings[key], group.header["evaluator"].get("reading", "")
+            read = reread(runs, reading, setting.truth, group.task.max_seconds)
+            yield leaderboard.Entry(setting, group.strategy, read)
 
 
 def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
     task, searched, scored = group.task, catalog.load(group.task.table), catalog.load(score)
     policy = group.header["evaluator"]
     answers = _answers(searched, group)
+    reading = policy.get("reading", "")
+    what = readings.named(reading).what if reading else ""
+    scored = readings.named(reading).read(scored) if reading else scored
     departures = {
-        task.evaluator: task.evaluator != "tabular",
+        f"reading {reading}: {what}": reading != "",
+        task.evaluator: task.evaluator != "tabular" and not reading,
         f"trials={task.trials}": task.trials != "mean",
         f"noise={task.noise:g}": task.noise != 0,
         f"repeats={task.repeats}": task.repeats != "charge",

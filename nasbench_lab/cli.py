@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasbench_lab import screen
+from nasbench_lab.cli_audit import audit
 from nasbench_lab.cli_front import front
 from nasbench_lab.cli_report import query, report
 from nasbench_lab.cli_tables import tables_app
@@ -31,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(tables_app, name="tables")
+app.command()(audit)
 app.command("front")(front)
 app.command()(query)
 app.command()(report)

@@ -20,13 +20,13 @@ LAYERS = [
     {"evaluators", "strategies", "compat"},
     {"runner", "stats", "checks", "significance", "fronts", "agreement", "calibration", "study"},
     {"store", "sources", "standings", "references", "surrogate_kit", "drawing", "plots_style"},
-    {"engine", "testing", "front_scores", "plots_curves", "plots_landscape"},
+    {"engine", "testing", "rereading", "front_scores", "plots_curves", "plots_landscape"},
     {"leaderboard", "plots", "plots_compare", "describe", "candidates"},
     {"details"},
     {"report_charts", "report_sections"},
     {"report"},
     {"api", "adapters", "measuring", "validation", "validation_report", "screen", "assessment", "assessment_report", "front_report"},
-    {"reproduce", "cli_tables", "cli_front", "cli_report", "cli_serve", "cli_surrogates"},
+    {"reproduce", "audit", "cli_tables", "cli_front", "cli_audit", "cli_report", "cli_serve", "cli_surrogates"},
     {"cli", "pytest_plugin"},
 ]  # the design's layers, with 0, 1 and 3 split so that "strictly down" holds inside them too
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

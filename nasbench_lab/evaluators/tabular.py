@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nasbench_lab import cell
 from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources
-from nasbench_lab.tables import catalog
+from nasbench_lab.tables import catalog, readings
 from nasbench_lab.tables.table import Schedule, Table
 
 ORACLE = "oracle"
@@ -37,6 +37,8 @@ class Tabular:
         objectives: "val" and any of the table's metrics that every cell has.
         sources: tables of *other* datasets, by the name the study gives them; a strategy may read their validation
             scores after the longest schedule (`Task.known`, "source/<name>").
+        reading: how somebody else reads the table, by name (`tables.readings`); "" for as it is meant. Never a default:
+            it is part of the evaluator's name in every header, heading and row.
 
     Raises:
         LabError: an incomplete table, an unknown schedule, policy or metric, "sample" where only means are known, or a
@@ -52,7 +54,12 @@ class Tabular:
         noise: float = 0.0,
         objectives: tuple[str, ...] = ("val",),
         sources: Mapping[str, Table] | None = None,
+        reading: str = "",
     ) -> None:
+        self._as_it_is, self.reading = table, reading
+        if reading:
+            table = readings.named(reading).read(table)
+            trials = "sample" if reading == readings.FILLED else trials
         self.table = table
         self.search = self._search(table, search)
         self.trials = trials
@@ -74,10 +81,12 @@ class Tabular:
         self._seed = -1
 
     @classmethod
-    def open(cls, table: str, **policies: Any) -> Tabular:
-        """The evaluator of a table by name or path; `policies` as in the constructor."""
+    def open(cls, table: str, *, reading: str = "", **policies: Any) -> Tabular:
+        """The evaluator of a table by name or path; arguments as in the constructor."""
         objectives = tuple(policies.pop("objectives", ("val",)))
         sources = {name: catalog.load(name) for name in policies.pop("sources", ())}
+        if reading:
+            policies["reading"] = reading
         return cls(catalog.load(table), objectives=objectives, sources=sources, **policies)
 
     @staticmethod
@@ -134,15 +143,15 @@ class Tabular:
     def policy(self) -> dict[str, Any]:
         """What a run header says about this evaluator; `open` rebuilds it."""
         return {
-            "evaluator": "tabular",
+            "evaluator": f"tabular:reading={self.reading}" if self.reading else "tabular",
             "table": self.table.name,
-            "digest": self.table.digest,
+            "digest": self._as_it_is.digest,
             "search": self.search,
             "trials": self.trials,
             "noise": self.noise,
             "objectives": list(self.task.objectives),
             "sources": {name: source.digest for name, source in self._sources.items()},
-        }
+        } | ({"reading": self.reading} if self.reading else {})
 
     @property
     def seen(self) -> FloatArray:

@@ -1,0 +1,202 @@
+"""How much do numbers and rankings move when a table is read as others read it? The same seeds, reading by reading.
+
+Every reading of `tables.readings` is a study of its own beside the plain one: the same strategies, table, seeds and
+budget. Compared are each strategy's mean accuracy, the order of the strategies (Kendall's tau-b, interval over seeds) and
+which pairs are separated (paired tests with Holm, `significance`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasbench_lab import agreement, api, engine, significance, stats
+from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.files import write_atomically
+from nasbench_lab.study import Study, StudyTask
+from nasbench_lab.tables import catalog
+from nasbench_lab.tables.readings import READINGS, REAL_TIME
+
+Content = dict[str, Any]
+DEFAULTS = ("random_search", "local_search", "regularized_evolution", "reinforce")
+
+
+class Scores(NamedTuple):
+    """(R, S) reported accuracies at the end of every run, and which pairs they separate."""
+
+    values: FloatArray
+    found: significance.Comparison
+
+    @property
+    def order(self) -> set[tuple[int, int]]:
+        """Pairs (better, worse) that are separated."""
+        return {(int(a), int(b)) for a, b in np.argwhere(self.found.better)}
+
+
+def audit(
+    table: str,
+    strategies: Sequence[str] = DEFAULTS,
+    *,
+    search: int | str | None = None,
+    seeds: int = 50,
+    max_queries: int = 100,
+    runs: Path = Path("results/audit"),
+    progress: Callable[[int, int], None] | None = None,
+) -> Content:
+    """Replay every reading of a table.
+
+    Args:
+        table: name or path.
+        strategies: at least two specs; cheap ones, each reading runs them anew.
+        search: schedule searched on; the longest if left out, which is what the tools that are replayed read.
+        seeds: runs per strategy and reading, the same for all.
+        max_queries: budget. Added real time matters only under a budget in simulated seconds: there, what so many
+            queries of a random cell take.
+        runs: folder of the runs; finished ones are not repeated.
+        progress: called with (readings done, readings in all).
+
+    Returns:
+        {"table", "search", "strategies", "seeds", "max_queries", "plain": {...}, "readings": [...]}, JSON values.
+
+    Raises:
+        LabError: fewer than two strategies, or anything that does not exist.
+    """
+    if len(strategies) < 2:
+        raise LabError(f"an audit compares strategies: name two or more, got {', '.join(strategies) or 'none'}")
+    loaded = catalog.load(table)
+    chosen = search or max(loaded.schedules)
+    task = StudyTask(table, search=chosen, max_queries=max_queries)
+    last = chosen if isinstance(chosen, int) else max(loaded.schedules)
+    seconds = round(max_queries * float(loaded.schedule(last).seconds[:, -1].mean()))
+    timed = replace(task, max_queries=math.inf, max_seconds=seconds)
+    study = Study(tuple(strategies), (task,), seeds, title=f"Audit of {loaded.label}")
+    plain, rows = {}, []
+    for done, (name, reading) in enumerate(READINGS.items()):
+        base = timed if name == REAL_TIME else task
+        if base not in plain:
+            plain[base] = _scores(study, base, runs)
+        row: Content = {"reading": name, "what": reading.what, "possible": True, "why_not": ""}
+        try:
+            read = _scores(study, replace(base, evaluator=f"tabular:reading={name}"), runs)
+            row |= _difference(strategies, plain[base], read)
+        except LabError as error:
+            row |= {"possible": False, "why_not": str(error)}
+        rows.append(row)
+        if progress:
+            progress(done + 1, len(READINGS))
+    means = dict(zip(strategies, plain[task].values.mean(axis=0).tolist(), strict=True))
+    return {
+        "table": loaded.label,
+        "digest": loaded.digest,
+        "search": str(chosen),
+        "strategies": list(strategies),
+        "seeds": seeds,
+        "max_queries": max_queries,
+        "max_seconds": seconds,
+        "plain": {"means": means, "separated": _pairs(strategies, plain[task].order)},
+        "readings": rows,
+    }
+
+
+def _scores(study: Study, task: StudyTask, runs: Path) -> Scores:
+    chosen = replace(study, tasks=(task,))
+    engine.run_study(chosen, runs)
+    columns = []
+    for entry in api.entries(engine.collect(chosen, runs)):
+        last = entry.runs.last("incumbent")
+        if np.isnan(last).any():
+            raise LabError(f"a run of {entry.strategy} ended without an answer; allow more queries")
+        columns.append(entry.setting.truth[last.astype(np.int64)])
+    values = np.stack(columns, axis=1)
+    return Scores(values, significance.compare(values))
+
+
+def _difference(strategies: Sequence[str], plain: Scores, read: Scores) -> Content:
+    changes = read.values - plain.values
+    low, high = stats.mean_interval(changes)
+    tau = agreement.rankings(plain.values, read.values)
+    lost, gained = plain.order - read.order, read.order - plain.order
+    turned = {(a, b) for a, b in lost if (b, a) in gained}
+    return {
+        "changes": [
+            {"strategy": name, "mean": float(mean), "change": float(change), "low": float(a), "high": float(b)}
+            for name, mean, change, a, b in zip(
+                strategies, read.values.mean(axis=0), changes.mean(axis=0), low, high, strict=True
+            )
+        ],
+        "tau": tau.tau,
+        "tau_low": tau.low,
+        "tau_high": tau.high,
+        "pairs": len(plain.found.first),
+        "separated_plain": len(plain.order),
+        "separated": len(read.order),
+        "lost": _pairs(strategies, lost - turned),
+        "gained": _pairs(strategies, gained - {(b, a) for a, b in turned}),
+        "turned": _pairs(strategies, turned),
+    }
+
+
+def _pairs(strategies: Sequence[str], order: set[tuple[int, int]]) -> list[str]:
+    return [f"{strategies[a]} > {strategies[b]}" for a, b in sorted(order)]
+
+
+def to_markdown(content: Content) -> str:
+    """The audit of one table as a section of a page."""
+    names = content["strategies"]
+    plain = content["plain"]["means"]
+    seen = content["search"] if content["search"] in ("all", "oracle") else f"{content['search']}-epoch validation"
+    lines = [
+        f"## {content['table']}: {seen}, {content['max_queries']} queries, {content['seeds']} seeds",
+        "",
+        f"| reading | {' | '.join(names)} | tau | pairs separated |",
+        "|" + " --- |" * (len(names) + 3),
+        f"| (as it is meant) | {' | '.join(f'{plain[name]:.2f}' for name in names)} | | "
+        f"{len(content['plain']['separated'])} of {len(names) * (len(names) - 1) // 2} |",
+    ]
+    lines += [f"| {' | '.join(_cells(row, names))} |" for row in content["readings"] if row["possible"]]
+    lines += [
+        "",
+        "Change of the reported accuracy in points, with its 95% interval over the same seeds; tau: Kendall's ",
+    ]
+    lines[-1] += (
+        "tau-b between the orders of the strategies; pairs: separated by paired tests with Holm's correction at 5%."
+    )
+    impossible = [f"{row['reading']} ({row['why_not']})" for row in content["readings"] if not row["possible"]]
+    lines[-1] += f" Not on this table: {'; '.join(impossible)}." if impossible else ""
+    lines[-1] += f" {REAL_TIME} is compared under {content['max_seconds']:,} simulated seconds in place of the queries."
+    return "\n".join([*lines, ""])
+
+
+def _cells(row: Content, names: Sequence[str]) -> list[str]:
+    known = {change["strategy"]: change for change in row["changes"]}
+    cells = [f"{row['reading']}: {row['what']}"]
+    for name in names:
+        change = known[name]
+        ends = f" ({change['low']:+.2f}, {change['high']:+.2f})" if math.isfinite(change["low"]) else ""
+        cells.append(f"{change['change']:+.2f}{ends}")
+    moved = [f"{kind} {', '.join(row[kind])}" for kind in ("lost", "gained", "turned") if row[kind]]
+    pairs = f"{row['separated']} of {row['pairs']}" + (f"; {'; '.join(moved)}" if moved else "")
+    return [*cells, f"{row['tau']:.2f}" if math.isfinite(row["tau"]) else "", pairs]
+
+
+def write(contents: Sequence[Content], folder: Path) -> list[Path]:
+    """Write audit.md and audit.json.
+
+    Raises:
+        LabError: the folder cannot be written.
+    """
+    head = (
+        "# What readings of the tables change\n\n`nasbench-lab audit`; the readings are described in docs/audit.md.\n"
+    )
+    page = "\n".join([head, *map(to_markdown, contents)])
+    plain = json.loads(json.dumps(contents), parse_constant=lambda _: None)  # nan becomes null
+    texts = {"audit.md": page, "audit.json": json.dumps(plain, indent=1) + "\n"}
+    for name, text in texts.items():
+        write_atomically(folder / name, text.encode())
+    return [folder / name for name in texts]
