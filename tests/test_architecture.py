@@ -26,7 +26,8 @@ LAYERS = [
     {"report_charts", "report_sections"},
     {"report"},
     {"api", "adapters", "measuring", "validation", "validation_report", "screen", "assessment", "assessment_report", "front_report"},
-    {"reproduce", "audit", "cli_tables", "cli_front", "cli_audit", "cli_report", "cli_serve", "cli_surrogates"},
+    {"reproduce", "audit", "regression"},
+    {"cli_tables", "cli_front", "cli_audit", "cli_report", "cli_serve", "cli_surrogates"},
     {"cli", "pytest_plugin"},
 ]  # the design's layers, with 0, 1 and 3 split so that "strictly down" holds inside them too
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
