@@ -1,7 +1,7 @@
 """The command line, `nasbench-lab`: thin wrappers; everything heavy is imported when a command runs.
 
 Exit codes: 0 done; 1 a check failed or a run was not reproduced; 2 bad input or nothing that can be done, said in one
-message on stderr without a traceback.
+message on stderr without a traceback; 3 a strategy is significantly worse than its baseline.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nasbench_lab import screen
+from nasbench_lab import cli_baseline, screen
 from nasbench_lab.cli_audit import audit
 from nasbench_lab.cli_front import front
 from nasbench_lab.cli_report import query, report
@@ -69,6 +69,7 @@ def _root(
 
 @app.command()
 def compare(
+    context: typer.Context,
     strategies: Annotated[
         list[str] | None, typer.Argument(help="Names or specs, name:key=value,... (see `list`).")
     ] = None,
@@ -108,11 +109,20 @@ def compare(
     out: Annotated[Path, typer.Option(help="Results folder; finished runs in it are not repeated.")] = Path(
         "results/compare"
     ),
+    baseline: cli_baseline.Baseline = None,
+    alpha: cli_baseline.Alpha = 0.01,
     as_json: screen.AsJson = False,
 ) -> None:
-    """Compare strategies on a table over many seeds, and write the leaderboard."""
+    """Compare strategies on a table over many seeds, and write the leaderboard.
+
+    With --baseline DIR the study is that folder's, run anew: exit code 3 if a strategy got significantly worse.
+    """
     from nasbench_lab import api
 
+    if baseline:
+        again = cli_baseline.study_of(context, baseline, strategies or [], seeds)
+        _run(again, out, workers, backend, as_json, baseline=baseline, alpha=alpha)
+        return
     study = api.make_study(
         strategies or [],
         table=table,
@@ -139,9 +149,11 @@ def run(
     seeds: Annotated[int | None, typer.Option(help="Another number of seeds than the file's.", min=1)] = None,
     workers: screen.Workers = 1,
     backend: screen.Backend = "loky",
+    baseline: cli_baseline.Baseline = None,
+    alpha: cli_baseline.Alpha = 0.01,
     as_json: screen.AsJson = False,
 ) -> None:
-    """Run a study file, going on where an interrupted run stopped."""
+    """Run a study file, going on where an interrupted run stopped; exit code 3 if it is worse than the baseline."""
     from dataclasses import replace
 
     from nasbench_lab.study import read_study
@@ -149,18 +161,27 @@ def run(
     chosen = read_study(study)
     name = study.stem if seeds in (None, chosen.seeds) else f"{study.stem}-{seeds}-seeds"
     chosen = replace(chosen, seeds=seeds) if seeds else chosen
-    _run(chosen, out or Path("results") / name, workers, backend, as_json)
+    _run(chosen, out or Path("results") / name, workers, backend, as_json, baseline=baseline, alpha=alpha)
 
 
 @app.command()
 def leaderboard(
-    folder: Annotated[Path, typer.Argument(help="A results folder.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="A results folder; with --all the folder that holds them, results/ if left out."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Rebuild all from their runs, and write index.md.")] = False,
     as_json: screen.AsJson = False,
 ) -> None:
     """Rebuild and show the leaderboard of a results folder (shows the written one where runs are not there)."""
     from nasbench_lab import api
     from nasbench_lab import leaderboard as boards
 
+    if all_:
+        _rebuild_all(folder or Path("results"))
+        return
+    if folder is None:
+        raise LabError("which results folder? nasbench-lab leaderboard DIR, or --all")
     chosen = api.load_study(folder)
     try:
         screen.show(api.rebuild(chosen, folder), folder, as_json)
@@ -170,6 +191,19 @@ def leaderboard(
     written = boards.read_rows(folder)["rows"] if as_json else boards.read_page(folder)
     (screen.print_json if as_json else print)(written)
     print(note, file=sys.stderr)
+
+
+def _rebuild_all(root: Path) -> None:
+    """Rebuild every leaderboard whose runs are there; the others stand as written. Then the page that lists them."""
+    from nasbench_lab import api, results_index
+
+    for folder in results_index.folders(root):
+        try:
+            api.rebuild(api.load_study(folder), folder)
+            print(f"rebuilt     {folder}")
+        except LabError as error:
+            print(f"as written  {folder}: {error}")
+    print(f"Written: {results_index.write(root)}")
 
 
 @app.command("list")
@@ -270,12 +304,25 @@ def _safe(text: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in text)[:40]
 
 
-def _run(study: Study, out: Path, workers: int, backend: str, as_json: bool) -> None:
+def _run(
+    study: Study,
+    out: Path,
+    workers: int,
+    backend: str,
+    as_json: bool,
+    *,
+    baseline: Path | None = None,
+    alpha: float = 0.01,
+) -> None:
     from nasbench_lab import api
 
+    if baseline and baseline.resolve() == out.resolve():
+        raise LabError(f"{out} is the baseline itself; write the new results elsewhere, with --out")
     with screen.progress() as progress:
         board = api.run(study, out, workers=workers, backend=backend, progress=progress)
     screen.show(board, out, as_json)
+    if baseline:
+        raise typer.Exit(cli_baseline.judge(board, study, baseline, alpha, as_json=as_json))
 
 
 if __name__ == "__main__":

@@ -281,7 +281,7 @@ def _told_apart(settings: Sequence[Setting]) -> list[str]:
     for setting in settings:
         parts = [setting.table if setting.kind == "measured" else f"{setting.table} ({setting.kind})"]
         parts[0] += f" → {setting.score}" if setting.score != setting.table else ""
-        parts += [_seen(setting.search)] if several["search"] else []
+        parts += [seen(setting.search)] if several["search"] else []
         parts += [setting.budget] if several["budget"] else []
         names.append(", ".join([*parts, setting.policy] if setting.policy else parts))
     return names
@@ -531,12 +531,13 @@ def _text(value: float, digits: int) -> str:
 def heading(row: Row) -> str:
     """What the rows of a setting share, in words."""
     policy = f" ({row['policy']})" if row["policy"] else ""
-    seen = _seen(row["search"])
+    sees = seen(row["search"])
     kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
-    return f"{row['table']}{kind} → {row['score']}: {seen}, {row['budget']}, seeds: {row['runs']}{policy}"
+    return f"{row['table']}{kind} → {row['score']}: {sees}, {row['budget']}, seeds: {row['runs']}{policy}"
 
 
-def _seen(search: str) -> str:
+def seen(search: str) -> str:
+    """What a search sees, in words: a schedule's last epoch, "all" or "oracle"."""
     named = {"oracle": "mean test accuracy (oracle)", "all": "validation of all schedules"}
     return named.get(search, f"{search}-epoch validation")
 

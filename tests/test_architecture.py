@@ -21,13 +21,13 @@ LAYERS = [
     {"runner", "stats", "checks", "significance", "fronts", "agreement", "calibration", "study"},
     {"store", "sources", "standings", "references", "surrogate_kit", "drawing", "plots_style"},
     {"engine", "testing", "rereading", "front_scores", "plots_curves", "plots_landscape"},
-    {"leaderboard", "plots", "plots_compare", "describe", "candidates"},
-    {"details"},
+    {"leaderboard", "plots", "plots_compare", "plots_surrogates", "assessment", "describe", "candidates"},
+    {"results_index", "details"},
     {"report_charts", "report_sections"},
     {"report"},
-    {"api", "adapters", "measuring", "validation", "validation_report", "screen", "assessment", "assessment_report", "front_report"},
+    {"api", "adapters", "measuring", "validation", "validation_report", "screen", "assessment_report", "front_report"},
     {"reproduce", "audit", "regression"},
-    {"cli_tables", "cli_front", "cli_audit", "cli_report", "cli_serve", "cli_surrogates"},
+    {"cli_tables", "cli_front", "cli_audit", "cli_baseline", "cli_report", "cli_serve", "cli_surrogates"},
     {"cli", "pytest_plugin"},
 ]  # the design's layers, with 0, 1 and 3 split so that "strictly down" holds inside them too
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

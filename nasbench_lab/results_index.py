@@ -1,0 +1,84 @@
+"""One page that lists the leaderboards of a folder of results, from their leaderboard.json: results/index.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nasbench_lab import leaderboard
+from nasbench_lab.core import LabError
+from nasbench_lab.files import write_atomically
+
+Row = dict[str, Any]
+HEADS = ("study", "table", "search sees", "budget", "seeds", "strategies", "may be the best", "test %")
+_FEW = 3
+
+
+def folders(root: Path) -> list[Path]:
+    """The results folders in a folder, by name.
+
+    Raises:
+        LabError: there is none.
+    """
+    found = sorted(path.parent for path in root.glob("*/leaderboard.json"))
+    if not found:
+        raise LabError(f"no results in {root}: no folder there has a leaderboard.json")
+    return found
+
+
+def to_markdown(root: Path) -> str:
+    """A row per setting of every study: what was searched, and which strategies may be the best.
+
+    Raises:
+        LabError: a leaderboard cannot be read, or there is none.
+    """
+    lines = ["# Results", "", f"| {' | '.join(HEADS)} |", "|" + " --- |" * len(HEADS)]
+    for folder in folders(root):
+        content = leaderboard.read_rows(folder)
+        link = f"[{content['title']}]({folder.name}/leaderboard.md)"
+        for i, rows in enumerate(_settings(content["rows"])):
+            lines.append(f"| {' | '.join([link if i == 0 else '', *_cells(rows)])} |")
+    lines += [
+        "",
+        "May be the best: strategies whose rank 1 the tests cannot exclude (sign-flip tests of paired means, Holm",
+    ]
+    lines[-1] += " over all pairs, 5%); their best mean test accuracy. Made by `nasbench-lab leaderboard --all`."
+    return "\n".join([*lines, ""])
+
+
+def write(root: Path) -> Path:
+    """Write index.md.
+
+    Raises:
+        LabError: a leaderboard cannot be read, there is none, or the folder cannot be written.
+    """
+    path = root / "index.md"
+    write_atomically(path, to_markdown(root).encode())
+    return path
+
+
+def _settings(rows: list[Row]) -> list[list[Row]]:
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(str(row[key]) for key in ("table", "score", "search", "budget", "policy")), []).append(
+            row
+        )
+    return list(found.values())
+
+
+def _cells(rows: list[Row]) -> list[str]:
+    first = rows[0]
+    kind = "" if first["kind"] == "measured" else f" ({first['kind']})"
+    scored = "" if first["score"] == first["table"] else f" → {first['score']}"
+    best = [row["strategy"] for row in rows if row.get("rank_low", row["rank"]) == 1]
+    shown = ", ".join(best[:_FEW]) + (f" and {len(best) - _FEW} more" if len(best) > _FEW else "")
+    top = [row["test_mean"] for row in rows if row["strategy"] in best and row["test_mean"] is not None]
+    return [
+        first["table"] + kind + scored,
+        leaderboard.seen(str(first["search"])),
+        first["budget"] + (f", {first['policy']}" if first["policy"] else ""),
+        str(first["runs"]),
+        str(len(rows)),
+        shown,
+        f"{max(top):.2f}" if top else "",
+    ]
