@@ -250,7 +250,7 @@ def _log_choose(n: FloatArray, k: float) -> FloatArray:
     return np.asarray(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
 
 
-def checkpoints(limit: float, *, per_decade: Sequence[float] = (1, 1.5, 2, 3, 5, 7)) -> list[int]:
+def checkpoints(limit: float, *, per_decade: Sequence[float] = (1, 1.5, 2, 2.5, 3, 5, 7)) -> list[int]:
     """Whole numbers at roughly even steps of the logarithm, from 1 to `limit`, which is always the last."""
     points = {round(step * 10**power) for power in range(9) for step in per_decade if step * 10**power <= limit}
     return sorted({p for p in points if p >= 1} | {int(limit)})
