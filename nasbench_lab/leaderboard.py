@@ -521,7 +521,8 @@ def _range(low: float, high: float) -> str:
 
 
 def _seeds(more: float) -> str:
-    return "∞" if more == math.inf else f"{more:,.0f}" if more == more else ""
+    """A number nobody would run is not worth its digits."""
+    return "" if more != more else "> 10,000" if more > 10_000 else f"{more:,.0f}"
 
 
 def _text(value: float, digits: int) -> str:
