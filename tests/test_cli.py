@@ -33,7 +33,7 @@ def test_compare_shows_and_writes_the_leaderboard(lab, tmp_path):
     assert "local_search:improvement=best" in out
     assert "synthetic" in out
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
-        "curves.csv", "leaderboard.csv", "leaderboard.json", "leaderboard.md", "manifest.json", "runs",
+        "curves.csv", "details.json", "leaderboard.csv", "leaderboard.json", "leaderboard.md", "manifest.json", "runs",
     ]  # fmt: skip
 
 
