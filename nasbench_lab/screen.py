@@ -82,7 +82,7 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
         terminal.print(grid)
         terminal.print(boards.AGREEMENT_NOTE, style="dim", highlight=False, markup=False)
     terminal.print(
-        f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, manifest.json; runs/",
+        f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, details.json, manifest.json; runs/",
         highlight=False,
         markup=False,
     )
