@@ -1,0 +1,92 @@
+"""Time and memory of a large leaderboard: 40 strategies x 3 tables x 500 seeds x 200 queries, from Parquet to its files.
+
+The runs are made up (random cells, the incumbent the best by validation so far) and written as the lab writes them, so
+that reading, checking their digests, and everything computed from them are what a real study costs. Marks: 60 s, 2 GB.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nasbench_lab import api, engine, store
+from nasbench_lab.study import Study, StudyTask, to_json
+from nasbench_lab.tables import catalog
+
+STRATEGIES, TABLES, SEEDS, QUERIES = 40, ("digits", "cifar10-surrogate", "cifar100-surrogate"), 500, 200
+
+
+def study_of(strategies: int = STRATEGIES, seeds: int = SEEDS, queries: int = QUERIES) -> Study:
+    specs = tuple(f"regularized_evolution:population={10 + i},sample=3" for i in range(strategies))
+    return Study(specs, tuple(StudyTask(name, max_queries=queries) for name in TABLES), seeds, title="large")
+
+
+def make_runs(study: Study, out: Path) -> None:
+    """Files of all blocks; strategies differ in how much of the space they draw from, so that some are better."""
+    rng = np.random.default_rng(0)
+    for job in engine.plan(study, out):
+        table = catalog.load(job.table)
+        val, last = table.schedule(table.default_search).val[:, -1], table.default_search
+        queries, count = int(study.tasks[0].max_queries), len(job.seeds)
+        skill = int(job.header["parameters"]["population"])
+        pool = np.argsort(-val)[: 15625 - 150 * skill]
+        arch = rng.choice(pool, (count, queries)).astype(np.int32)
+        best = np.maximum.accumulate(val[arch], axis=1)
+        rows = np.maximum.accumulate(np.where(val[arch] == best, np.arange(queries), 0), axis=1)
+        columns: dict[str, np.ndarray] = {
+            "seed": np.repeat(np.array(job.seeds, dtype=np.int32), queries),
+            "order": np.tile(np.arange(queries, dtype=np.int32), count),
+            "arch": arch.ravel(),
+            "epochs": np.full(count * queries, last, dtype=np.int32),
+            "incumbent": np.take_along_axis(arch, rows, axis=1).ravel(),
+            "val": val[arch].ravel(),
+            "seconds": np.full(count * queries, 100.0),
+            "finished": np.tile(100.0 * np.arange(1, queries + 1), count),
+            store.MEASURED: np.full(count * queries, 1e-5),
+        }
+        ended = {str(seed): "queries" for seed in job.seeds}
+        meta = {"header": job.header, "ended": ended, "sha256": store._seal(job.header, ended, columns)}
+        made = pa.table(columns).replace_schema_metadata({b"nasbench_lab": json.dumps(meta, sort_keys=True).encode()})
+        buffer = io.BytesIO()
+        pq.write_table(made, buffer, compression="zstd")
+        job.path.parent.mkdir(parents=True, exist_ok=True)
+        job.path.write_bytes(buffer.getvalue())
+
+
+def rebuild(out: Path) -> tuple[float, float]:
+    """Seconds and gigabytes at most of `api.rebuild` in this process."""
+    begin = perf_counter()
+    api.rebuild(api.load_study(out), out)
+    return perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+@pytest.mark.benchmark(group="leaderboard of 40 strategies x 3 tables x 500 seeds x 200 queries (marks: 60 s, 2 GB)")
+def test_leaderboard(benchmark, tmp_path: Path) -> None:
+    study = study_of()
+    make_runs(study, tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps({"study": to_json(study)}))
+    found = benchmark.pedantic(_in_a_process, args=(tmp_path,), rounds=1)
+    benchmark.extra_info.update(found)
+    assert found["seconds"] <= 60
+    assert found["gigabytes"] <= 2
+
+
+def _in_a_process(out: Path) -> dict[str, float]:
+    """Measured in a process of its own, whose memory is this alone."""
+    printed = subprocess.run([sys.executable, __file__, str(out)], capture_output=True, text=True, check=True).stdout
+    seconds, gigabytes = map(float, printed.split())
+    return {"seconds": seconds, "gigabytes": gigabytes}
+
+
+if __name__ == "__main__":
+    print(*rebuild(Path(sys.argv[1])))
