@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_lab import details, engine, front_scores, leaderboard, loading, runner, store, study
+from nasbench_lab import checklist, details, engine, front_scores, leaderboard, loading, runner, store, study
 from nasbench_lab.core import Evaluator, LabError, Strategy
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.files import write_atomically
@@ -245,7 +245,7 @@ def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]]) -
         for group, found in collected
     ]
     headers = [group.header for group, _ in collected]
-    return {
+    manifest = {
         "study": study.to_json(chosen),
         "tables": {
             name: {"digest": catalog.load(name).digest, "label": catalog.load(name).label} for name in sorted(names)
@@ -253,6 +253,7 @@ def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]]) -
         "versions": headers[0]["versions"] if headers else {},
         "runs": runs,
     }
+    return manifest | {"checklist": checklist.of(manifest)}
 
 
 def load_study(path: Path) -> Study:

@@ -22,7 +22,7 @@ LAYERS = [
     {"store", "sources", "standings", "references", "surrogate_kit", "drawing", "plots_style"},
     {"engine", "testing", "rereading", "front_scores", "plots_curves", "plots_landscape"},
     {"leaderboard", "plots", "plots_compare", "plots_surrogates", "assessment", "describe", "candidates"},
-    {"results_index", "details"},
+    {"results_index", "checklist", "details"},
     {"report_charts", "report_sections"},
     {"report"},
     {"api", "adapters", "measuring", "validation", "validation_report", "screen", "assessment_report", "front_report"},

@@ -1,0 +1,187 @@
+"""Which items of the NAS best-practice checklist a study satisfies, computed from its manifest where that can be.
+
+Lindauer & Hutter 2020, Best Practices for Scientific Research on Neural Architecture Search, JMLR 21(243); the items in our
+words, with their numbers there. "yes" and "no" are computed; "partly" says what is missing; "by hand" is what no manifest
+knows: the authors of a study must say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]
+ENOUGH = 20  # seeds from which on intervals are shown
+
+
+class Item(NamedTuple):
+    """One answer: the checklist's item, yes, partly, no or by hand, and why."""
+
+    item: str
+    status: str
+    why: str
+
+
+def of(manifest: Row) -> list[Row]:
+    """The answers for a study.
+
+    Args:
+        manifest: as in manifest.json: study, tables, versions, runs.
+
+    Returns:
+        [{"item", "status", "why"}], in the order of the checklist.
+    """
+    return [Item(f"{number} {what}", *answer(manifest))._asdict() for number, what, answer in ITEMS]
+
+
+def _strategies(manifest: Row) -> list[str]:
+    return [str(spec) for spec in manifest["study"]["strategies"]]
+
+
+def _tasks(manifest: Row) -> list[Row]:
+    return list(manifest["study"]["tasks"])
+
+
+def _evaluators(manifest: Row) -> set[str]:
+    return {str(task.get("evaluator", "tabular")) for task in _tasks(manifest)}
+
+
+def _own(spec: str) -> bool:
+    """Whether a strategy is not one of this package: a file, another package's class, or a program of its own."""
+    head = spec.split("=", maxsplit=1)[0]
+    return "." in head or head.split(":")[0] == "external"
+
+
+def _training_code(manifest: Row) -> tuple[str, str]:
+    if any(name.startswith("training") for name in _evaluators(manifest)):
+        return "yes", "cells were trained by this package; recipe and seeds are in every run's header"
+    kinds = [facts["label"] for facts in manifest["tables"].values()]
+    made_up = [label for label in kinds if label.endswith("(synthetic)")]
+    if made_up:
+        return "partly", f"{', '.join(made_up)}: made up, nothing was trained"
+    return "yes", f"an existing benchmark, named by digest: {', '.join(kinds)}"
+
+
+def _space_code(_manifest: Row) -> tuple[str, str]:
+    return "yes", "NAS-Bench-201's cell space, in this package"
+
+
+def _training_settings(manifest: Row) -> tuple[str, str]:
+    status, why = _training_code(manifest)
+    return (
+        (status, why)
+        if status != "yes"
+        else ("yes", "those of the benchmark; digests of its tables are in the manifest")
+    )
+
+
+def _method_code(manifest: Row) -> tuple[str, str]:
+    own = [spec for spec in _strategies(manifest) if _own(spec)]
+    if own:
+        return "by hand", f"not part of this package, so to be published beside the results: {', '.join(own)}"
+    return "yes", "all strategies are in this package; every run's id hashes the sources it depends on"
+
+
+def _method_settings(manifest: Row) -> tuple[str, str]:
+    study = manifest["study"]
+    first, count = int(study["first_seed"]), int(study["seeds"])
+    return "yes", f"parameters are in every run's header; seeds {first} to {first + count - 1}"
+
+
+def _same_benchmark(manifest: Row) -> tuple[str, str]:
+    leaks = sorted({_leak(task) for task in _tasks(manifest)} - {""})
+    if leaks:
+        return "partly", f"the same table for all, but read in another way than it is meant: {'; '.join(leaks)}"
+    return (
+        "yes",
+        "all strategies of a task searched the same table, under the same policies, and are scored on the same test scores",
+    )
+
+
+def _leak(task: Row) -> str:
+    if task.get("search") == "oracle":
+        return "the search sees test accuracy (oracle)"
+    name = str(task.get("evaluator", "tabular"))
+    return name if "reading=" in name else ""
+
+
+def _confounders(manifest: Row) -> tuple[str, str]:
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(manifest["versions"].items()))
+    return "yes", f"one set of versions for all runs ({versions}); time is simulated, deciding is measured apart"
+
+
+def _ablations(manifest: Row) -> tuple[str, str]:
+    names = [spec.split(":")[0] for spec in _strategies(manifest)]
+    several = sorted({name for name in names if names.count(name) > 1})
+    if several:
+        return "yes", f"several variants of {', '.join(several)}"
+    return "no", "no strategy is there in two variants"
+
+
+def _same_protocol(_manifest: Row) -> tuple[str, str]:
+    return "yes", "one loop, one budget and one way of scoring for all strategies of a task; seed k is shared by all"
+
+
+def _over_time(manifest: Row) -> tuple[str, str]:
+    seconds = any(task.get("max_seconds") for task in _tasks(manifest))
+    return "yes", "curves over queries" + (" and over simulated seconds" if seconds else "") + " for every strategy"
+
+
+def _random_search(manifest: Row) -> tuple[str, str]:
+    if any(spec.split(":")[0] in ("random_search", "mo_random") for spec in _strategies(manifest)):
+        return "yes", "random search is among the strategies"
+    plain = all(task.get("trials", "mean") == "mean" and not task.get("noise") for task in _tasks(manifest))
+    if plain and _evaluators(manifest) == {"tabular"}:
+        return "yes", "its exact expectation stands beside every table"
+    return "no", "random search is not among the strategies"
+
+
+def _several_runs(manifest: Row) -> tuple[str, str]:
+    count = int(manifest["study"]["seeds"])
+    if count >= ENOUGH:
+        return "yes", f"{count} seeds per strategy, with intervals and paired tests"
+    return (
+        "partly" if count > 1 else "no"
+    ), f"{count} seed{'s' if count > 1 else ''} per strategy; intervals want {ENOUGH}"
+
+
+def _tabular(manifest: Row) -> tuple[str, str]:
+    others = sorted(name for name in _evaluators(manifest) if not name.startswith(("tabular", "surrogate")))
+    if others:
+        return "partly", f"queries were answered by {', '.join(others)}"
+    return "yes", "queries were answered from " + ", ".join(facts["label"] for facts in manifest["tables"].values())
+
+
+def _tuning(_manifest: Row) -> tuple[str, str]:
+    return "by hand", "how the strategies' own parameters were chosen, and what that cost, is not in the manifest"
+
+
+def _whole_time(_manifest: Row) -> tuple[str, str]:
+    return (
+        "partly",
+        "simulated seconds of all queries and real seconds of deciding; not the final training of the cell found",
+    )
+
+
+def _all_details(_manifest: Row) -> tuple[str, str]:
+    return "yes", "the manifest: study, policies, tables, versions, run ids, digests of all records"
+
+
+ITEMS: tuple[tuple[str, str, Callable[[Row], tuple[str, str]]], ...] = (
+    ("1a", "code that trains the final architectures is released", _training_code),
+    ("1b", "code of the search space is released", _space_code),
+    ("1c", "settings and seeds of the final training are released", _training_settings),
+    ("1d", "code of the NAS methods is released", _method_code),
+    ("1e", "settings and seeds of the NAS methods are released", _method_settings),
+    ("2a", "the same benchmark for all methods: data, split, space, training", _same_benchmark),
+    ("2b", "confounding factors are controlled", _confounders),
+    ("2c", "ablation studies", _ablations),
+    ("2d", "the same evaluation protocol for all methods", _same_protocol),
+    ("2e", "performance is compared over time", _over_time),
+    ("2f", "random search is compared with", _random_search),
+    ("2g", "several runs, with their seeds", _several_runs),
+    ("2h", "tabular or surrogate benchmarks for in-depth evaluation", _tabular),
+    ("3a", "how hyper-parameters were tuned, and at what cost", _tuning),
+    ("3b", "time of the whole method, end to end", _whole_time),
+    ("3c", "all details of the set-up", _all_details),
+)
