@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,7 +76,7 @@ def tables_import(
     from nasbench_lab.tables import importing
 
     path = importing.locate(path)
-    with screen.progress("records") as progress:
+    with screen.progress("records") as progress, _said("nothing was written"):
         found = importing.read(path, source=source, licence=licence, workers=workers, progress=progress)
     _install(found.tables, to)
     for note in found.notes:
@@ -113,9 +114,18 @@ def tables_export(
     """Write a table in a format of other tools."""
     from nasbench_lab.tables import catalog, exporting
 
-    with screen.progress("records") as progress:
+    with screen.progress("records") as progress, _said("what was written is not whole"):
         path = exporting.export([catalog.load(name) for name in names], format, to, progress=progress)
     print(f"{', '.join(names)} -> {path}")
+
+
+@contextmanager
+def _said(state: str) -> Iterator[None]:
+    """An interruption becomes a message that says what there is now."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise LabError(f"interrupted; {state}") from None
 
 
 def _install(found: Sequence[Table], to: Path | None) -> None:

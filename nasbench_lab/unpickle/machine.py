@@ -150,6 +150,22 @@ class Machine:
                     continue
                 stack.append(data[pos])
                 pos += 1
+            elif code == 0x58 and data[pos + 1 : pos + 4] == b"\0\0\0" and pos + 260 < len(data):  # a short BINUNICODE
+                end = pos + 4 + data[pos]
+                raw = data[pos + 4 : end]
+                text = texts.get(raw)
+                if text is None:
+                    self.spend(_TEXT)
+                    text = texts[raw] = raw.decode("utf-8", "surrogatepass")
+                stack.append(text)
+                pos = end
+            elif (
+                code == 0x72
+                and int.from_bytes(data[pos : pos + 4], "little") == len(memo)
+                and type(stack[-1]) is not Array
+            ):
+                memo.append(stack[-1])  # LONG_BINPUT in order
+                pos += 4
             elif code == 0x68:  # BINGET
                 stack.append(self._get(data[pos]))
                 pos += 1
