@@ -53,7 +53,7 @@ def find(name: str) -> Path:
     looked = ", ".join(str(folder) for folder in folders())
     raise LabError(
         f"no table named {name!r}{hint} Available: {', '.join(known) or 'none'}. Looked in {looked}. "
-        "Get one with: nasbench-lab tables import FILE"
+        "Get one with: nasbench-lab tables fetch nb201, or nasbench-lab tables import FILE"
     )
 
 
