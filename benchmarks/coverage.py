@@ -5,7 +5,7 @@ whose mean, median and interquartile mean are known; samples of n runs from it g
 the truth is compared with the nominal 95%. Scipy's BCa interval of the mean stands beside ours.
 
 False alarms: two or four copies of random search with seeds of their own (so nothing is shared but the strategy), drawn
-1,000 times; how often a test finds any difference at 5%.
+1,000 times; how often a test finds any difference at 5%. Of --baseline: two copies of each strategy, at 1%.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import stats as scipy_stats
 
-from nasbench_lab import loading, runner, significance, stats
+from nasbench_lab import loading, regression, runner, significance, stats
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.tables import catalog
 
@@ -43,6 +43,10 @@ def main() -> None:
                 print(
                     f"| {name.split(',')[0]} | {n} | {' | '.join(f'{x:.1f}' for x in alarms(values, n))} |", flush=True
                 )
+    print(f"\nFalse alarms of --baseline at 1%, one row; binomial error ± {binomial(0.01, 1000):.1f}\n")
+    print(f"| table, strategy | n = {', '.join(map(str, SEEDS))} |\n|" + " --- |" * 2)
+    for name, values in populations.items():
+        print(f"| {name} | {' / '.join(f'{baseline_alarms(values, n):.1f}' for n in SEEDS)} |", flush=True)
 
 
 def incumbents(tables: list[str]) -> Iterator[tuple[str, np.ndarray]]:
@@ -97,6 +101,16 @@ def alarms(population: np.ndarray, n: int, repetitions: int = 1000) -> tuple[flo
     copies = (rng.choice(population, (n, 4)) for _ in range(repetitions))
     family = [significance.compare(scores).separated.any() for scores in copies]
     return single[0], single[1], 100 * float(np.mean(family))
+
+
+def baseline_alarms(population: np.ndarray, n: int, repetitions: int = 1000) -> float:
+    pairs = np.random.default_rng(n).choice(population, (repetitions, 2, n))
+    means, errors = pairs.mean(axis=2).tolist(), (pairs.std(axis=2, ddof=1) / n**0.5).tolist()
+    found = []
+    for mean, error in zip(means, errors, strict=True):
+        then, now = (regression.Summary(m, e, n) for m, e in zip(mean, error, strict=True))
+        found.append(regression.welch(then, now)[0])
+    return 100 * float((np.array(found) <= regression.ALPHA).mean())
 
 
 def binomial(share: float, count: int) -> float:

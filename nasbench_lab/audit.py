@@ -24,7 +24,16 @@ from nasbench_lab.tables import catalog
 from nasbench_lab.tables.readings import READINGS, REAL_TIME
 
 Content = dict[str, Any]
-DEFAULTS = ("random_search", "local_search", "regularized_evolution", "reinforce")
+DEFAULTS = (
+    "random_search",
+    "local_search",
+    "regularized_evolution",
+    "reinforce",
+    "genetic",
+    "tournament_evolution",
+    "simulated_annealing",
+    "estimation_of_distribution",
+)  # cheap, and some of them close to each other
 
 
 class Scores(NamedTuple):
@@ -160,17 +169,15 @@ def to_markdown(content: Content) -> str:
         f"{len(content['plain']['separated'])} of {len(names) * (len(names) - 1) // 2} |",
     ]
     lines += [f"| {' | '.join(_cells(row, names))} |" for row in content["readings"] if row["possible"]]
-    lines += [
-        "",
-        "Change of the reported accuracy in points, with its 95% interval over the same seeds; tau: Kendall's ",
-    ]
-    lines[-1] += (
-        "tau-b between the orders of the strategies; pairs: separated by paired tests with Holm's correction at 5%."
+    about = (
+        "Change of the reported accuracy in points, 95% interval over the same seeds; tau: Kendall's tau-b between the "
+        "orders of the strategies, with its interval over seeds; pairs: separated by paired tests with Holm's "
+        "correction at 5%."
     )
     impossible = [f"{row['reading']} ({row['why_not']})" for row in content["readings"] if not row["possible"]]
-    lines[-1] += f" Not on this table: {'; '.join(impossible)}." if impossible else ""
-    lines[-1] += f" {REAL_TIME} is compared under {content['max_seconds']:,} simulated seconds in place of the queries."
-    return "\n".join([*lines, ""])
+    about += f" Not on this table: {'; '.join(impossible)}." if impossible else ""
+    about += f" {REAL_TIME} is compared under {content['max_seconds']:,} simulated seconds in place of the queries."
+    return "\n".join([*lines, "", about, ""])
 
 
 def _cells(row: Content, names: Sequence[str]) -> list[str]:
@@ -178,11 +185,12 @@ def _cells(row: Content, names: Sequence[str]) -> list[str]:
     cells = [f"{row['reading']}: {row['what']}"]
     for name in names:
         change = known[name]
-        ends = f" ({change['low']:+.2f}, {change['high']:+.2f})" if math.isfinite(change["low"]) else ""
-        cells.append(f"{change['change']:+.2f}{ends}")
+        half = (change["high"] - change["low"]) / 2
+        cells.append(f"{change['change']:+.2f}" + (f" ± {half:.2f}" if math.isfinite(half) else ""))
     moved = [f"{kind} {', '.join(row[kind])}" for kind in ("lost", "gained", "turned") if row[kind]]
     pairs = f"{row['separated']} of {row['pairs']}" + (f"; {'; '.join(moved)}" if moved else "")
-    return [*cells, f"{row['tau']:.2f}" if math.isfinite(row["tau"]) else "", pairs]
+    ends = f" ({row['tau_low']:.2f} – {row['tau_high']:.2f})" if math.isfinite(row["tau_low"]) else ""
+    return [*cells, f"{row['tau']:.2f}{ends}" if math.isfinite(row["tau"]) else "", pairs]
 
 
 def write(contents: Sequence[Content], folder: Path) -> list[Path]:

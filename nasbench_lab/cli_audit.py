@@ -13,7 +13,7 @@ from nasbench_lab import screen
 def audit(
     tables: Annotated[list[str] | None, typer.Argument(help="Tables; the embedded one if left out.")] = None,
     strategies: Annotated[
-        list[str] | None, typer.Option("--strategy", help="Name or spec; repeat. Four cheap ones if left out.")
+        list[str] | None, typer.Option("--strategy", help="Name or spec; repeat. Eight cheap ones if left out.")
     ] = None,
     search: Annotated[str | None, typer.Option(help="Schedule searched on; the longest if left out.")] = None,
     seeds: Annotated[int, typer.Option(help="Runs per strategy and reading.", min=2)] = 50,

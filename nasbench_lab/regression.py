@@ -72,17 +72,21 @@ def against(rows: Sequence[Row], tables: dict[str, str], folder: Path, *, alpha:
         raise LabError(
             f"nothing to compare with {folder}: it has no such strategy and setting; its rows are of {known}"
         )
-    found = [_welch(_summary(then), _summary(now)) for then, now in pairs]
-    adjusted = significance.holm(np.array([p for p, _ in found]))
+    found = [welch(_summary(then), _summary(now)) for then, now in pairs]
+    adjusted = significance.holm(np.array([p for p, _ in found])).tolist()
     return [
-        _verdict(then, now, float(p), found[i][1], alpha)
-        for i, ((then, now), p) in enumerate(zip(pairs, adjusted, strict=True))
+        _verdict(then, now, p, _reach(error, alpha / len(pairs)), alpha)
+        for (then, now), p, (_, error) in zip(pairs, adjusted, found, strict=True)
     ]
 
 
-def _verdict(then: Row, now: Row, p: float, error: float, alpha: float) -> Verdict:
+def _reach(error: float, alpha: float) -> float:
+    """The fall that is found with the usual power, one-sided."""
+    return float(stats.norm.isf(alpha) + stats.norm.ppf(significance.POWER)) * error
+
+
+def _verdict(then: Row, now: Row, p: float, reach: float, alpha: float) -> Verdict:
     where = f"{now['strategy']} on {now['table']} → {now['score']}, {now['budget']}"
-    reach = float(stats.norm.isf(alpha) + stats.norm.ppf(significance.POWER)) * error
     return Verdict(where, _by(now), _mean(then), _mean(now), p, reach, p <= alpha)
 
 
@@ -98,25 +102,27 @@ def _mean(row: Row) -> float:
     return float("nan") if row[f"{_by(row)}_mean"] is None else float(row[f"{_by(row)}_mean"])
 
 
-class _Summary(NamedTuple):
+class Summary(NamedTuple):
+    """Mean over seeds, its standard error, and how many seeds."""
+
     mean: float
     error: float
     runs: int
 
 
-def _summary(row: Row) -> _Summary:
+def _summary(row: Row) -> Summary:
     """Mean, its standard error, and seeds; where a row has no standard deviation, by its interval (a little wide)."""
     runs = int(row["runs"])
     if _by(row) == "test":
         sd = row["test_sd"]
-        return _Summary(_mean(row), math.nan if sd is None else float(sd) / math.sqrt(runs), runs)
+        return Summary(_mean(row), math.nan if sd is None else float(sd) / math.sqrt(runs), runs)
     low, high = row["hypervolume_lo"], row["hypervolume_hi"]
     known = None not in (low, high) and runs > 1
     error = (high - low) / (2 * float(stats.t.ppf(0.975, runs - 1))) if known else math.nan
-    return _Summary(_mean(row), error, runs)
+    return Summary(_mean(row), error, runs)
 
 
-def _welch(then: _Summary, now: _Summary) -> tuple[float, float]:
+def welch(then: Summary, now: Summary) -> tuple[float, float]:
     """One-sided p-value of "now is lower", and the standard error of the difference; a run without an answer is worse."""
     error = math.hypot(then.error, now.error)
     if math.isnan(now.mean) and not math.isnan(then.mean):

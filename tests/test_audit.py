@@ -64,7 +64,7 @@ def test_the_page_and_the_json_say_the_same(content, tmp_path):
     for row in stored[0]["readings"]:
         assert row["reading"] in page
         if row["possible"]:
-            assert f"| {row['changes'][0]['change']:+.2f} (" in page
+            assert f"| {row['changes'][0]['change']:+.2f} ±" in page
     assert "nan" not in page
 
 

@@ -53,8 +53,8 @@ def test_the_fall_it_says_it_would_find_is_found_with_power_80(baseline):
     for _ in range(600):
         now = rng.normal(94.0 - verdict.detectable, 0.5, 50)
         then = rng.normal(94.0, 0.5, 50)
-        a, b = (regression._Summary(x.mean(), x.std(ddof=1) / math.sqrt(50), 50) for x in (then, now))
-        found.append(regression._welch(a, b)[0] <= regression.ALPHA)
+        a, b = (regression.Summary(x.mean(), x.std(ddof=1) / math.sqrt(50), 50) for x in (then, now))
+        found.append(regression.welch(a, b)[0] <= regression.ALPHA)
     assert np.mean(found) == pytest.approx(0.8, abs=0.06)
 
 
