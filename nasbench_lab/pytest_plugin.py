@@ -1,8 +1,12 @@
-"""pytest plugin: the marker `strategies` and the fixture `strategy_check` run the conformance kit on your strategies.
+"""pytest plugin: markers and fixtures that run the conformance kit on your strategies and surrogates.
 
 @pytest.mark.strategies("my_package.mine:Mine")
 def test_conformance(strategy_check):
     strategy_check()
+
+@pytest.mark.surrogates("my_package.predictor:Predictor")
+def test_conformance(surrogate_check):
+    surrogate_check()
 """
 
 from __future__ import annotations
@@ -10,23 +14,28 @@ from __future__ import annotations
 import pytest
 
 
+_FIXTURES = {"strategy_check": "strategies", "surrogate_check": "surrogates"}
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", "strategies(*specs): strategies whose conformance `strategy_check` checks")
+    """Make the markers known."""
+    for fixture, marker in _FIXTURES.items():
+        config.addinivalue_line("markers", f"{marker}(*specs): {marker} whose conformance `{fixture}` checks")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test per strategy and check."""
-    if "strategy_check" not in metafunc.fixturenames:
-        return
-    from nasbench_lab.testing import check_strategy
+    """One test per plug-in and check."""
+    for fixture, name in _FIXTURES.items():
+        if fixture in metafunc.fixturenames:
+            _parametrize(metafunc, fixture, name)
 
-    marker = metafunc.definition.get_closest_marker("strategies")
+
+def _parametrize(metafunc: pytest.Metafunc, fixture: str, name: str) -> None:
+    from nasbench_lab import testing
+
+    marker = metafunc.definition.get_closest_marker(name)
     if marker is None or not marker.args:
-        raise pytest.UsageError(
-            f"{metafunc.definition.nodeid}: say which strategies, @pytest.mark.strategies('pkg:Class')"
-        )
-    pairs = [(getattr(spec, "__name__", str(spec)), check) for spec in marker.args for check in check_strategy(spec)]
-    metafunc.parametrize(
-        "strategy_check", [check for _, check in pairs], ids=[f"{name}: {check}" for name, check in pairs]
-    )
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: say which {name}, @pytest.mark.{name}('pkg:Class')")
+    checks = testing.check_strategy if name == "strategies" else testing.check_surrogate
+    pairs = [(getattr(spec, "__name__", str(spec)), check) for spec in marker.args for check in checks(spec)]
+    metafunc.parametrize(fixture, [check for _, check in pairs], ids=[f"{spec}: {check}" for spec, check in pairs])

@@ -1,62 +1,36 @@
-"""The conformance kit: what every strategy must do, as named checks anyone can run on their own in seconds.
+"""The conformance kit: what every strategy and surrogate must do, as named checks anyone can run on their own in seconds.
 
     @pytest.mark.strategies("my_package.mine:Mine", "local_search:improvement=best")
     def test_conformance(strategy_check):     # the fixture comes with the package's pytest plugin
         strategy_check()
 
-or, without pytest, `for check in check_strategy("my_file.py"): check()`, or `nasbench-lab check my_file.py`.
+or, without pytest, `for check in check_strategy("my_file.py"): check()`, or `nasbench-lab check my_file.py`. Likewise
+`check_surrogate`, the marker `surrogates` with the fixture `surrogate_check`, and `nasbench-lab check --kind surrogate`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import os
 import pickle
-import random
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 from scipy import stats as scipy_stats
 
 from nasbench_lab import core, loading, runner
+from nasbench_lab.checks import Check, CheckFailed, in_fresh_process, leaves_global_states_alone, require
 from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.space import Space
 from nasbench_lab.strategies.random_search import RandomSearch
+from nasbench_lab.surrogate_kit import check_surrogate
 from nasbench_lab.tables import catalog
 
 FALSE_ALARM = 0.001  # of "not worse than random", for a strategy that is exactly as good as random search
 _SECONDS_PER_QUERY = 2.0  # "asks quickly" means: fit for interactive use on any machine; speed has its own benchmarks
-
-
-class CheckFailed(AssertionError):
-    """A strategy does not do what every strategy must; the message says what was seen."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A named check; calling it raises `CheckFailed` if the strategy does not pass, whatever goes wrong in it."""
-
-    name: str
-    function: Callable[[], None]
-
-    def __call__(self) -> None:
-        try:
-            self.function()
-        except CheckFailed:
-            raise
-        except Exception as error:
-            if isinstance(error, LabError) and not isinstance(error, runner.StrategyError):
-                raise  # there is no such strategy, so nothing to check
-            raise CheckFailed(f"{type(error).__name__}: {error}") from error
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class HashEvaluator:
@@ -104,24 +78,28 @@ def check_strategy(load: str | Callable[[], Strategy], task: Task | None = None)
     spec = load if isinstance(load, str) else f"{load.__module__}:{load.__qualname__}"
     make: Callable[[], Strategy] = (lambda: loading.build("strategies", load)) if isinstance(load, str) else load
     kit = _Kit(make, spec, task)
-    yield Check("is a strategy, a dataclass whose fields are its parameters", kit.is_strategy)
-    yield Check("proposes cells of the space at the task's fidelities", kit.proposes_inside)
-    yield Check("same seed, same records", kit.same_seed)
-    yield Check("same records in a fresh process with another PYTHONHASHSEED", kit.fresh_process)
-    yield Check("another seed, other records", kit.other_seed)
-    yield Check("leaves the global random states of random, numpy and torch alone", kit.global_states)
+    yield _check("is a strategy, a dataclass whose fields are its parameters", kit.is_strategy)
+    yield _check("proposes cells of the space at the task's fidelities", kit.proposes_inside)
+    yield _check("same seed, same records", kit.same_seed)
+    yield _check("same records in a fresh process with another PYTHONHASHSEED", kit.fresh_process)
+    yield _check("another seed, other records", kit.other_seed)
+    yield _check("leaves the global random states of random, numpy and torch alone", kit.global_states)
     for workers in (1, 4, 16):
-        yield Check(f"runs with {workers} asynchronous workers", lambda w=workers: kit.workers(w))  # type: ignore[misc]
-    yield Check("takes results out of order", kit.out_of_order)
-    yield Check("survives failed evaluations (nan)", kit.failures)
-    yield Check("survives when every evaluation fails", kit.all_fail)
-    yield Check("stops when the budget ends, in queries and in seconds", kit.budget)
-    yield Check("ends, or repeats itself, when a small space is exhausted", kit.small_space)
-    yield Check("can be pickled in the middle of a run", kit.pickling)
-    yield Check("starts anew when started again", kit.restart)
-    yield Check("recommends a cell it has results for", kit.recommends)
-    yield Check(f"is not worse than random search on toy (false alarms: {FALSE_ALARM:.1%})", kit.not_worse)
-    yield Check("asks quickly", kit.quick)
+        yield _check(f"runs with {workers} asynchronous workers", lambda w=workers: kit.workers(w))  # type: ignore[misc]
+    yield _check("takes results out of order", kit.out_of_order)
+    yield _check("survives failed evaluations (nan)", kit.failures)
+    yield _check("survives when every evaluation fails", kit.all_fail)
+    yield _check("stops when the budget ends, in queries and in seconds", kit.budget)
+    yield _check("ends, or repeats itself, when a small space is exhausted", kit.small_space)
+    yield _check("can be pickled in the middle of a run", kit.pickling)
+    yield _check("starts anew when started again", kit.restart)
+    yield _check("recommends a cell it has results for", kit.recommends)
+    yield _check(f"is not worse than random search on toy (false alarms: {FALSE_ALARM:.1%})", kit.not_worse)
+    yield _check("asks quickly", kit.quick)
+
+
+def _check(name: str, function: Callable[[], None]) -> Check:
+    return Check(name, function, (runner.StrategyError,))
 
 
 class _Kit:
@@ -137,20 +115,18 @@ class _Kit:
 
     def is_strategy(self) -> None:
         strategy = self.make()
-        _require(
-            isinstance(strategy, Strategy), f"{type(strategy).__name__} does not derive from nasbench_lab.Strategy"
-        )
-        _require(hasattr(strategy, "__dataclass_fields__"), f"{type(strategy).__name__} is not a dataclass")
+        require(isinstance(strategy, Strategy), f"{type(strategy).__name__} does not derive from nasbench_lab.Strategy")
+        require(hasattr(strategy, "__dataclass_fields__"), f"{type(strategy).__name__} is not a dataclass")
 
     def proposes_inside(self) -> None:
         try:
             records = self.run()
         except runner.StrategyError as error:
             raise CheckFailed(str(error)) from error
-        _require(bool(records), "no query was proposed")
+        require(bool(records), "no query was proposed")
 
     def same_seed(self) -> None:
-        _require(_exact(self.run(3)) == _exact(self.run(3)), "two runs with seed 3 differ")
+        require(_exact(self.run(3)) == _exact(self.run(3)), "two runs with seed 3 differ")
 
     def fresh_process(self) -> None:
         code = (
@@ -158,27 +134,19 @@ class _Kit:
             "print(testing.fingerprint(lambda: build('strategies', sys.argv[1])))"
         )
         here = fingerprint(self.make)
-        command = [sys.executable, "-c", code, self.spec]
-        path = [p for p in sys.path if p]
-        env = os.environ | {"PYTHONHASHSEED": "4242", "PYTHONPATH": os.pathsep.join(path)}
-        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-        _require(done.returncode == 0, f"the fresh process failed:\n{done.stderr[-2000:]}")
-        _require(done.stdout.split()[-1] == here, "the records of a fresh process differ")
+        require(in_fresh_process(code, self.spec) == here, "the records of a fresh process differ")
 
     def other_seed(self) -> None:
-        _require(_exact(self.run(1)) != _exact(self.run(2)), "seeds 1 and 2 give the same records")
+        require(_exact(self.run(1)) != _exact(self.run(2)), "seeds 1 and 2 give the same records")
 
     def global_states(self) -> None:
-        before = _global_states()
-        self.run(5)
-        changed = [name for name, state in _global_states().items() if state != before.get(name, state)]
-        _require(not changed, f"changed the global random state of {', '.join(changed)}; use self.rng")
+        leaves_global_states_alone(lambda: self.run(5), "self.rng")
 
     def workers(self, count: int) -> None:
         records = self.run(1, workers=count)
         ordered = [record.finished for record in records]
-        _require(len(records) == 40, f"{len(records)} of 40 queries with {count} workers")
-        _require(ordered == sorted(ordered), "records are not in order of finishing")
+        require(len(records) == 40, f"{len(records)} of 40 queries with {count} workers")
+        require(ordered == sorted(ordered), "records are not in order of finishing")
 
     def out_of_order(self) -> None:
         strategy, evaluator = self.make(), self.evaluator
@@ -187,34 +155,34 @@ class _Kit:
             asked = [query for query in (strategy.ask() for _ in range(4)) if query is not None]
             for query in reversed(asked):
                 strategy.tell(evaluator.evaluate(query, 0))
-        _require(strategy.recommend() >= 0, "recommends nothing after results that came in reverse order")
+        require(strategy.recommend() >= 0, "recommends nothing after results that came in reverse order")
 
     def failures(self) -> None:
         task = replace(self.evaluator.task, max_queries=40)
         records = self.run(2, evaluator=HashEvaluator(task, failing=0.5))
-        _require(len(records) == 40, f"stopped after {len(records)} of 40 queries when half of them failed")
+        require(len(records) == 40, f"stopped after {len(records)} of 40 queries when half of them failed")
         chosen = [r for r in records if r.result.val == r.result.val]
-        _require(not chosen or records[-1].incumbent >= 0, "recommends nothing though some queries succeeded")
+        require(not chosen or records[-1].incumbent >= 0, "recommends nothing though some queries succeeded")
 
     def all_fail(self) -> None:
         task = replace(self.evaluator.task, max_queries=40)
         records = self.run(2, evaluator=HashEvaluator(task, failing=1.1))
-        _require(len(records) == 40, f"stopped after {len(records)} of 40 queries when all of them failed")
+        require(len(records) == 40, f"stopped after {len(records)} of 40 queries when all of them failed")
 
     def budget(self) -> None:
-        _require(len(self.run(queries=7)) <= 7, "more queries than the budget allows")
+        require(len(self.run(queries=7)) <= 7, "more queries than the budget allows")
         cost = self.run(queries=3)[-1].finished
         records = runner.search(self.make(), self.evaluator, seed=0, max_seconds=4 * cost).records
-        _require(bool(records) and records[-1].finished <= 4 * cost, "went past the budget of simulated seconds")
+        require(bool(records) and records[-1].finished <= 4 * cost, "went past the budget of simulated seconds")
 
     def small_space(self) -> None:
         if self.make().cell_only:
             return
         task = Task(Space((2, 3, 2)), (1, 3), max_queries=60)
         records = self.run(evaluator=HashEvaluator(task), queries=60)
-        _require(bool(records), "proposes nothing on a space of 12 cells")
+        require(bool(records), "proposes nothing on a space of 12 cells")
         records = self.run(evaluator=HashEvaluator(task), queries=60, workers=4)
-        _require(bool(records), "proposes nothing on a space of 12 cells with 4 workers")
+        require(bool(records), "proposes nothing on a space of 12 cells with 4 workers")
 
     def pickling(self) -> None:
         strategy = self.make()
@@ -222,19 +190,19 @@ class _Kit:
         _continue(strategy, self.evaluator, 15)
         copy = pickle.loads(pickle.dumps(strategy))  # noqa: S301 - its own bytes
         first, second = _continue(strategy, self.evaluator, 15), _continue(copy, self.evaluator, 15)
-        _require(first == second, "goes on differently after pickling")
+        require(first == second, "goes on differently after pickling")
 
     def restart(self) -> None:
         strategy = self.make()
         again = [runner.search(strategy, self.evaluator, seed=4, max_queries=25).records for _ in range(2)]
-        _require(_exact(again[0]) == _exact(again[1]), "a second run of the same instance differs from the first")
+        require(_exact(again[0]) == _exact(again[1]), "a second run of the same instance differs from the first")
 
     def recommends(self) -> None:
         known: set[int] = set()
         for record in self.run(6):
             known.add(record.result.query.arch)
             zero = record.result.query.epochs == 0  # a one-shot strategy answers with its own current cell
-            _require(zero or record.incumbent in known, f"recommends cell {record.incumbent} without a result for it")
+            require(zero or record.incumbent in known, f"recommends cell {record.incumbent} without a result for it")
 
     def not_worse(self) -> None:
         evaluator = Tabular(catalog.load("toy"))
@@ -245,7 +213,7 @@ class _Kit:
                 runner.search(strategy, evaluator, seed=seed, max_seconds=cost).records
                 for strategy in (self.make(), RandomSearch())
             ]
-            _require(bool(runs[0]) and runs[0][-1].incumbent >= 0, f"seed {seed} ends without a recommendation")
+            require(bool(runs[0]) and runs[0][-1].incumbent >= 0, f"seed {seed} ends without a recommendation")
             ends = [records[-1].incumbent for records in runs]
             mine.append(evaluator.truth(ends[0]))
             random_.append(evaluator.truth(ends[1]))
@@ -253,7 +221,7 @@ class _Kit:
         if not difference.any():
             return
         p = scipy_stats.ttest_1samp(difference, 0.0, alternative="less").pvalue
-        _require(
+        require(
             bool(p >= FALSE_ALARM),
             f"mean test accuracy {np.mean(mine):.2f}, random search {np.mean(random_):.2f} over 16 seeds (p = {p:.1g})",
         )
@@ -262,12 +230,7 @@ class _Kit:
         begin = perf_counter()
         count = len(self.run(8))
         each = (perf_counter() - begin) / max(1, count)
-        _require(each < _SECONDS_PER_QUERY, f"{each:.1f} s a query; at most {_SECONDS_PER_QUERY:g}")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise CheckFailed(message)
+        require(each < _SECONDS_PER_QUERY, f"{each:.1f} s a query; at most {_SECONDS_PER_QUERY:g}")
 
 
 def _exact(records: list[Record]) -> list[tuple[object, ...]]:
@@ -293,11 +256,4 @@ def _continue(strategy: Strategy, evaluator: Evaluator, queries: int) -> list[Qu
     return asked
 
 
-def _global_states() -> dict[str, str]:
-    states = {"random": repr(random.getstate()), "numpy": repr(np.random.get_state())}  # noqa: NPY002 - only read
-    if "torch" in sys.modules:
-        states["torch"] = hashlib.sha256(sys.modules["torch"].get_rng_state().numpy().tobytes()).hexdigest()
-    return states
-
-
-__all__ = ["Check", "CheckFailed", "HashEvaluator", "LabError", "check_strategy", "fingerprint"]
+__all__ = ["Check", "CheckFailed", "HashEvaluator", "LabError", "check_strategy", "check_surrogate", "fingerprint"]

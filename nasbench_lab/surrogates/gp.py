@@ -10,7 +10,7 @@ Hyper-parameters are taken as known once found, which makes intervals too narrow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -25,7 +25,8 @@ from nasbench_lab.surrogates._base import Parameters, checked
 from nasbench_lab.surrogates._canonical import KERNELS, first_of, pool_of, with_known
 from nasbench_lab.surrogates._kernels import Pool
 from nasbench_lab.surrogates._pool_gp import PoolGP
-from nasbench_lab.surrogates._targets import TRANSFORMS, Inverse
+from nasbench_lab.surrogates._scale import Scale
+from nasbench_lab.surrogates._targets import TRANSFORMS
 
 Engine = Literal["fast", "gpytorch"]
 _ONE_BELOW = 0.15865525393145707  # probability below -1 standard deviation
@@ -149,11 +150,11 @@ class GaussianProcess(Parameters):
 
     def _targeted(self, y: FloatArray) -> FloatArray:
         if self.targets == "none":
-            self.inverse_: Inverse | None = None
+            self.inverse_: Callable[[FloatArray], FloatArray] | None = None
             return y
-        targets = TRANSFORMS[self.targets](y)
-        self.inverse_ = Inverse(targets, y)
-        return targets
+        scale = Scale(self.targets, y)
+        self.inverse_ = scale.back
+        return scale.targets
 
     def _moments(self) -> tuple[FloatArray, FloatArray]:
         """(M,) mean and predictive standard deviation of the targets at every row of the pool; computed when asked for."""
