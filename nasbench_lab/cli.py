@@ -10,7 +10,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,8 @@ from nasbench_lab import cli_baseline, screen
 from nasbench_lab.cli_audit import audit
 from nasbench_lab.cli_front import front
 from nasbench_lab.cli_report import query, report
+from nasbench_lab.cli_serve import serve_ask
+from nasbench_lab.cli_surrogates import surrogates
 from nasbench_lab.cli_tables import tables_app
 from nasbench_lab.core import LabError
 
@@ -36,6 +38,8 @@ app.command()(audit)
 app.command("front")(front)
 app.command()(query)
 app.command()(report)
+app.command("serve-ask")(serve_ask)
+app.command()(surrogates)
 
 
 def main() -> None:
@@ -215,23 +219,22 @@ def list_() -> None:
     for family, members in describe.strategies().items():
         console.print(f"\n{family}", style="bold", highlight=False)
         for member in members:
-            console.print(f"  {member.name:<24}{member.summary}", highlight=False, markup=False)
+            console.print(f"  {member.name:<28}{member.summary}", highlight=False, markup=False)
             parameters = f"{member.parameters}   " if member.parameters else ""
-            console.print(f"  {'':<24}{parameters}{member.paper}", style="dim", highlight=False, markup=False)
+            console.print(f"  {'':<28}{parameters}{member.paper}", style="dim", highlight=False, markup=False)
 
 
 @app.command()
 def check(
-    strategy: Annotated[
-        str, typer.Argument(help="A name, pkg.module:Class or file.py, with :key=value,... if wanted.")
-    ],
+    name: Annotated[str, typer.Argument(help="A name, pkg.module:Class or file.py, with :key=value,... if wanted.")],
+    kind: Annotated[Literal["strategy", "surrogate"], typer.Option(help="What it is.")] = "strategy",
 ) -> None:
-    """Run the conformance kit on a strategy; exit code 1 if a check fails."""
-    from nasbench_lab.testing import CheckFailed, check_strategy
+    """Run the conformance kit on a strategy or a surrogate; exit code 1 if a check fails."""
+    from nasbench_lab.testing import CheckFailed, check_strategy, check_surrogate
 
     console = screen.console()
     failed = 0
-    for test in check_strategy(strategy):
+    for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
         try:
             test()
         except CheckFailed as error:
