@@ -62,6 +62,7 @@ COLUMNS = {
     "rank_mean": "mean over seeds of the rank among the strategies compared (1 = best, ties share)",
     "queries_to_optimum_mean": "mean queries until the incumbent was a best cell; runs that never were count with "
     "their length, so it is a lower bound unless reached_optimum is 1",
+    "queries_per_optimum": "expected running time: queries of all runs until a best cell or the end, per run that met one",
     "queries_to_optimum_median": "median of the same; empty if half of the runs or more never were",
     "reached_optimum": "share of runs whose incumbent was a best cell at some time",
     "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
@@ -142,12 +143,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Sections and curves, ready to be written; and how well rankings agree between sections, if there are several."""
+    """Sections and curves, ready to be written; of several sections how well rankings agree, and aggregates over all."""
 
     title: str
     sections: list[Section]
     curves: pd.DataFrame
     agreements: list[Row] = field(default_factory=list)
+    overall: list[Row] = field(default_factory=list)
 
     @property
     def rows(self) -> list[Row]:
@@ -184,7 +186,9 @@ def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
         sections.append(Section(rows, _reference(setting, members), _stand(rows, decisive, by)))
         if setting.random_is_exact:
             curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
-    return Leaderboard(title, sections, pd.concat(curves, ignore_index=True), _agreements(scored))
+    single = [each for each in scored if each.setting.front is None]
+    overall = standings.overall([each.end for each in single], [each.setting.truth for each in single])
+    return Leaderboard(title, sections, pd.concat(curves, ignore_index=True), _agreements(scored), overall)
 
 
 def _ranked(rows: list[Row]) -> list[Row]:
@@ -347,6 +351,7 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
         "unanswered": int(np.isnan(test).sum()),
         "rank_mean": rank,
         "queries_to_optimum_mean": stats.restricted_mean(first, runs.counts.astype(np.float64)),
+        "queries_per_optimum": stats.expected_running_time(first, runs.counts.astype(np.float64)),
         "queries_to_optimum_median": stats.censored_median(first),
         "reached_optimum": float(np.isfinite(first).mean()),
         "decision_seconds_per_query": float(runs.total(MEASURED).sum() / answered) if answered else math.nan,
@@ -435,7 +440,7 @@ def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Pa
 
 
 def to_json(board: Leaderboard) -> str:
-    """{"title", "columns", "rows", "references", "tests"}, and "agreement" of several settings; the unknown is null.
+    """{"title", "columns", "rows", "references", "tests"}, of several settings "agreement" and "overall"; the unknown is null.
 
     "tests" has what `standings.of` says of every setting, in the order of "references".
     """
@@ -448,6 +453,8 @@ def to_json(board: Leaderboard) -> str:
     }
     if board.agreements:
         content["agreement"] = board.agreements
+    if board.overall:
+        content["overall"] = board.overall
     text = json.dumps(_plain(content), indent=1)
     return _PAIR.sub(lambda found: re.sub(r"\n *", " ", found.group()), text) + "\n"
 
@@ -594,6 +601,11 @@ def to_markdown(board: Leaderboard) -> str:
         lines += [f"## {AGREEMENT}", "", f"| {' | '.join(AGREEMENT_HEADS)} |", "|" + " --- |" * len(AGREEMENT_HEADS)]
         lines += [f"| {' | '.join(agreement_cells(row))} |" for row in board.agreements]
         lines += ["", AGREEMENT_NOTE, ""]
+    if board.overall:
+        heads = standings.OVERALL_HEADS
+        lines += [f"## {standings.OVERALL}", "", f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
+        lines += [f"| {' | '.join(standings.overall_cells(row))} |" for row in board.overall]
+        lines += ["", standings.OVERALL_NOTE, ""]
     if board.columns != COLUMNS:
         lines += [
             "Hypervolume: of all cells queried at the highest fidelity, on test error and the other objectives, each "

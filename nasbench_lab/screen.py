@@ -81,6 +81,17 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
             grid.add_row(*boards.agreement_cells(row))
         terminal.print(grid)
         terminal.print(boards.AGREEMENT_NOTE, style="dim", highlight=False, markup=False)
+    if board.overall:
+        from nasbench_lab import standings
+
+        terminal.print(f"\n{standings.OVERALL}", style="bold")
+        grid = Grid(box=None, pad_edge=False, header_style="dim")
+        for i, name in enumerate(standings.OVERALL_HEADS):
+            grid.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+        for row in board.overall:
+            grid.add_row(*standings.overall_cells(row))
+        terminal.print(grid)
+        terminal.print(standings.OVERALL_NOTE, style="dim", highlight=False, markup=False)
     terminal.print(
         f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, details.json, manifest.json; runs/",
         highlight=False,

@@ -6,7 +6,7 @@ Shapes: R runs, S strategies, best first. Arrays in, JSON values out; the tests 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,3 +115,55 @@ def _pairs(
 def _short(value: Any) -> Any:
     """Numbers to six significant digits: more would only make the files long."""
     return value if isinstance(value, str) else float(f"{float(value):.6g}")
+
+
+OVERALL = "Over all settings"
+OVERALL_HEADS = ("strategy", "mean", "95% interval", "median", "95% interval", "IQM", "95% interval")
+OVERALL_NOTE = (
+    "Test accuracy of every setting on a scale from 0, a cell drawn at random, to 1, the best cell. Mean and median are of the "
+    "settings' means, the interquartile mean (IQM) is of all runs (rliable's definitions); intervals: percentile "
+    "bootstrap over seeds, drawn for all settings together."
+)
+_KINDS: tuple[stats.Aggregate, ...] = ("mean", "median", "iqm")
+
+
+def overall(ends: Sequence[Mapping[str, FloatArray]], truths: Sequence[FloatArray]) -> list[Row]:
+    """Aggregates over settings of the strategies that all of them have, best mean first.
+
+    Args:
+        ends: per setting, strategy -> (R,) test accuracy at the end.
+        truths: per setting, (N,) test accuracy of all cells.
+
+    Returns:
+        {"strategy", "settings", and "<kind>", "<kind>_low", "<kind>_high" of mean, median, iqm}; none where there are
+        fewer than two settings, not the same number of seeds, or a run without an answer.
+    """
+    common = [name for name in ends[0] if all(name in end for end in ends)] if len(ends) > 1 else []
+    rows = []
+    for name in common:
+        scores = [_scaled(end[name], truth) for end, truth in zip(ends, truths, strict=True)]
+        if len({len(score) for score in scores}) > 1 or any(np.isnan(score).any() for score in scores):
+            continue
+        table = np.stack(scores, axis=1)
+        row: Row = {"strategy": name, "settings": len(ends)}
+        for kind in _KINDS:
+            low, high = stats.aggregate_interval(table, kind, paired=True)
+            row |= {kind: stats.aggregate(table, kind), f"{kind}_low": low, f"{kind}_high": high}
+        rows.append(row)
+    return sorted(rows, key=lambda row: (-row["mean"], row["strategy"]))
+
+
+def _scaled(end: FloatArray, truth: FloatArray) -> FloatArray:
+    """Test accuracy as a share of the way from a random cell to the best; nan where all cells are equal."""
+    span = float(truth.max() - truth.mean())
+    return (end - truth.mean()) / span if span > 0 else np.full(len(end), np.nan)
+
+
+def overall_cells(row: Row) -> tuple[str, ...]:
+    """A row of `overall` as the texts under `OVERALL_HEADS`."""
+    cells = [row["strategy"]]
+    for kind in _KINDS:
+        low, high = row[f"{kind}_low"], row[f"{kind}_high"]
+        known = low is not None and low == low
+        cells += [f"{row[kind]:.3f}", f"{low:.3f} – {high:.3f}" if known else f"from {stats.FEWEST} seeds on"]
+    return tuple(cells)

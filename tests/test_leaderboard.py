@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import Additive
 
-from nasbench_lab import leaderboard, references, stats, store
+from nasbench_lab import leaderboard, references, standings, stats, store
 from nasbench_lab.core import LabError
 from nasbench_lab.leaderboard import Entry, Setting
 from nasbench_lab.runner import search
@@ -71,6 +71,8 @@ def test_rows_say_what_the_records_say(made):
         assert row["val_regret_mean"] == pytest.approx(setting.seen.max() - setting.seen[last].mean())
         assert row["reached_optimum"] == pytest.approx(np.isfinite(first).mean())
         assert row["queries_to_optimum_mean"] == pytest.approx(np.minimum(first, 12).mean())
+        charged = np.minimum(first, 12).sum() / max(np.isfinite(first).sum(), 1e-300)
+        assert row["queries_per_optimum"] == pytest.approx(charged if np.isfinite(first).any() else math.inf)
         assert row["seconds"] == pytest.approx(runs.last("finished").mean())
         assert row["decision_seconds_per_query"] == pytest.approx(runs.columns["decided"].mean())
         assert math.isnan(row["test_lo"])  # eight runs are too few for an interval
@@ -245,6 +247,24 @@ def test_rankings_of_several_settings_are_compared(tmp_path):
     page = leaderboard.to_markdown(board)
     assert f"## {leaderboard.AGREEMENT}" in page
     assert f"| {' | '.join(leaderboard.agreement_cells(same))} |" in page
+
+
+def test_several_settings_are_aggregated(tmp_path, made):
+    board = leaderboard.build("x", three_settings(tmp_path))
+    content = json.loads(leaderboard.to_json(board))
+    assert [row["strategy"] for row in content["overall"]] == [row["strategy"] for row in board.overall]
+    page = leaderboard.to_markdown(board)
+    assert f"| {' | '.join(standings.overall_cells(board.overall[0]))} |" in page
+    truth = setting_of().truth
+    means = {(row["score"], row["strategy"], row["policy"]): row["test_mean"] for row in board.rows}
+    a = [value for key, value in means.items() if key[1] == "a"]
+    scaled = [(a[0] - truth.mean()) / (truth.max() - truth.mean())] * 2
+    scaled.append((a[2] - (200 - truth).mean()) / ((200 - truth).max() - (200 - truth).mean()))
+    (row,) = [row for row in board.overall if row["strategy"] == "a"]
+    assert row["mean"] == pytest.approx(np.mean(scaled))
+    assert row["median"] == pytest.approx(np.median(scaled))
+    assert row["mean_low"] <= row["mean"] <= row["mean_high"]
+    assert made[0].overall == []
 
 
 def test_search_and_budget_are_named_where_they_differ(tmp_path):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nasbench_lab import significance, standings
+from nasbench_lab import significance, standings, stats
 
 
 def scores_of(*means, runs=40):
@@ -48,6 +48,25 @@ def test_what_is_unknown_has_no_rank_and_separates_nobody():
     assert (rows[0]["rank_low"], rows[0]["rank_high"]) == (1, 2)
     assert tests["friedman"] is None
     assert math.isnan(tests["pairs"][1]["p_holm"])
+
+
+def test_aggregates_are_of_what_all_settings_have():
+    truths = [np.array([0.0, 100.0]), np.array([40.0, 60.0])]
+    rng = np.random.default_rng(0)
+    ends = [
+        {"a": 75 + rng.normal(size=30), "b": np.full(30, 50.0)},
+        {"a": 55 + rng.normal(size=30), "b": np.full(30, 50.0), "c": np.ones(30)},
+    ]
+    rows = standings.overall(ends, truths)
+    assert [row["strategy"] for row in rows] == ["a", "b"]
+    table = np.stack([(ends[0]["a"] - 50) / 50, (ends[1]["a"] - 50) / 10], axis=1)
+    for kind in ("mean", "median", "iqm"):
+        assert rows[0][kind] == pytest.approx(stats.aggregate(table, kind))
+        assert (rows[0][f"{kind}_low"], rows[0][f"{kind}_high"]) == stats.aggregate_interval(table, kind, paired=True)
+        assert rows[1][kind] == 0
+    assert standings.overall(ends[:1], truths[:1]) == []
+    ends[0]["a"][3] = np.nan
+    assert [row["strategy"] for row in standings.overall(ends, truths)] == ["b"]
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (1, 1), (30, 1), (2, 3)])
