@@ -172,7 +172,8 @@ def _front(target: fronts.Target, members: Sequence[Entry], reached: Sequence[Re
 def landscape_of(truth: FloatArray) -> Row:
     """A table's accuracies: by distance to the nearest optimum, their distribution, and local optima with their basins.
 
-    A basin is the share of cells from which going to the best neighbour, while that is better, ends there. Only for the whole NAS-Bench-201 space.
+    A basin is the share of cells from which going to the best neighbour, while that is better, ends there.
+    Only for the whole NAS-Bench-201 space.
     """
     if len(truth) != cell.SPACE.size:
         return {}

@@ -160,7 +160,7 @@ def frame(title: str, links: str, lead: str, body: str, by: str) -> str:
         f'<title>{html.escaped(title)}</title>\n<link rel="icon" href="data:,">\n<style>\n{css}</style>\n</head>\n<body>\n'
         '<a class="skip" href="#leaderboard">To the leaderboard</a>\n'
         f"<header><h1>{html.escaped(title)}</h1>{lead}</header>\n"
-        f'<div class="bar"><div><nav aria-label="Sections">{links}</nav>{theme}</div></div>\n'
+        f'<div class="bar"><div>{html.element("nav", links, aria_label="Sections") if links else ""}{theme}</div></div>\n'
         f"<main>{body}</main>\n<footer><p>Written by <code>{html.escaped(by)}</code>. One file: it loads nothing.</p></footer>\n"
         f"<script>\n{script}</script>\n</body>\n</html>\n"
     )

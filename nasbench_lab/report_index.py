@@ -11,7 +11,8 @@ from nasbench_lab.files import write_atomically
 from nasbench_lab.report import Content, frame, section
 from nasbench_lab.report_charts import Board, Setting
 
-_HEADS = ("study", "setting", "strategies", "seeds", "may be the best", "test %", "regret")
+_HEADS = ("study", "table", "search sees", "budget", "seeds", "strategies", "may be the best", "test %", "regret")
+_WORDS = ("study", "table", "search sees", "budget", "may be the best")
 _SHOWN = 3  # names in a cell
 
 
@@ -25,36 +26,44 @@ def page(contents: Mapping[str, Content], target: str) -> str:
     rows = "".join(
         _row(name, each, setting, target) for name, each in contents.items() for setting in each.board.settings
     )
-    heads = "".join(_head(head, i) for i, head in enumerate(_HEADS))
+    heads = "".join(_head(head) for head in _HEADS)
     table = html.element("table", f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>", class_="rank index")
     note = (
         "Rows with rank 1 cannot be told from the best: sign-flip tests of paired means, Holm over all pairs, 5%. "
         "Regret: points below the best test accuracy of the table."
     )
-    inner = html.scrolling(table, "All leaderboards") + html.element("p", note, class_="note")
+    inner = html.scrolling(table, "Table of all leaderboards") + html.element("p", note, class_="note")
     body = section("leaderboard", "All leaderboards", inner)
     lead = html.element("p", html.escaped(f"{len(contents)} studies; every name leads to its page."), class_="lead")
     return frame("nasbench_lab: results", "", lead, body, "nasbench-lab report --all")
 
 
-def _head(name: str, place: int) -> str:
+def _head(name: str) -> str:
     button = html.element("button", html.escaped(name), type="button")
-    return html.element("th", button, scope="col", class_="text" if place in (0, 1, 4) else None)
+    return html.element("th", button, scope="col", class_="text" if name in _WORDS else None)
 
 
 def _row(name: str, content: Content, setting: Setting, target: str) -> str:
-    rows, link = setting.rows, html.element("a", html.escaped(content.board.title), href=f"{name}/{target}")
-    cells = leaderboard.cells_of(rows[0])
-    heads = leaderboard.heads_of(rows[0])
-    values = [
-        html.element("td", html.escaped(leaderboard.heading(rows[0])), class_="text"),
-        html.element("td", str(len(rows))),
-        html.element("td", str(int(rows[0]["runs"]))),
-        html.element("td", html.escaped(_best(content.board, setting)), class_="text"),
-        html.element("td", html.escaped(cells[heads.index("test %")])),
-        html.element("td", html.escaped(cells[heads.index("regret")])),
+    first = setting.rows[0]
+    link = html.element("a", html.escaped(content.board.title), href=f"{name}/{target}")
+    shown = dict(zip(leaderboard.heads_of(first), leaderboard.cells_of(first), strict=True))
+    kind = "" if first["kind"] == "measured" else f" ({first['kind']})"
+    policy = f", {first['policy']}" if first["policy"] else ""
+    values = {
+        "table": first["table"] + (f" → {first['score']}" if first["score"] != first["table"] else "") + kind,
+        "search sees": leaderboard.seen(str(first["search"])),
+        "budget": f"{first['budget']}{policy}",
+        "seeds": f"{first['runs']:.0f}",
+        "strategies": str(len(setting.rows)),
+        "may be the best": _best(content.board, setting),
+        "test %": shown["test %"],
+        "regret": shown["regret"],
+    }
+    cells = [
+        html.element("td", html.escaped(value), class_="text" if head in _WORDS else None)
+        for head, value in values.items()
     ]
-    return html.element("tr", html.element("th", link, scope="row", class_="text") + "".join(values))
+    return html.element("tr", html.element("th", link, scope="row", class_="text") + "".join(cells))
 
 
 def _best(board: Board, setting: Setting) -> str:

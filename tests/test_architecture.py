@@ -23,15 +23,34 @@ LAYERS = [
     {"engine", "testing", "rereading", "front_scores", "plots_curves", "plots_landscape"},
     {"leaderboard", "plots", "plots_compare", "plots_surrogates", "assessment", "describe", "candidates"},
     {"results_index", "checklist", "details"},
-    {"report_charts", "report_sections"},
+    {"report_charts"},
+    {"report_sections"},
     {"report"},
-    {"api", "adapters", "measuring", "validation", "validation_report", "screen", "assessment_report", "front_report"},
+    {"report_index"},
+    {
+        "publish",
+        "api",
+        "adapters",
+        "measuring",
+        "validation",
+        "validation_report",
+        "screen",
+        "assessment_report",
+        "front_report",
+    },
     {"reproduce", "audit", "regression"},
     {"cli_tables", "cli_front", "cli_audit", "cli_baseline", "cli_report", "cli_serve", "cli_surrogates"},
     {"cli", "pytest_plugin"},
 ]  # the design's layers, with 0, 1 and 3 split so that "strictly down" holds inside them too
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITHIN = {"unpickle", "tables", "surrogates", "training", "evaluators", "strategies"}  # leaf files of one folder may share helpers
+WITHIN = {
+    "unpickle",
+    "tables",
+    "surrogates",
+    "training",
+    "evaluators",
+    "strategies",
+}  # leaf files of one folder may share helpers
 HEAVY = ("torch", "sklearn", "pandas", "pyarrow")
 
 
@@ -154,7 +173,7 @@ def test_no_pickle_is_ever_loaded():
             for node in ast.walk(ast.parse(text))
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pickle.loads"
         ]
-        assert not loads or path.name == "testing.py", path  # the kit's own bytes
+        assert not loads or path.name in ("testing.py", "surrogate_kit.py"), path  # the kits' own bytes
 
 
 def test_modules_say_what_they_are():

@@ -106,9 +106,10 @@
   document.addEventListener("pointerdown", point);
 
   // charts too wide for the screen can be scrolled by keyboard
+  const named = (part) => [one("h4", part.parentElement)?.textContent, one("h3", part.closest(".setting, section"))?.textContent, "scrolls sideways"].filter(Boolean).join(", ");
   const reach = () => all("figure > .scroll").forEach((part) => {
     const wide = part.scrollWidth > part.clientWidth + 1;
-    if (wide) { part.tabIndex = 0; part.setAttribute("role", "region"); part.setAttribute("aria-label", "Chart, scrolls sideways"); }
+    if (wide) { part.tabIndex = 0; part.setAttribute("role", "region"); part.setAttribute("aria-label", named(part)); }
     else ["tabindex", "role", "aria-label"].forEach((name) => part.removeAttribute(name));
   });
   addEventListener("resize", reach);
