@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import pytest
 
-
 _FIXTURES = {"strategy_check": "strategies", "surrogate_check": "surrogates"}
 
 
