@@ -102,7 +102,7 @@ class Board:
 
     def _parts(self) -> Iterator[tuple[Key, pd.DataFrame]]:
         names = ["table", "score", "search", "budget", "policy"]
-        frame = self.curves.assign(**{name: self.curves[name].fillna("").astype(str) for name in names})
+        frame = self.curves.assign(**{name: self.curves[name].astype(object).fillna("").astype(str) for name in names})
         for key, part in frame.groupby(names, sort=False):
             yield tuple(str(value) for value in key), part
 
