@@ -67,6 +67,7 @@ def leaderboard(session: nox.Session) -> None:
     studies = session.posargs or ["digits", "nb201_protocol", "nb201_oracle", "reinforce_rate"]
     for name in studies:
         session.run("nasbench-lab", "run", f"benchmarks/{name}.toml", "--workers", "2")
+    session.run("nasbench-lab", "leaderboard", "--all")
 
 
 @nox.session

@@ -11,6 +11,15 @@ from pathlib import Path
 import pandas as pd
 
 
+def _known(means: pd.DataFrame, half: pd.DataFrame, strategy: str, at: float) -> list[tuple[str, float]]:
+    """The mean and its half width, as far as there are such."""
+    values = [
+        ("", means.loc[strategy, at]),
+        (" ± ", half.loc[strategy, at] if strategy in half.index else float("nan")),
+    ]
+    return [(sign, float(value)) for sign, value in values if value == value]
+
+
 def main(folder: str, *queries: str) -> None:
     """Print the tables."""
     frame = pd.read_csv(Path(folder) / "curves.csv", keep_default_na=False, na_values=[""])
