@@ -34,8 +34,7 @@ def main(folder: str, *queries: str) -> None:
         print(f"{'strategy':<44}" + "".join(f"{at:>16g}" for at in means.columns))
         for strategy in order:
             cells = [
-                f"{means.loc[strategy, at]:.2f}"
-                + (f" ± {half.loc[strategy, at]:.2f}" if strategy in half.index else "")
+                "".join(f"{sign}{value:.2f}" for sign, value in _known(means, half, strategy, at))
                 for at in means.columns
             ]
             print(f"{strategy:<44}" + "".join(f"{cell:>16}" for cell in cells))
