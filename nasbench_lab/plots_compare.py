@@ -258,7 +258,7 @@ def _wide(values: pd.Series, factor: float) -> tuple[float, float]:
 
 def _log(kind: Any, field: str, title: str | None, ends: tuple[float, float]) -> Any:
     scale = alt.Scale(type="log", domain=list(ends), nice=False)
-    axis = alt.Axis(values=ticks(*ends), format="~g", labelOverlap=True, grid=kind is alt.Y)
+    axis = alt.Axis(values=ticks(*ends), format=".12~g", labelOverlap=True, grid=kind is alt.Y)
     return kind(field, title=title, scale=scale, axis=axis)
 
 

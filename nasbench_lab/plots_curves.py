@@ -39,7 +39,7 @@ class Axis:
     log: bool = False
     domain: tuple[float, float] | None = None
     reverse: bool = False
-    format: str = "~g"
+    format: str = ".12~g"
 
 
 def curves(

@@ -292,8 +292,7 @@ def _explorer(content: Content) -> Section:
         )
     )
     heads = "".join(
-        f'<th scope="col">{head}</th>'
-        for head in ("neighbour", "edge", "operation", *([scored] if scored else ["score"]))
+        f'<th scope="col">{head}</th>' for head in ("neighbour", "edge", "operation", *([scored] if scored else []))
     )
     near = html.scrolling(
         f'<table id="cell-near"><thead><tr>{heads}</tr></thead><tbody></tbody></table>', "Neighbours of the cell"

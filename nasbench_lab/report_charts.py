@@ -168,7 +168,9 @@ def _curves(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
             yield Chart(f"regret-{axis}", "curves", f"Regret over {along}", about, spec)
     if extra:
         strategies, rank, hit = extra["strategies"], extra["rank"], extra["targets"]
-        about = "Rank among the strategies on the same seed, mean over seeds; 1 is the best, equals share."
+        about = (
+            "Rank by test accuracy among the strategies on the same seed, mean over seeds; 1 is the best, equals share."
+        )
         spec = plots_curves.ranks(_grid(strategies, rank["at"], rank["mean"]), names, order)
         yield Chart("rank", "curves", "Rank over queries", about, spec)
         targets = ", ".join(f"{target:g}" for target in hit["targets"])

@@ -13,7 +13,7 @@ from nasbench_lab.report_charts import Board, Setting
 
 _HEADS = ("study", "table", "search sees", "budget", "seeds", "strategies", "may be the best", "test %", "regret")
 _WORDS = ("study", "table", "search sees", "budget", "may be the best")
-_SHOWN = 3  # names in a cell
+_SHOWN = 2  # names in a cell
 
 
 def page(contents: Mapping[str, Content], target: str) -> str:

@@ -203,7 +203,7 @@
       button.type = "button";
       button.textContent = row.other;
       button.addEventListener("click", () => show(row.other));
-      [button, row.edge, row.name, vectors.length ? shownScore(vectors[0], row.other) : ""].forEach((part, i) => {
+      [button, row.edge, row.name, ...(vectors.length ? [shownScore(vectors[0], row.other)] : [])].forEach((part, i) => {
         const cell = document.createElement(i ? "td" : "th");
         if (!i) cell.scope = "row";
         cell.append(part);
