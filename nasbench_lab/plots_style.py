@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import altair as alt
+import numpy as np
 import pandas as pd
+from scipy.optimize import isotonic_regression
 
 EMPHASISED = 8  # series in colour; the others are grey, so that 40 strategies can still be read
 INK, MUTED, GRID, PAPER = "#1b1f24", "#5c6570", "#e3e6ea", "#ffffff"
@@ -149,25 +151,18 @@ def described(field: str = "strategy") -> Any:
 
 
 def spread(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places for labels at least `gap` apart within [low, high], in the order of the values and near them."""
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    gap = min(gap, (high - low) / max(len(values) - 1, 1))
-    groups: list[tuple[float, int]] = []  # first place, members
-    for value in (values[i] for i in order):
-        first, count = value, 1
-        while groups and groups[-1][0] + gap * groups[-1][1] > first:
-            before, members = groups.pop()
-            first = (before * members + (first - gap * members) * count) / (members + count)
-            count += members
-        groups.append((min(max(first, low), high - gap * (count - 1)), count))
-    places = [first + gap * i for first, count in groups for i in range(count)]
-    for i in range(1, len(places)):  # clamping at an end may have pushed groups together
-        places[i] = max(places[i], places[i - 1] + gap)
-    over = max(0.0, places[-1] - high) if places else 0.0
-    out = [0.0] * len(values)
-    for rank, i in enumerate(order):
-        out[i] = places[rank] - over
-    return out
+    """Places for labels at least `gap` apart within [low, high], in the order of the values and near them.
+
+    Places less their number times the gap must not fall: the nearest such are an isotonic regression.
+    """
+    if not values:
+        return []
+    order = np.argsort(values, kind="stable")
+    steps = min(gap, (high - low) / max(len(values) - 1, 1)) * np.arange(len(values))
+    nearest = isotonic_regression(np.asarray(values, dtype=np.float64)[order] - steps).x
+    places = np.empty(len(values))
+    places[order] = np.clip(nearest, low, high - steps[-1]) + steps
+    return [float(place) for place in places]
 
 
 def panel(frame: Any, *, width: int = 440, height: int = 300, title: str = "") -> Any:

@@ -27,7 +27,7 @@ _MEANING = {  # head of a column -> the name under which `columns` explains it
     "ms/query": "decision_seconds_per_query",
     "hypervolume": "hypervolume_mean",
 }
-_INTERVAL = "95% interval of the mean over seeds; drawn on one scale for the whole table"
+_INTERVAL = "95% interval of the mean over seeds; drawn on one scale for the whole table, cut where it goes further"
 _ALL_PAIRS = 8  # strategies up to which the page lists every pair, not only neighbours
 
 
@@ -92,9 +92,7 @@ def ranking(board: Board, setting: Setting, columns: Mapping[str, str], facts: M
     rows = setting.rows
     heads = leaderboard.heads_of(rows[0])
     scored = "hypervolume" if "hypervolume_mean" in rows[0] else "test"
-    ends = [row[f"{scored}_{end}"] for row in rows for end in ("lo", "hi", "mean")]
-    known = [value for value in ends if value == value]
-    scale = (min(known), max(known)) if known else (0.0, 1.0)
+    scale = _scale([row[f"{scored}_mean"] for row in rows])
     head = "".join(_head(name, i, columns, number) for i, name in enumerate(heads))
     index = {name: i for i, name in enumerate(board.looks)}
     body = "".join(_row(row, heads, index, board.looks, facts, scored, scale) for row in rows)
@@ -196,14 +194,22 @@ def _row(
     return element("tr", "".join(out), data_s=index[spec], data_family=family(spec, facts), data_name=spec)
 
 
+def _scale(means: Sequence[float]) -> tuple[float, float]:
+    """What the drawn intervals span: all means and somewhat more, so that one wide interval does not hide the rest."""
+    known = [mean for mean in means if mean == mean]
+    margin = 0.15 * (max(known) - min(known)) if known else 0.0
+    return (min(known) - margin, max(known) + margin) if margin else (0.0, 0.0)
+
+
 def _whisker(row: Row, scored: str, scale: tuple[float, float], hue: int) -> str:
-    """The mean as a dot on its interval, all rows on one scale."""
+    """The mean as a dot on its interval, all rows on one scale; an interval that goes further is cut."""
     low, mean, high = (row[f"{scored}_{end}"] for end in ("lo", "mean", "hi"))
     if mean != mean:
         return ""
 
     def at(value: float) -> float:
-        return 4 + 92 * (value - scale[0]) / (scale[1] - scale[0]) if scale[1] > scale[0] else 50.0
+        share = (value - scale[0]) / (scale[1] - scale[0]) if scale[1] > scale[0] else 0.5
+        return 4 + 92 * min(max(share, 0.0), 1.0)
 
     line = f'<path d="M{at(low):.1f},6H{at(high):.1f}" stroke="var(--h{hue})" stroke-width="2"/>' if low == low else ""
     dot = f'<circle cx="{at(mean):.1f}" cy="6" r="3" fill="var(--h{hue})"/>'
