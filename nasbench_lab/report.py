@@ -29,7 +29,6 @@ from nasbench_lab.report_charts import Board, Chart, Row, Setting
 _ASSETS = Path(__file__).parent / "page"
 _GROUPS = {"curves": "Along the run", "tests": "Who is better, and how sure", "fronts": "Several objectives"}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"  # loads nothing
-_STEPS = 500  # of an accuracy in percent, in the explorer: 0.002 points
 
 
 @dataclass(frozen=True)
@@ -310,15 +309,14 @@ def _explorer(content: Content) -> Section:
 
 
 def explorer_data(scores: Mapping[str, FloatArray], *, start: int) -> str:
-    """What the explorer's script reads: the official order, how cells are drawn, and scores in steps of 0.002 points."""
+    """What the explorer's script reads: the official order, how cells are drawn, and scores, nan where unknown."""
     powers = 5 ** np.arange(5, -1, -1)
     vectors = []
     for name, values in scores.items():
-        steps = np.where(np.isnan(values), 0, np.rint(np.nan_to_num(values) * _STEPS) + 1)
-        vectors.append({"name": name, "values": _packed(steps)})
+        vectors.append({"name": name, "values": _packed(values, "<f4")})
     content = {
         "start": start,
-        "order": _packed(cell.SPACE.choices.astype(np.int64) @ powers),
+        "order": _packed(cell.SPACE.choices.astype(np.int64) @ powers, "<u2"),
         "ops": cell.OPS,
         "edges": cell.EDGES,
         "paths": cell.PATHS,
@@ -328,9 +326,9 @@ def explorer_data(scores: Mapping[str, FloatArray], *, start: int) -> str:
     return json.dumps(content, separators=(",", ":")).replace("</", "<\\/")
 
 
-def _packed(values: Any) -> str:
-    """Whole numbers below 65,536 as base64 of little-endian 16 bits."""
-    return base64.b64encode(np.asarray(values).astype("<u2").tobytes()).decode()
+def _packed(values: Any, kind: str) -> str:
+    """Numbers as base64 of an array of this kind, little-endian as browsers have it."""
+    return base64.b64encode(np.asarray(values).astype(kind).tobytes()).decode()
 
 
 def _made(content: Content) -> Section:

@@ -83,6 +83,19 @@ def test_query_takes_every_spelling(lab):
     assert json.loads(lab("query", "1462", "--table", "toy", "--json")[1])["cell"] == 1462
 
 
+def test_query_draws_the_cell_and_knows_its_neighbours_and_every_table(lab, tmp_path):
+    code, out, _ = lab("query", "1462", "--table", "toy", "--svg", tmp_path / "cell.svg", "--every-table", "--json")
+    assert code == 0
+    assert (tmp_path / "cell.svg").read_text().count("conv 3×3") == 6
+    facts = json.loads(out)
+    assert len(facts["neighbours"]) == 24
+    scores = [score["value"] for score in facts["neighbours"].values()]
+    assert scores == sorted(scores, reverse=True)
+    assert {
+        f"{table.label}, {score}" for table in map(catalog.load, catalog.available()) for score in ("val", "test")
+    } == set(facts["elsewhere"])
+
+
 def test_list_names_every_strategy_and_its_parameters(lab):
     code, out, _ = lab("list")
     assert code == 0

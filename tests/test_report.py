@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nasbench_lab import api, drawing
+from nasbench_lab import api, cell, drawing
 from nasbench_lab.study import Study, StudyTask
 
 CHROMIUM = shutil.which("chromium")
@@ -171,6 +171,51 @@ class TestInTheBrowser:
             }"""
         )
         assert poor == []
+
+    def test_a_link_to_a_strategy_opens_it(self, view: Any) -> None:
+        link = view.locator("#leaderboard table.rank tbody th a").first
+        link.click()
+        assert view.locator(link.get_attribute("href")).get_attribute("open") is not None
+
+    def test_a_column_explains_itself_to_keyboard_and_mouse(self, view: Any) -> None:
+        button = view.locator("#leaderboard table.rank thead button", has_text="test %").first
+        tip = view.locator(f"#{button.get_attribute('aria-describedby')}")
+        assert not tip.is_visible()
+        button.focus()
+        view.keyboard.press("Shift+Tab")
+        view.keyboard.press("Tab")
+        assert tip.is_visible()
+
+    def test_the_explorer_draws_what_this_package_says(self, view: Any, toy: Any) -> None:
+        field, facts = view.locator("#cell"), view.locator("#cell-facts")
+        for arch in (1462, 123, 6111):
+            field.fill(cell.to_string(arch))
+            words = facts.inner_text()
+            assert cell.to_string(arch) in words
+            rank = 1 + int((toy.truth > toy.truth[arch] + 1e-9).sum())
+            value, said = re.search(r"toy test\s+([\d.]+) \(rank ([\d,]+) of 15,625\)", words).groups()
+            assert float(value) == pytest.approx(toy.truth[arch], abs=0.0051)
+            assert said == f"{rank:,}"
+            members = cell.class_members()[int(cell.SPACE.classes[arch])]
+            assert ("no other cell" if len(members) == 1 else f"{len(members)} cells") in words
+            shown = view.locator("#cell-near tbody th").all_inner_texts()
+            assert sorted(map(int, shown)) == sorted(cell.SPACE.neighbours[arch].tolist())
+            picture = view.locator("#cell-svg svg")
+            assert picture.locator("path").count() == 6
+            routes = [part.get_attribute("d") for part in picture.locator("path").all()]
+            assert routes == [route[0] for route in drawing.parts()["routes"]]
+        field.fill("99999")
+        assert field.get_attribute("aria-invalid") == "true"
+        view.locator("#cell-ops select").first.select_option("none")
+        assert cell.ops(int(field.input_value()))[0] == cell.NONE
+        assert cell.ops(int(field.input_value()))[1:] == cell.ops(6111)[1:]
+
+    def test_hovering_a_name_puts_the_others_back(self, view: Any) -> None:
+        view.locator("#series label").first.scroll_into_view_if_needed()
+        view.locator("#series label").first.hover()
+        assert view.locator("svg.chart.focus").count() > 0
+        view.mouse.move(1, 1)
+        assert view.locator("svg.chart.focus").count() == 0
 
     def test_the_keyboard_reaches_the_leaderboard_first(self, view: Any) -> None:
         view.keyboard.press("Tab")

@@ -132,10 +132,10 @@
   if (!source) return;
   const data = JSON.parse(source.textContent);
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const numbers = (text) => new Uint16Array(bytes(text).buffer);
-  const place = numbers(data.order), index = new Uint16Array(place.length);
+  const numbers = (text, Kind) => new Kind(bytes(text).buffer);
+  const place = numbers(data.order, Uint16Array), index = new Uint16Array(place.length);
   place.forEach((position, arch) => { index[position] = arch; });
-  const vectors = data.scores.map((score) => ({ ...score, values: numbers(score.values) }));
+  const vectors = data.scores.map((score) => ({ ...score, values: numbers(score.values, Float32Array) }));
   const opsOf = (arch) => { const ops = []; for (let p = place[arch], i = 0; i < 6; i += 1) { ops.unshift(p % 5); p = Math.floor(p / 5); } return ops; };
   const archOf = (ops) => index[ops.reduce((p, op) => 5 * p + op, 0)];
   const text = (ops) => [[0], [1, 2], [3, 4, 5]].map((edges) => `|${edges.map((e) => `${data.ops[ops[e]]}~${data.edges[e][0]}`).join("|")}|`).join("+");
@@ -179,7 +179,7 @@
     return `<svg viewBox="0 0 ${data.size[0]} ${data.size[1]}" class="cell" role="img" aria-label="Cell ${arch}: ${text(ops)}">${lines.join("")}${data.nodes}${words.join("")}</svg>`;
   }
   const rankOf = (values, arch) => 1 + values.reduce((better, other) => better + (other > values[arch]), 0);
-  const shownScore = (score, arch) => (score.values[arch] === 0 ? "not measured" : ((score.values[arch] - 1) / 500).toFixed(2));
+  const shownScore = (score, arch) => (Number.isNaN(score.values[arch]) ? "not measured" : score.values[arch].toFixed(2));
   const field = one("#cell"), selects = all("#cell-ops select"), out = one("#cell-facts"), near = one("#cell-near"), drawn = one("#cell-svg"), wrong = one("#cell-wrong");
   function show(arch, typed = false) {
     const ops = opsOf(arch), same = members(arch);
@@ -189,13 +189,17 @@
     const few = same.slice(0, 12).join(", ") + (same.length > 12 ? ", ..." : "");
     const facts = [["cell", `${arch}`], ["string", text(ops)], ["same network", same.length > 1 ? `${same.length} cells: ${few}` : "no other cell"],
       ["parameters", `${(0.073306 + 0.24304 * ops.filter((op) => op === 3).length + 0.028 * ops.filter((op) => op === 2).length).toFixed(3)} M (CIFAR-10 network)`]];
-    vectors.forEach((score) => facts.push([score.name, score.values[arch] ? `${shownScore(score, arch)} (rank ${rankOf(score.values, arch).toLocaleString("en")} of ${score.values.filter((v) => v > 0).length.toLocaleString("en")})` : "not measured"]));
+    vectors.forEach((score) => {
+      const known = score.values.filter((other) => !Number.isNaN(other)).length.toLocaleString("en");
+      const rank = Number.isNaN(score.values[arch]) ? "" : ` (rank ${rankOf(score.values, arch).toLocaleString("en")} of ${known})`;
+      facts.push([score.name, shownScore(score, arch) + rank]);
+    });
     out.replaceChildren(...facts.flatMap(([key, words]) => { const dt = document.createElement("dt"), dd = document.createElement("dd"); dt.textContent = key; dd.textContent = words; return [dt, dd]; }));
     const rows = [];
     ops.forEach((own, e) => data.ops.forEach((name, op) => {
       if (op === own) return;
       const other = archOf(ops.map((o, i) => (i === e ? op : o)));
-      rows.push({ edge: data.edges[e].join("-"), name, other, score: vectors.length ? vectors[0].values[other] : 0 });
+      rows.push({ edge: data.edges[e].join("-"), name, other, score: vectors.length ? vectors[0].values[other] || 0 : 0 });
     }));
     if (vectors.length) rows.sort((a, b) => b.score - a.score);
     near.tBodies[0].replaceChildren(...rows.map((row) => {
