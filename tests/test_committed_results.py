@@ -20,9 +20,13 @@ MEASURED = {"decision_seconds_per_query"}
 
 
 def embedded(folder: Path) -> bool:
-    tables = json.loads((folder / "manifest.json").read_text())["tables"]
+    tables = json.loads((folder / "manifest.json").read_text()).get("tables")
     own = {path.stem for path in catalog.EMBEDDED.glob("*.npz")}
-    return set(tables) <= own and all(catalog.load(name).digest == facts["digest"] for name, facts in tables.items())
+    return (
+        bool(tables)
+        and set(tables) <= own
+        and all(catalog.load(name).digest == facts["digest"] for name, facts in tables.items())
+    )
 
 
 def folders() -> list[Path]:

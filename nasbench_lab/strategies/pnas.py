@@ -26,11 +26,11 @@ class Pnas(Strategy):
     """Progressive search.
 
     Attributes:
-        beam: cells trained per level.
+        beam: cells trained per level; few, so that the first levels leave most of a budget of 50 queries (chosen on `digits`).
         surrogate: the predictor, any of `surrogates/`.
     """
 
-    beam: int = 10
+    beam: int = 3
     surrogate: str = "mlp"
 
     family = "model-based"

@@ -16,7 +16,11 @@ from nasbench_lab.strategies.zero_cost import ZeroCost
 from nasbench_lab.tables import catalog
 
 FAST = "gp:targets=none,spent=0"
-NAMES = [n for n in loading.names("strategies") if isinstance(loading.build("strategies", n), ModelBased)]
+NAMES = [
+    name
+    for name in loading.names("strategies")
+    if isinstance(built := loading.build("strategies", name), ModelBased) and built.family == "model-based"
+]
 
 
 def score(arch: int) -> float:
@@ -163,6 +167,7 @@ class TestZeroCost:
             run(ZeroCost(proxy="proxy/magic"), 1)
 
     def test_size_serves_where_there_is_nothing_else(self) -> None:
-        records = search(ZeroCost(sample=500), Tabular(catalog.load("toy")), seed=0, max_queries=20).records
-        sizes = [cell.params_m("cifar10")[r.result.query.arch] for r in records]
+        evaluator = Tabular(catalog.load("toy"))
+        records = search(ZeroCost(sample=500), evaluator, seed=0, max_queries=20).records
+        sizes = [evaluator.task.known["params_m"][r.result.query.arch] for r in records]
         assert sizes == sorted(sizes, reverse=True)
