@@ -5,19 +5,18 @@ Reads curves.csv of a results folder; mean over seeds with the half width of its
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 
-def _known(means: pd.DataFrame, half: pd.DataFrame, strategy: str, at: float) -> list[tuple[str, float]]:
+def _known(means: Any, half: Any, strategy: Any, at: Any) -> str:
     """The mean and its half width, as far as there are such."""
-    values = [
-        ("", means.loc[strategy, at]),
-        (" ± ", half.loc[strategy, at] if strategy in half.index else float("nan")),
-    ]
-    return [(sign, float(value)) for sign, value in values if value == value]
+    values = [("", means.loc[strategy, at]), (" ± ", half.loc[strategy, at] if strategy in half.index else math.nan)]
+    return "".join(f"{sign}{value:.2f}" for sign, value in values if not math.isnan(value))
 
 
 def main(folder: str, *queries: str) -> None:
@@ -33,10 +32,7 @@ def main(folder: str, *queries: str) -> None:
         order = means.sort_values(means.columns[len(means.columns) // 2], ascending=False).index
         print(f"{'strategy':<44}" + "".join(f"{at:>16g}" for at in means.columns))
         for strategy in order:
-            cells = [
-                "".join(f"{sign}{value:.2f}" for sign, value in _known(means, half, strategy, at))
-                for at in means.columns
-            ]
+            cells = [_known(means, half, strategy, at) for at in means.columns]
             print(f"{strategy:<44}" + "".join(f"{cell:>16}" for cell in cells))
 
 

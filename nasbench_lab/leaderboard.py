@@ -263,7 +263,8 @@ def _scores(
 
 
 def _agreements(scored: Sequence[_Scored]) -> list[Row]:
-    """For every two settings with three strategies or more in common and the same seeds, how their rankings agree."""
+    """For every two settings of one objective with three common strategies or more and the same seeds: how rankings agree."""
+    scored = [each for each in scored if each.setting.front is None]  # rows of a front are ranked by hypervolume
     names, found = _told_apart([each.setting for each in scored]), []
     for (one, a), (other, b) in combinations(zip(names, scored, strict=True), 2):
         common = [name for name in a.end if name in b.end]

@@ -144,7 +144,9 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
         if key.strip() in raw:
             raise LabError(f"parameter {key.strip()!r} is given twice in {spec!r}")
         value = value.strip()
-        raw[key.strip()] = value[1:-1] if value.startswith("(") and value.endswith(")") else value
+        while value.startswith("(") and value.endswith(")"):
+            value = value[1:-1].strip()
+        raw[key.strip()] = value
     return head, raw
 
 

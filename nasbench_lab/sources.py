@@ -21,7 +21,8 @@ ROOT = Path(__file__).parent
 _STANDARD = Path(sysconfig.get_paths()["stdlib"])
 _LOOP = ("space.py", "cell.py", "core.py", "runner.py")
 _ASSESSMENT = ("space.py", "cell.py", "core.py", "calibration.py", "assessment.py")
-_DECIDING = ("space", "cell", "core", "strategies", "surrogates")  # parts of ours that a strategy may stand on
+_DECIDING = ("space", "cell", "core", "strategies", "surrogates", "evaluators")  # parts that a record may stand on
+_ANSWERING = ("predicted.py", "readings.py")  # files of tables/ that compute answers instead of holding them
 
 
 def digest(strategy: type[Any], evaluator: type[Any]) -> str:
@@ -34,14 +35,19 @@ def assessment_digest(surrogate: type[Any]) -> str:
     return _digest([ROOT / name for name in _ASSESSMENT], surrogate)
 
 
-def _digest(files: Iterable[Path], *classes: type[Any]) -> str:
-    """Of some files, and of those of classes and their bases with all that they import."""
+def followed(files: Iterable[Path], *classes: type[Any]) -> set[Path]:
+    """Some files, and those of classes and their bases with all that they import, as far as it decides a record."""
     found = set(files)
     for base in (base for cls in classes for base in cls.__mro__):
         for path in _file_of(base):
             _follow(path, found)
+    return found
+
+
+def _digest(files: Iterable[Path], *classes: type[Any]) -> str:
+    """Of some files, and of those of classes and their bases with all that they import."""
     sha = hashlib.sha256()
-    for path in sorted(found, key=lambda p: (p.name, str(p))):
+    for path in sorted(followed(files, *classes), key=lambda p: (p.name, str(p))):
         sha.update(path.name.encode() + path.read_bytes())
     return sha.hexdigest()[:16]
 
@@ -84,7 +90,8 @@ def _resolve(name: str, folder: Path) -> list[Path]:
     if parts[0] == "nasbench_lab":
         if parts[1:2] == ["loading"]:  # whoever loads by name may load any surrogate
             return sorted((ROOT / "surrogates").glob("*.py"))
-        inside = len(parts) > 1 and parts[1] in _DECIDING
+        computed = parts[1:2] == ["tables"] and f"{parts[-1]}.py" in _ANSWERING
+        inside = len(parts) > 1 and (parts[1] in _DECIDING or computed)
         return [ROOT.joinpath(*parts[1:]).with_suffix(".py")] if inside else []
     beside = folder.joinpath(*parts).with_suffix(".py")
     module = sys.modules.get(name)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from conftest import make_table
 
-from nasbench_lab import api, engine, store
+from nasbench_lab import api, engine, sources, store
 from nasbench_lab.core import LabError
+from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.study import Study, StudyTask
 
 
@@ -197,3 +198,8 @@ def test_runs_of_another_table_of_the_same_name_are_refused(tmp_path):
 def test_an_unwritable_results_folder_is_a_lab_error(blocked):
     with pytest.raises(LabError, match="cannot write"):
         engine.run_study(small(), blocked)
+
+
+@pytest.mark.parametrize("name", ["evaluators/_known.py", "tables/readings.py", "evaluators/tabular.py"])
+def test_what_answers_is_part_of_a_runs_code(name: str) -> None:
+    assert sources.ROOT / name in sources.followed([], Tabular)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
 
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.tables.table import Table
@@ -15,20 +19,38 @@ def from_metrics(metrics: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     return {name: values for name, values in metrics.items() if name.partition("/")[0] in _KINDS}
 
 
-def from_sources(dataset: str, sources: Mapping[str, Table]) -> dict[str, FloatArray]:
+def from_sources(
+    dataset: str, sources: Mapping[str, Table], *, searched: FloatArray | None = None
+) -> dict[str, FloatArray]:
     """Validation scores after the longest schedule of tables of other datasets, by "source/<name>".
 
+    Args:
+        dataset: what is searched.
+        sources: by the name, or path, that the study gives them.
+        searched: (A,) validation scores of the table that is searched; a table that holds the same ones is the same
+            dataset under another name.
+
     Raises:
-        LabError: a source of the dataset that is searched.
+        LabError: a source of the dataset that is searched, or two of one name.
     """
     found: dict[str, FloatArray] = {}
-    for source in sources.values():
-        if dataset_of(source) == dataset.removesuffix("-valid"):
-            raise LabError(f"source {source.name!r} is of the dataset that is searched, {dataset!r}; use another one's")
-        found[f"source/{source.name}"] = source.last.val[:, -1]
+    for given, source in sources.items():
+        scores = source.last.val[:, -1]
+        copied = searched is not None and np.array_equal(scores, searched, equal_nan=True)
+        if copied or _plain(dataset_of(source)) == _plain(dataset):
+            raise LabError(f"source {given!r} is of the dataset that is searched, {dataset!r}; use another one's")
+        name = f"source/{Path(given).stem if given.endswith('.npz') else given}"
+        if name in found:
+            raise LabError(f"two sources are both called {name.removeprefix('source/')!r}; copy one under another name")
+        found[name] = scores
     return found
 
 
 def dataset_of(table: Table) -> str:
     """What a table was trained on: its header's dataset (without "-valid"), else its name."""
     return str(table.about.get("dataset") or table.name).removesuffix("-valid")
+
+
+def _plain(name: str) -> str:
+    """A dataset's name without what spellings differ in."""
+    return re.sub(r"[^a-z0-9]", "", name.lower().removesuffix("-valid"))

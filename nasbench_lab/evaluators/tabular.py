@@ -69,7 +69,9 @@ class Tabular:
         self._schedule = self._schedules[max(self._schedules)]
         epochs = tuple(sorted(self._schedules))
         one_run = self._schedule.one_run and len(set(map(id, self._schedules.values()))) == 1
-        known = from_metrics(table.metrics) | from_sources(dataset_of(table), self._sources)
+        known = from_metrics(table.metrics) | from_sources(
+            dataset_of(table), self._sources, searched=table.last.val[:, -1]
+        )
         try:
             self.task = Task(cell.SPACE, epochs, objectives, one_run=one_run, known=known)
         except ValueError as error:

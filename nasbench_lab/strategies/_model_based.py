@@ -66,7 +66,9 @@ class ModelBased(Strategy):
         parents, children: of "mutation" and "climb".
         random_share: probability that a uniform cell is asked for instead of the chosen one.
         warm_start: what is known of all cells beforehand (`core.Task.known`, "proxy/synflow" or "params_m", say) and
-            picks the first cells: the best of 100 uniform ones each; "" for the common design.
+            picks the first cells: the best of 100 uniform ones each; "" for the common design. Where the task knows what
+            a proxy costs ("proxy_seconds/..."), that is charged for every cell scored; so it is, for all cells at once,
+            when a surrogate learns from proxies.
         dense: hyper-parameters are refitted at every result up to this many, then each time results grow by `growth`.
         growth: see `dense`.
     """
@@ -112,6 +114,11 @@ class ModelBased(Strategy):
         self._refit_at = 1
         self._fitted = 0  # results the model has seen
         self._queue: list[int] = []  # chosen with the last fit, not asked for yet
+        self._owed = 0.0  # simulated seconds that proxies cost and no query carries yet
+        if self.warm_start and self.warm_start not in self.task.known:
+            known = ", ".join(self.task.known) or "nothing"
+            raise LabError(f"warm_start={self.warm_start!r}: not known beforehand on this task; known: {known}")
+        self._unpaid = self._model.uses_known
 
     def propose(self) -> Query | None:
         asked = int(self._asked.sum())
@@ -125,7 +132,8 @@ class ModelBased(Strategy):
             arch = self._next()
         self._asked[arch] = True
         self._pending.append(arch)
-        return Query(arch, self.task.full)
+        owed, self._owed = self._owed, 0.0
+        return Query(arch, self.task.full, owed)
 
     def observe(self, result: Result) -> None:
         arch = result.query.arch
@@ -138,11 +146,12 @@ class ModelBased(Strategy):
     def _designed(self) -> int:
         """The next cell of the common design that was not asked for, or the best of a few by what is known."""
         if self.warm_start:
-            known = self.task.known.get(self.warm_start)
-            if known is None:
-                allowed = ", ".join(self.task.known) or "nothing"
-                raise LabError(f"warm_start={self.warm_start!r}: not known beforehand on this task; known: {allowed}")
-            free = [arch for arch in (self.design() for _ in range(_CONSIDERED)) if not self._asked[arch]]
+            known = self.task.known[self.warm_start]
+            drawn = [self.design() for _ in range(_CONSIDERED)]
+            seconds = self.task.known.get(self.warm_start.replace("proxy/", "proxy_seconds/"))
+            if seconds is not None and self.warm_start.startswith("proxy/"):
+                self._owed += float(np.nansum(seconds[drawn]))
+            free = [arch for arch in drawn if not self._asked[arch]]
             if free:
                 return max(free, key=lambda arch: _value(float(known[arch])))
         while self._asked[arch := self.design()]:
@@ -166,6 +175,9 @@ class ModelBased(Strategy):
 
     def _learn(self) -> None:
         """Bring the model up to date; pending cells are believed to score what is expected of them."""
+        if self._unpaid:
+            self._unpaid = False
+            self._owed += sum(float(np.nansum(v)) for k, v in self.task.known.items() if k.startswith("proxy_seconds/"))
         scores = np.array(self._scores)
         self._targets: FloatArray = scores if self.targets == "none" else TRANSFORMS[self.targets](scores)
         archs = np.array(self._archs, dtype=np.int64)

@@ -3,8 +3,9 @@
 A proxy is anything known of all cells beforehand (`core.Task.known`): "proxy/synflow" and its kin where the table has
 them, else size ("params_m"), the proxy every other has to beat. Several, joined by "+", vote by their mean rank
 (Abdelfattah et al. vote by majority of pairs). Where the table says what a proxy costs, those seconds are charged to
-the simulated clock with the first cell of each sample, for every cell scored. What search makes of the proxy later is
-for others: `gp_bo:warm_start=proxy/synflow` starts from it, `gp_bo:surrogate=(gp:proxies=true)` learns from it.
+the simulated clock with the first cell of each sample, for every cell scored (of the proxies imported with the real
+tables "zen" alone has a known cost; the others count as free). What search makes of the proxy later is for others:
+`gp_bo:warm_start=proxy/synflow` starts from it, `gp_bo:surrogate=(gp:proxies=true)` learns from it.
 """
 
 from __future__ import annotations
@@ -45,22 +46,29 @@ class ZeroCost(Strategy):
         self._value, self._seconds = self._scores()
         self._seen: set[int] = set()
         self._order: list[int] = []
+        self._paying: Query | None = None  # the query that carries the cost of a sample's proxies
 
     def propose(self) -> Query | None:
+        if self._paying is not None:
+            return None  # a ranking that is not paid for yet does not exist yet
         overhead = 0.0
         if not self._order:
             if len(self._seen) == self.task.space.size:
                 return None
             overhead = self._draw()
-        return Query(self._order.pop(), self.task.full, overhead)
+        query = Query(self._order.pop(), self.task.full, overhead)
+        self._paying = query if overhead else None
+        return query
 
     def observe(self, result: Result) -> None:
-        pass  # what training says is not used
+        if result.query == self._paying:
+            self._paying = None  # what training says is not used
 
     def _draw(self) -> float:
         """A sample of cells not scored before, best last; returns the seconds their proxies cost."""
         fresh: list[int] = []
-        while len(fresh) < min(self.sample, self.task.space.size - len(self._seen)):
+        wanted = min(self.sample, self.task.space.size - len(self._seen))
+        while len(fresh) < wanted:
             arch = self.design()
             if arch not in self._seen:
                 self._seen.add(arch)

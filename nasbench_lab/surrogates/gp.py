@@ -30,6 +30,9 @@ from nasbench_lab.surrogates._targets import TRANSFORMS
 
 Engine = Literal["fast", "gpytorch"]
 _ONE_BELOW = 0.15865525393145707  # probability below -1 standard deviation
+_LEAST = (
+    0.02  # no spread is below this share of the spread of what was seen: beyond the scores seen, a slope may be flat
+)
 _JOINT = 512  # a joint sample is drawn at the rows with the highest upper confidence bounds
 
 
@@ -153,6 +156,7 @@ class GaussianProcess(Parameters):
             self.inverse_: Callable[[FloatArray], FloatArray] | None = None
             return y
         scale = Scale(self.targets, y)
+        self.least_ = max(_LEAST * float(np.std(y)), 1e-9)
         self.inverse_ = scale.back
         return scale.targets
 
@@ -174,7 +178,7 @@ class GaussianProcess(Parameters):
             rows = self.row_of_[np.asarray(archs)]
             return mean[rows], std[rows]
         low, middle, high = self.quantiles(archs, (_ONE_BELOW, 0.5, 1.0 - _ONE_BELOW))
-        return middle, np.maximum((high - low) / 2.0, 1e-9)
+        return middle, np.maximum((high - low) / 2.0, self.least_)
 
     def quantiles(self, archs: NDArray[np.int64], probabilities: tuple[float, ...]) -> tuple[FloatArray, ...]:
         """Quantiles, (n,) each, in units of y: exact under the model, as the transform is monotone."""
@@ -186,7 +190,7 @@ class GaussianProcess(Parameters):
     def sample(self, archs: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
         """(m,) a joint draw, in units of y, at the 512 rows with the highest bounds mean + 3 std; elsewhere the mean.
 
-        Rows that far below are not where a draw has its maximum.
+        Rows that far below are not where a draw has its maximum. Deviation: what was told by `believe` is not counted.
         """
         if self.engine != "fast":
             return super().sample(archs, rng)

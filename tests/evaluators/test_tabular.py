@@ -191,3 +191,22 @@ def test_what_is_known_of_all_cells_is_in_the_task() -> None:
 def test_a_source_of_the_searched_dataset_is_refused() -> None:
     with pytest.raises(LabError, match="is of the dataset that is searched"):
         Tabular(make_table(dataset="cifar10"), sources={"x": make_table("x", dataset="cifar10-valid")})
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "cifar-10", "cifar10-valid"])
+def test_another_spelling_does_not_make_another_dataset(name: str) -> None:
+    with pytest.raises(LabError, match="is of the dataset that is searched"):
+        Tabular(make_table(dataset="cifar10"), sources={"x": make_table("x", dataset=name, seed=9)})
+
+
+def test_a_copy_under_another_name_is_not_another_dataset() -> None:
+    with pytest.raises(LabError, match="is of the dataset that is searched"):
+        Tabular(make_table("a", seed=4), sources={"b": make_table("b", seed=4)})
+
+
+def test_sources_are_called_as_the_study_calls_them() -> None:
+    sources = {"one": make_table("x", seed=5), "two": make_table("x", seed=6)}
+    known = Tabular(make_table("mine"), sources=sources).task.known
+    assert {name for name in known if name.startswith("source/")} == {"source/one", "source/two"}
+    with pytest.raises(LabError, match="two sources are both called 'one'"):
+        Tabular(make_table("mine"), sources={"one": sources["one"], "/there/one.npz": sources["two"]})

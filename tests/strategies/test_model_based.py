@@ -146,7 +146,14 @@ class TestZeroCost:
         known = {"proxy/zen": np.arange(15625.0), "proxy_seconds/zen": np.full(15625, 0.5)}
         strategy = ZeroCost(sample=40)
         strategy.start(Task(cell.SPACE, (12,), known=known), 0)
-        overheads = [strategy.propose().overhead for _ in range(80)]  # type: ignore[union-attr]
+        overheads = []
+        for _ in range(80):
+            query = strategy.propose()
+            assert query is not None
+            overheads.append(query.overhead)
+            if query.overhead:
+                assert strategy.propose() is None  # what is not paid for yet is not known yet
+            strategy.observe(Result(query, 1.0, 1.0))
         assert overheads[0] == overheads[40] == 20.0
         assert sum(overheads) == 40.0
 
@@ -171,3 +178,25 @@ class TestZeroCost:
         records = search(ZeroCost(sample=500), evaluator, seed=0, max_queries=20).records
         sizes = [evaluator.task.known["params_m"][r.result.query.arch] for r in records]
         assert sizes == sorted(sizes, reverse=True)
+
+    def test_the_whole_space_can_be_the_sample(self) -> None:
+        proxy = np.array([score(a) for a in range(15625)])
+        asked = run(ZeroCost(sample=20_000), 3, known={"proxy/synflow": proxy})
+        assert [score(a) for a in asked] == sorted(proxy, reverse=True)[:3]
+
+
+def test_proxies_are_paid_for_by_whoever_reads_them() -> None:
+    known = {"proxy/zen": np.arange(15625.0), "proxy_seconds/zen": np.full(15625, 0.5)}
+    for strategy, first in [
+        (GpBo(initial=2, warm_start="proxy/zen"), [50.0, 50.0, 0.0]),
+        (GpBo(initial=2, surrogate="gp:proxies=true,targets=none,spent=0"), [0.0, 0.0, 7812.5]),
+        (GpBo(initial=2), [0.0, 0.0, 0.0]),
+    ]:
+        strategy.start(Task(cell.SPACE, (12,), known=known), 0)
+        overheads = []
+        for _ in range(3):
+            query = strategy.ask()
+            assert query is not None
+            overheads.append(query.overhead)
+            strategy.tell(Result(query, score(query.arch), 1.0))
+        assert overheads == first
