@@ -4,7 +4,7 @@ Complexity is the number of decisions that are not option 0 (`none` in the NAS-B
 are trained, a predictor is fitted, the cells of the level are expanded by one more operation, the `beam` best by
 prediction are trained, and so on. Deviations: isomorphic cells are trained once (the authors remove duplicates too); the
 predictor is the MLP ensemble of the paper's "MLP-ensemble" kind, on canonical features, and is fitted to all cells
-trained so far; after the last level, rounds of `beam` cells go on with the best predicted of all that was ever
+trained so far; after the last level, rounds of ten cells go on with the best predicted of all that was ever
 expanded and of the mutants of the five best, as the space is not exhausted by then and a budget has to be used.
 """
 
@@ -19,6 +19,7 @@ from nasbench_lab import loading
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
 
 _PARENTS = 5
+_ROUND = 10  # cells trained with one predictor after the last level
 
 
 @dataclass
@@ -106,14 +107,14 @@ class Pnas(Strategy):
         fresh = sorted(a for a in self._expanded - self._asked if int(self.task.space.classes[a]) not in self._classes)
         if not fresh:
             rest = [arch for arch in range(self.task.space.size) if arch not in self._asked]
-            return [rest[i] for i in self.rng.permutation(len(rest))[: self.beam].tolist()]
+            return [rest[i] for i in self.rng.permutation(len(rest))[:_ROUND].tolist()]
         chosen, used = [], set()
         for arch in self._ranked(fresh):
             number = int(self.task.space.classes[arch])
             if number not in used:
                 used.add(number)
                 chosen.append(arch)
-            if len(chosen) == self.beam:
+            if len(chosen) == _ROUND:
                 break
         self._classes |= used
         return chosen
