@@ -106,7 +106,10 @@ def compare(
     ] = None,
     evaluator: Annotated[
         str,
-        typer.Option(help="What answers queries: tabular, or training (for real; training:device=cuda,epochs=12)."),
+        typer.Option(
+            help="What answers queries: tabular, training (for real; training:device=cuda,epochs=12), or surrogate (fitted "
+            "to a few cells; surrogate:model=gp,cells=500)."
+        ),
     ] = "tabular",
     workers: screen.Workers = 1,
     backend: screen.Backend = "loky",

@@ -18,7 +18,7 @@ def audit(
     search: Annotated[str | None, typer.Option(help="Schedule searched on; the longest if left out.")] = None,
     seeds: Annotated[int, typer.Option(help="Runs per strategy and reading.", min=2)] = 50,
     max_queries: Annotated[int, typer.Option(help="Budget in queries.", min=1)] = 100,
-    out: Annotated[Path, typer.Option(help="Where audit.md, audit.json and the runs go.")] = Path("results/audit"),
+    out: Annotated[Path, typer.Option(help="Where audit.md, audit.json and the runs go.")] = Path("results/my_audit"),
     as_json: screen.AsJson = False,
 ) -> None:
     """Replay how others read NAS-Bench-201, and say how far numbers, ranks and significant differences move."""

@@ -70,6 +70,7 @@ def tables_import(
     to: To = None,
     source: Annotated[str, typer.Option(help="Where the numbers come from; kept in the table's header.")] = "",
     licence: Annotated[str, typer.Option(help="Their licence.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a table of more cells by one of fewer.")] = False,
     workers: screen.Workers = 2,
 ) -> None:
     """Turn a file into tables, one per dataset; nothing is run from it or written unless the whole file is right."""
@@ -78,7 +79,7 @@ def tables_import(
     path = importing.locate(path)
     with screen.progress("records") as progress, _said("nothing was written"):
         found = importing.read(path, source=source, licence=licence, workers=workers, progress=progress)
-    _install(found.tables, to)
+    _install(found.tables, to, force=force)
     for note in found.notes:
         print(f"note: {note}")
 
@@ -102,7 +103,7 @@ def tables_fetch(
     folder = to or catalog.target_folder()
     with screen.progress("bytes") as progress:
         found = fetching.fetch(dataset or fetching.DATASETS, folder / "downloads", origin=origin, progress=progress)
-    _install(found, folder)
+    _install(found, folder, force=True)
 
 
 @tables_app.command("export")
@@ -128,13 +129,34 @@ def _said(state: str) -> Iterator[None]:
         raise LabError(f"interrupted; {state}") from None
 
 
-def _install(found: Sequence[Table], to: Path | None) -> None:
-    """Write tables, all or none."""
+def _cells(path: Path) -> int:
+    """How many cells the table in a file has; 0 where there is none that can be read."""
+    from nasbench_lab.tables import table
+
+    try:
+        return int(table.read(path).measured.sum()) if path.is_file() else 0
+    except LabError:
+        return 0
+
+
+def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
+    """Write tables, all or none.
+
+    Raises:
+        LabError: one would replace a table of more cells, and nobody forces it.
+    """
     from nasbench_lab import files
     from nasbench_lab.tables import catalog
 
     folder = to or catalog.target_folder()
     paths = {table.name: folder / f"{table.name}.npz" for table in found}
+    for table in found if not force else ():
+        there, now = _cells(paths[table.name]), int(table.measured.sum())
+        if there > now:
+            raise LabError(
+                f"{paths[table.name]} has {there:,} cells and would be replaced by one of {now:,}; nothing was written. "
+                "Use --to another folder, or --force"
+            )
     files.write_together({paths[table.name]: table.content(compress=True) for table in found})
     for table in found:
         measured = int(table.measured.sum())

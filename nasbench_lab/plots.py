@@ -7,13 +7,15 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from nasbench_lab import plots_style
+
 _COLOURS = alt.Scale(range=["#c44e52", "#4c72b0", "#55a868"])
 
 
 def _svg(chart: Any) -> str:
     import vl_convert
 
-    svg: str = vl_convert.vegalite_to_svg(chart.to_json())
+    svg: str = vl_convert.vegalite_to_svg(plots_style.spec(chart))
     return svg
 
 

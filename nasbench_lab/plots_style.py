@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -196,11 +197,16 @@ def finished(chart: Any) -> Any:
     )
 
 
+def spec(chart: Any) -> str:
+    """A chart's description as JSON; what is not a number is null there, as JSON knows no nan."""
+    return json.dumps(json.loads(chart.to_json(), parse_constant=lambda _: None))
+
+
 def svg(chart: Any) -> str:
     """SVG text, for a document."""
     import vl_convert
 
-    text: str = vl_convert.vegalite_to_svg(chart.to_json())
+    text: str = vl_convert.vegalite_to_svg(spec(chart))
     return text
 
 
@@ -208,7 +214,7 @@ def png(chart: Any, *, scale: float = 2.0) -> bytes:
     """PNG bytes."""
     import vl_convert
 
-    data: bytes = vl_convert.vegalite_to_png(chart.to_json(), scale=scale)
+    data: bytes = vl_convert.vegalite_to_png(spec(chart), scale=scale)
     return data
 
 
@@ -216,7 +222,7 @@ def pdf(chart: Any) -> bytes:
     """PDF bytes, with text as text."""
     import vl_convert
 
-    data: bytes = vl_convert.vegalite_to_pdf(chart.to_json())
+    data: bytes = vl_convert.vegalite_to_pdf(spec(chart))
     return data
 
 

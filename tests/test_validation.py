@@ -284,3 +284,12 @@ def test_tuning_survives_divergence():
     best, done = tuning.tune(lambda recipe, n: np.nan if n % 2 else 50.0 + n, TINY.recipe, 8)
     assert np.isfinite(next(t.val for t in done if t.recipe == best))
     assert tuning.decode(tuning.encode(TINY.recipe), TINY.recipe) == TINY.recipe
+
+
+def test_a_chart_has_no_nan_in_it():
+    """Where nothing is known of a spread it is left out of the chart, which is JSON."""
+    from nasbench_lab import plots
+
+    row = {"score": "val", "group": "best", "arch": 1, "predicted": 80.0, "measured": 81.0, "y_lo": float("nan")}
+    svg = plots.predicted_against_measured([row | {"x_lo": 80.0, "x_hi": 80.0, "y_hi": float("nan")}], "one training")
+    assert svg.startswith("<svg")

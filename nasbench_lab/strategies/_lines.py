@@ -87,7 +87,7 @@ def hello(task: Task, seed: int, design: list[int]) -> Message:
         "options": list(task.space.options),
         "fidelities": list(task.fidelities),
         "objectives": list(task.objectives),
-        "max_queries": _finite(task.max_queries),
+        "max_queries": None if math.isinf(task.max_queries) else int(task.max_queries),
         "max_seconds": _finite(task.max_seconds),
         "design": design,
     }

@@ -16,11 +16,11 @@ import torch
 from conftest import make_table
 from official_data import ARCHS, REAL, loaded, made, present, whole, write
 
-from nasbench_lab import cell
+from nasbench_lab import cell, cli_tables
 from nasbench_lab.core import LabError
 from nasbench_lab.tables import catalog, hw_nas_bench, importing, nats_export, torch_file
 from nasbench_lab.tables import official as records
-from nasbench_lab.tables.table import Table
+from nasbench_lab.tables.table import Table, read
 
 LAB = {arch: made(arch) for arch in ARCHS}
 
@@ -420,3 +420,23 @@ def test_real_records_round_trip(tmp_path):
     nats_export.write(tables, tmp_path / "out")
     assert [t.digest for t in importing.read(tmp_path / "out").tables] == [t.digest for t in tables]
     assert set(loaded(tmp_path / "out")) == set(ARCHS)
+
+
+def test_a_full_table_is_not_replaced_by_a_part_of_it_unless_forced(tmp_path) -> None:
+    full = make_table("cifar10")
+    schedule = full.schedules[12]
+    few = np.arange(cell.SPACE.size) < 3
+    part = dataclasses.replace(
+        schedule,
+        val=np.where(few[:, None], schedule.val, np.nan),
+        val_trials=np.where(few[:, None, None], schedule.val_trials, np.nan),
+        test=np.where(few, schedule.test, np.nan),
+        test_trials=np.where(few[:, None], schedule.test_trials, np.nan),
+    )
+    smaller = Table("cifar10", {12: part}, {}, {})
+    full.save(tmp_path / "cifar10.npz")
+    with pytest.raises(LabError, match="has 15,625 cells and would be replaced by one of 3; nothing was written"):
+        cli_tables._install([smaller], tmp_path, force=False)
+    assert read(tmp_path / "cifar10.npz").digest == full.digest
+    cli_tables._install([smaller], tmp_path, force=True)
+    assert read(tmp_path / "cifar10.npz").digest == smaller.digest
