@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nasbench_lab import loading
+from nasbench_lab import cell, loading
+from nasbench_lab.core import Task
+from nasbench_lab.testing import check_strategy
 
 VARIANTS = (
     "random_search:replacement=true",
@@ -23,7 +25,49 @@ VARIANTS = (
     "gp_bo:acquisition=its,candidates=mutation,batch=3",
 )
 
+# One-shot strategies learn from images, whatever table is searched; here from next to none, so that 40 epochs take a
+# second. So trained they know nothing, and what they find on a synthetic table is no better than one random cell.
+_TINY = "images=8,batch=8,held_out=16,channels=2"
+_RANKED = f"{_TINY},epochs=15,select=50,per_round=2,score_images=8"
+ONE_SHOT = {
+    "darts": (f"{_TINY},epochs=40", f"{_TINY},epochs=40,order=2"),
+    "drnas": (f"{_TINY},epochs=40",),
+    "enas": (f"{_TINY},epochs=40,controller_steps=1,aggregate=2,select=2,score_batch=8",),
+    "gdas": (f"{_TINY},epochs=40",),
+    "network_morphism": (f"{_TINY},epochs=39,first_epochs=1,children=2",),
+    "one_shot_evolution": (f"{_RANKED},population=10,sample=3",),
+    "one_shot_random": (_RANKED,),
+    "rsps": (f"{_TINY},epochs=40,select=2,score_batch=8",),
+    "setn": (f"{_TINY},epochs=40,select=2,score_batch=8",),
+    "smash": (_RANKED,),
+    "spos": (f"{_RANKED},calibration=1", f"{_RANKED},calibration=0,fair=true"),
+}
+FAST = "same seed, same records"  # of every first variant; the rest, about 8 minutes, in the slow session
 
-@pytest.mark.strategies(*loading.names("strategies"), *VARIANTS)
+
+@pytest.mark.strategies(*(name for name in loading.names("strategies") if name not in ONE_SHOT), *VARIANTS)
 def test_conformance(strategy_check):
     strategy_check()
+
+
+def test_every_one_shot_strategy_is_listed():
+    one_shot = {name for name in loading.names("strategies") if loading.load("strategies", name).family == "one-shot"}
+    assert one_shot == set(ONE_SHOT)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(
+            check,
+            id=f"{name}-{number}-{check.name}",
+            marks=() if (number, check.name) == (0, FAST) else pytest.mark.slow,
+        )
+        for name, variants in ONE_SHOT.items()
+        for number, settings in enumerate(variants)
+        for check in check_strategy(f"{name}:{settings}", Task(cell.SPACE, (1, 4, 12)))
+        if "not worse than random" not in check.name
+    ],
+)
+def test_one_shot_conformance(check):
+    check()

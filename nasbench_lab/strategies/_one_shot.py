@@ -1,0 +1,318 @@
+"""What one-shot strategies share: one supernet, one epoch of it per `propose`, and a current answer after each.
+
+A query has `epochs = 0`, "my current answer", and carries the simulated seconds the epoch took (`training.cost`), so that
+a supernet and a search that trains cells one by one stand on one time axis. The strategy sees training and validation
+images of `data`, never an answer of the evaluator: whatever table is searched scores the cells it derives. Epochs follow
+one another, so however many workers there are, one is in flight.
+
+Exact resume: with the environment variable NASBENCH_LAB_CHECKPOINTS set to a folder, the state after every epoch is
+kept there, in a file named by all that the run depends on (parameters, seed, sources, torch, kind of device). A run that
+died is simply started again: it replays the answers it has and goes on from the last whole epoch, to the same bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasbench_lab import cell
+from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy, parameters
+from nasbench_lab.training import shared
+from nasbench_lab.training.problem import Problem, make_problem
+from nasbench_lab.training.shared import Batch, Schedule, SharedWeights
+from nasbench_lab.training.supernet import EVERYTHING, Choices, path
+
+CHECKPOINTS = "NASBENCH_LAB_CHECKPOINTS"
+
+
+class Stateful(Protocol):
+    """Something whose state can be saved: a module, an optimizer, shared weights."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
+
+
+@dataclass
+class OneShot(Strategy):
+    """Base of the one-shot strategies.
+
+    A subclass writes `begin` (its own state), `advance` (one epoch; returns the current answer) and `parts` (what of its
+    state is to be saved).
+
+    Attributes:
+        data: what the supernet is trained on; see `training.problem.NAMES`.
+        device: cpu or cuda. bf16: autocast to bfloat16.
+        channels, cells: C and N of the supernet; 0 for those of the data's recipe.
+        images, held_out: digits only: canvases per epoch and for validation; 0 for those of the recipe.
+        epochs: of the supernet. batch: images per step.
+        learning_rate, learning_rate_end: a cosine between them. momentum, weight_decay, clip: of SGD on the weights.
+        affine: whether batch norms inside cells have scale and shift.
+    """
+
+    data: str = "digits"
+    device: str = "cpu"
+    bf16: bool = False
+    channels: int = 0
+    cells: int = 0
+    images: int = 0
+    held_out: int = 0
+    epochs: int = 50
+    batch: int = 64
+    learning_rate: float = 0.025
+    learning_rate_end: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    clip: float = 5.0
+    affine: bool = False
+
+    family = "one-shot"
+    cell_only = True
+
+    def __post_init__(self) -> None:
+        if min(self.channels, self.cells, self.images, self.held_out) < 0:
+            raise ValueError(f"channels, cells, images and held_out must not be negative, got {self}")
+        self.schedule()
+        try:
+            self.problem()
+        except LabError as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def rounds(self) -> int:
+        """Proposals in all: the epochs, and whatever a subclass does after them."""
+        return self.epochs
+
+    def problem(self) -> Problem:
+        """The data, with this search's C and N."""
+        found = make_problem(self.data, part_size=self.images or None, held_out_size=self.held_out or None)
+        channels, cells = self.channels or found.recipe.channels, self.cells or found.recipe.cells
+        return replace(found, recipe=replace(found.recipe, channels=channels, cells=cells))
+
+    def schedule(self) -> Schedule:
+        """How the weights learn."""
+        return Schedule(
+            self.epochs, self.batch, self.learning_rate, self.learning_rate_end, self.momentum, self.weight_decay,
+            self.clip, self.bf16, self.affine,
+        )  # fmt: skip
+
+    def setup(self) -> None:
+        if self.task.space.options != cell.SPACE.options:
+            raise LabError(f"{type(self).__name__} searches the NAS-Bench-201 cell only, got {self.task.space}")
+        start = self.rng.bit_generator.state
+        seed = int(self.rng.integers(2**31))
+        self.weights = SharedWeights(self.problem(), self.schedule(), seed=seed, device=self.device)
+        self._answer, self._waiting = -1, False
+        self._history: list[tuple[int, float]] = []  # answer and seconds of every round so far
+        self.begin()
+        self._round = 0
+        self._file = _checkpoint_file(self, start)
+        if self._file is not None and self._file.exists():
+            self._restore(self._file)
+
+    def propose(self) -> Query | None:
+        if self._waiting or self._round >= self.rounds:
+            return None
+        if self._round == len(self._history):
+            before = self.weights.seconds
+            with shared.reproducible(self.weights.device.type):
+                arch = self.advance(self._round)
+            self._history.append((arch, self.weights.seconds - before))
+            if self._file is not None:
+                self._save(self._file)
+        arch, seconds = self._history[self._round]
+        self._round += 1
+        self._waiting = True
+        return Query(arch, 0, seconds)
+
+    def observe(self, result: Result) -> None:
+        self._answer, self._waiting = result.query.arch, False
+
+    def recommend(self) -> int:
+        """The answer of the last finished round; -1 before the first."""
+        return self._answer
+
+    def begin(self) -> None:
+        """Create the search's own state."""
+
+    @abstractmethod
+    def advance(self, number: int) -> int:
+        """Do round `number`; returns the current answer."""
+
+    def parts(self) -> dict[str, Stateful]:
+        """What must be saved beside the shared weights and `self.rng`."""
+        return {}
+
+    def _save(self, file: Path) -> None:
+        content: dict[str, Any] = {name: part.state_dict() for name, part in self._all_parts().items()}
+        content |= {"rng": json.dumps(self.rng.bit_generator.state), "history": self._history}
+        content["design"] = json.dumps(self._design.bit_generator.state)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        with temporary.open("wb") as handle:
+            torch.save(content, handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, file)
+
+    def _restore(self, file: Path) -> None:
+        content = torch.load(file, weights_only=True, map_location=self.weights.device)
+        for name, part in self._all_parts().items():
+            part.load_state_dict(content[name])
+        self.rng.bit_generator.state = json.loads(content["rng"])
+        self._design.bit_generator.state = json.loads(content["design"])
+        self._history = [(int(arch), float(seconds)) for arch, seconds in content["history"]]
+
+    def _all_parts(self) -> dict[str, Stateful]:
+        return {"weights": self.weights, **self.parts()}
+
+
+def _checkpoint_file(strategy: OneShot, start: Any) -> Path | None:
+    """Where a run's state is kept; None if it is not."""
+    folder = os.environ.get(CHECKPOINTS)
+    if not folder:
+        return None
+    cls = type(strategy)
+    identity = {
+        "class": f"{cls.__module__}:{cls.__qualname__}", "parameters": parameters(strategy), "rng": start,
+        "sources": _sources(cls), "torch": torch.__version__, "device": strategy.weights.device.type,
+        "problem": strategy.problem().described,
+    }  # fmt: skip
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return Path(folder) / f"{cls.__name__}-{digest[:20]}.pt"
+
+
+@cache
+def _sources(cls: type[Any]) -> str:
+    """Digest of the files that decide a run: those of the class and its bases, and the training folder."""
+    files = {Path(file) for base in cls.__mro__ if base is not object and (file := _file(base))}
+    files |= set(Path(str(shared.__file__)).parent.glob("*.py"))
+    sha = hashlib.sha256()
+    for source in sorted(files, key=lambda found: found.name):
+        sha.update(source.name.encode() + source.read_bytes())
+    return sha.hexdigest()
+
+
+def _file(cls: type[Any]) -> str | None:
+    try:
+        return inspect.getsourcefile(cls)
+    except TypeError:  # built in
+        return None
+
+
+class Kept(dict[str, Any]):
+    """Plain values (numbers, strings, lists, dicts) that are saved with a run."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.update(state)
+
+
+@dataclass
+class Differentiable(OneShot):
+    """Base of those that learn weights of operations by gradient: a step of weights and one of alpha, turn by turn.
+
+    A subclass writes `gates`; alpha is (6, 5), one row per edge, and starts at N(0, 1e-3).
+
+    Attributes:
+        arch_learning_rate, arch_weight_decay: of Adam on alpha, with betas 0.5 and 0.999.
+    """
+
+    arch_learning_rate: float = 3e-4
+    arch_weight_decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.arch_learning_rate <= 0 or self.arch_weight_decay < 0:
+            raise ValueError(
+                f"need arch_learning_rate > 0 and arch_weight_decay >= 0, "
+                f"got {self.arch_learning_rate} and {self.arch_weight_decay}"
+            )
+
+    def begin(self) -> None:
+        start = 1e-3 * self.rng.standard_normal((6, 5))
+        self.alpha = torch.tensor(start, dtype=torch.float32, device=self.weights.device, requires_grad=True)
+        self.arch_optimizer = torch.optim.Adam(
+            [self.alpha], self.arch_learning_rate, betas=(0.5, 0.999), weight_decay=self.arch_weight_decay
+        )
+
+    def gates(self, number: int, generator: torch.Generator) -> tuple[Choices, Tensor]:
+        """What is computed and by what it is weighted, for one step of round `number`; differentiable in alpha."""
+        return EVERYTHING, torch.softmax(self.alpha, dim=1)
+
+    def advance(self, number: int) -> int:
+        generator = self.weights.generator(number)
+        for batch in self.weights.batches(number):
+            self.arch_step(batch, number, generator)
+            self.weight_step(batch, number, generator)
+        return self.derive(number)
+
+    def weight_step(self, batch: Batch, number: int, generator: torch.Generator) -> None:
+        """Move the weights, on training images."""
+        with torch.no_grad():
+            choices, gates = self.gates(number, generator)
+        self.weights.learn(batch.images, batch.labels, choices, gates)
+
+    def arch_step(self, batch: Batch, number: int, generator: torch.Generator) -> None:
+        """Move alpha, on validation images."""
+        choices, gates = self.gates(number, generator)
+        self.alpha.grad = self.weights.gradient(batch.val_images, batch.val_labels, choices, gates, self.alpha)
+        self.arch_optimizer.step()
+
+    def derive(self, number: int) -> int:
+        """The cell of the largest weights, `none` included."""
+        return cell.SPACE.index(self.alpha.detach().argmax(dim=1).tolist())
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """(6, 5) the weights of the operations."""
+        return np.asarray(torch.softmax(self.alpha.detach().double(), dim=1).cpu().numpy())
+
+    def parts(self) -> dict[str, Stateful]:
+        return {"alpha": _Held(self.alpha), "arch_optimizer": self.arch_optimizer}
+
+
+class _Held:
+    """A tensor as something that can be saved."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"tensor": self._tensor.detach().clone()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._tensor.copy_(state["tensor"])
+
+
+def best_of(weights: SharedWeights, archs: Sequence[int], images: int, turn: int) -> int:
+    """The cell with the highest accuracy on one batch of validation images each, a new one for every cell.
+
+    As NAS-Bench-201's own runs choose (Dong & Yang 2020). The first of equals.
+    """
+    pool_images, pool_labels = weights.validation(len(archs) * images, turn)
+    scores = []
+    for number, arch in enumerate(archs):
+        here = torch.arange(number * images, (number + 1) * images, device=pool_images.device) % len(pool_images)
+        scores.append(weights.accuracy(arch, pool_images[here], pool_labels[here]))
+    return archs[int(np.argmax(scores))]
+
+
+def uniform_path(rng: np.random.Generator) -> Choices:
+    """The path of a cell drawn uniformly."""
+    return path(cell.SPACE.sample(rng))

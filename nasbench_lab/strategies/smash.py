@@ -1,0 +1,116 @@
+"""SMASH: a hypernetwork makes the weights of any cell, uniform cells train it, the best of random ones is the answer.
+
+Brock et al. (ICLR 2018). A cell's operations (one-hot, what reaches no output as `none`) go through a small network to a
+code, and every convolution of every cell is a linear function of the code, scaled to the norm a fresh convolution has.
+Stem, residual blocks, last norm and classifier are ordinary weights, trained along. Then uniform cells are ranked with
+the weights made for them, as in the paper.
+
+Deviations: the code is read by one linear map per convolution, where the paper's hypernetwork is itself convolutional and
+reads a map of the memory banks; trained by the SGD of the other one-shot strategies, where the paper uses Adam; without
+the paper's last step of perturbing the best cell.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from nasbench_lab import cell
+from nasbench_lab.strategies._one_shot import Stateful
+from nasbench_lab.strategies._ranked import Ranked
+from nasbench_lab.training import cost
+from nasbench_lab.training.supernet import Choices, Supernet, path, plan
+
+
+@dataclass
+class Smash(Ranked):
+    """One-shot search through hypernetworks.
+
+    Attributes:
+        code: length of the code a cell is turned into.
+    """
+
+    code: int = 16
+
+    paper = "Brock et al. 2018, arXiv:1708.05344"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.code < 1:
+            raise ValueError(f"code must be at least 1, got {self.code}")
+
+    def begin(self) -> None:
+        super().begin()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(self.rng.integers(2**31)))
+            self.hyper = _Hypernetwork(self.weights.network, self.code).to(self.weights.device)
+        self.weights.add(self.hyper.parameters())
+
+    def train(self, number: int) -> None:
+        for batch in self.weights.batches(number):
+            arch = self.task.space.sample(self.rng)
+            self.weights.optimizer.zero_grad(set_to_none=True)
+            loss = functional.cross_entropy(self.logits(arch, batch.images), batch.labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.weights.step()
+            self.weights.charge(path(arch), len(batch.images), cost.PASSES)
+
+    def search(self, count: int) -> None:
+        for _ in range(count):
+            self.score(self.task.space.sample(self.rng))
+
+    @torch.no_grad()
+    def score(self, arch: int) -> float:
+        if arch not in self.ranking:
+            images, labels = self.weights.validation(self.score_images)
+            self.weights.charge(path(arch), len(images), 1)
+            right = (self.logits(arch, images).argmax(1) == labels).float().mean()
+            self.ranking[arch] = 100 * float(right)
+        return self.ranking[arch]
+
+    def logits(self, arch: int, images: Tensor) -> Tensor:
+        """What the cell answers with the weights made for it."""
+        made = self.hyper(arch)
+        out: Tensor = functional_call(self.weights.network, made, (images, path(arch)))
+        return out
+
+    def parts(self) -> dict[str, Stateful]:
+        return super().parts() | {"hyper": self.hyper}
+
+
+class _Hypernetwork(nn.Module):
+    """A cell -> the weights of the convolutions it computes, by their names in the supernet."""
+
+    def __init__(self, network: Supernet, code: int) -> None:
+        super().__init__()
+        self.encode = nn.Sequential(nn.Linear(30, 4 * code), nn.ReLU(), nn.Linear(4 * code, code))
+        found = {name: p for name, p in network.named_parameters() if ".convs." in name}
+        self._names = {name: name.replace(".", "_") for name in found}
+        self.bases = nn.ParameterDict(
+            {self._names[name]: nn.Parameter(torch.randn(code, *p.shape)) for name, p in found.items()}
+        )
+
+    def forward(self, arch: int) -> dict[str, Tensor]:
+        device = next(self.parameters()).device
+        ops = torch.tensor(cell.live_choices()[arch].tolist(), device=device)
+        code = self.encode(functional.one_hot(ops, 5).float().reshape(-1))
+        wanted = _computed(path(arch))
+        made = {}
+        for name, key in self._names.items():
+            if name.split(".")[-2] in wanted:
+                basis = self.bases[key]
+                raw = torch.tensordot(code, basis, dims=1)
+                fresh = math.sqrt(len(raw) / 3)  # norm of uniform weights within +- 1 / sqrt(fan in)
+                made[name] = raw * (fresh / (raw.norm() + 1e-8))
+        return made
+
+
+def _computed(choices: Choices) -> set[str]:
+    """The convolutions of a cell, `op-edge` as the supernet names them."""
+    edges = plan(choices).edges
+    return {f"{op}-{e}" for node in edges for op in (cell.CONV1, cell.CONV3) for e in node[op]}
