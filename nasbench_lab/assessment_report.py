@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_lab import agreement, assessment, calibration, stats
+from nasbench_lab import agreement, assessment, calibration, markdown, stats
 from nasbench_lab import plots_surrogates as plots
 from nasbench_lab.assessment import Job, Outcome, Settings
 from nasbench_lab.core import FloatArray, LabError
@@ -251,18 +251,15 @@ def _preface(content: Content) -> list[str]:
 def _pivot(content: Content) -> list[str]:
     train, order = content["settings"]["train"], content["settings"]["surrogates"]
     rows = {(row["surrogate"], row["train"]): row for row in content["rows"]}
-    return _grid(
-        ["surrogate", *map(str, train)],
-        [[_code(spec), *(value(rows[spec, count], "tau", 3) for count in train)] for spec in order],
-    )
+    table = [[_code(spec), *(value(rows[spec, count], "tau", 3) for count in train)] for spec in order]
+    return [*markdown.table(["surrogate", *map(str, train)], table, numbers=True), ""]
 
 
 def _table(rows: list[Row], columns: Sequence[tuple[str, str, int]]) -> list[str]:
     ordered = sorted(rows, key=lambda row: -row["tau"])
-    return _grid(
-        ["surrogate", *(heading for _, heading, _ in columns)],
-        [[_code(row["surrogate"]), *(value(row, name, digits) for name, _, digits in columns)] for row in ordered],
-    )
+    heads = ["surrogate", *(heading for _, heading, _ in columns)]
+    table = [[_code(row["surrogate"]), *(value(row, name, digits) for name, _, digits in columns)] for row in ordered]
+    return [*markdown.table(heads, table, numbers=True), ""]
 
 
 def _regret(content: Content) -> list[str]:
@@ -279,7 +276,8 @@ def _regret(content: Content) -> list[str]:
         f"`gp_bo` with the surrogate in the place of its Gaussian process, searching on validation after {schedule} epochs. "
         "Points of accuracy below the best of all cells: on that validation, and on mean test after the longest schedule.",
         "",
-        *_grid(["surrogate", "validation regret", "test regret"], rows),
+        *markdown.table(["surrogate", "validation regret", "test regret"], rows, numbers=True),
+        "",
     ]
 
 
@@ -318,8 +316,3 @@ def value(row: Row, name: str, digits: int) -> str:
 
 def _number(number: float, digits: int) -> str:
     return f"{number:.{digits}f}" if abs(number) < 1e5 else f"{number:.1e}"
-
-
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]

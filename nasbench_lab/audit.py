@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_lab import agreement, api, engine, significance, stats
+from nasbench_lab import agreement, api, engine, markdown, significance, stats
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import write_atomically
 from nasbench_lab.study import Study, StudyTask
@@ -160,15 +160,11 @@ def to_markdown(content: Content) -> str:
     names = content["strategies"]
     plain = content["plain"]["means"]
     seen = content["search"] if content["search"] in ("all", "oracle") else f"{content['search']}-epoch validation"
-    lines = [
-        f"## {content['table']}: {seen}, {content['max_queries']} queries, {content['seeds']} seeds",
-        "",
-        f"| reading | {' | '.join(names)} | tau | pairs separated |",
-        "|" + " --- |" * (len(names) + 3),
-        f"| (as it is meant) | {' | '.join(f'{plain[name]:.2f}' for name in names)} | | "
-        f"{len(content['plain']['separated'])} of {len(names) * (len(names) - 1) // 2} |",
-    ]
-    lines += [f"| {' | '.join(_cells(row, names))} |" for row in content["readings"] if row["possible"]]
+    title = f"## {content['table']}: {seen}, {content['max_queries']} queries, {content['seeds']} seeds"
+    separated = f"{len(content['plain']['separated'])} of {len(names) * (len(names) - 1) // 2}"
+    rows = [["(as it is meant)", *(f"{plain[name]:.2f}" for name in names), "", separated]]
+    rows += [_cells(row, names) for row in content["readings"] if row["possible"]]
+    table = markdown.table(["reading", *names, "tau", "pairs separated"], rows)
     about = (
         "Change of the reported accuracy in points, 95% interval over the same seeds; tau: Kendall's tau-b between the "
         "orders of the strategies, with its interval over seeds; pairs: separated by paired tests with Holm's "
@@ -177,7 +173,7 @@ def to_markdown(content: Content) -> str:
     impossible = [f"{row['reading']} ({row['why_not']})" for row in content["readings"] if not row["possible"]]
     about += f" Not on this table: {'; '.join(impossible)}." if impossible else ""
     about += f" {REAL_TIME} is compared under {content['max_seconds']:,} simulated seconds in place of the queries."
-    return "\n".join([*lines, "", about, ""])
+    return "\n".join([title, "", *table, "", about, ""])
 
 
 def _cells(row: Content, names: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nasbench_lab import agreement, references, standings, stats
+from nasbench_lab import agreement, markdown, references, standings, stats
 from nasbench_lab.core import LabError
 from nasbench_lab.files import write_atomically
 from nasbench_lab.front_scores import Reached
@@ -590,23 +590,42 @@ def footing(reference: Row) -> str:
     )
 
 
+class Block(NamedTuple):
+    """A table as texts, with its title and the note below it; `words` are the columns that are no numbers."""
+
+    title: str
+    heads: Sequence[str]
+    rows: list[tuple[str, ...]]
+    note: str
+    words: tuple[int, ...]
+
+
+def blocks(board: Leaderboard) -> list[Block]:
+    """All that is shown of a leaderboard, in order, for the page and the terminal alike."""
+    found = [
+        Block(
+            heading(section.rows[0]),
+            heads_of(section.rows[0]),
+            [cells_of(row) for row in section.rows],
+            footing(section.reference),
+            (1,),
+        )
+        for section in board.sections
+    ]
+    if board.agreements:
+        rows = [agreement_cells(row) for row in board.agreements]
+        found.append(Block(AGREEMENT, AGREEMENT_HEADS, rows, AGREEMENT_NOTE, (0, 1)))
+    if board.overall:
+        rows = [standings.overall_cells(row) for row in board.overall]
+        found.append(Block(standings.OVERALL, standings.OVERALL_HEADS, rows, standings.OVERALL_NOTE, (0,)))
+    return found
+
+
 def to_markdown(board: Leaderboard) -> str:
     """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
     lines = [f"# {board.title}", ""]
-    for section in board.sections:
-        heads = heads_of(section.rows[0])
-        lines += [f"## {heading(section.rows[0])}", "", f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
-        lines += [f"| {' | '.join(cells_of(row))} |" for row in section.rows]
-        lines += ["", footing(section.reference), ""]
-    if board.agreements:
-        lines += [f"## {AGREEMENT}", "", f"| {' | '.join(AGREEMENT_HEADS)} |", "|" + " --- |" * len(AGREEMENT_HEADS)]
-        lines += [f"| {' | '.join(agreement_cells(row))} |" for row in board.agreements]
-        lines += ["", AGREEMENT_NOTE, ""]
-    if board.overall:
-        heads = standings.OVERALL_HEADS
-        lines += [f"## {standings.OVERALL}", "", f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
-        lines += [f"| {' | '.join(standings.overall_cells(row))} |" for row in board.overall]
-        lines += ["", standings.OVERALL_NOTE, ""]
+    for block in blocks(board):
+        lines += [f"## {block.title}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
     if board.columns != COLUMNS:
         lines += [
             "Hypervolume: of all cells queried at the highest fidelity, on test error and the other objectives, each "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nasbench_lab import leaderboard
+from nasbench_lab import leaderboard, markdown
 from nasbench_lab.core import LabError
 from nasbench_lab.files import write_atomically
 
@@ -32,18 +32,17 @@ def to_markdown(root: Path) -> str:
     Raises:
         LabError: a leaderboard cannot be read, or there is none.
     """
-    lines = ["# Results", "", f"| {' | '.join(HEADS)} |", "|" + " --- |" * len(HEADS)]
+    table: list[list[str]] = []
     for folder in folders(root):
         content = leaderboard.read_rows(folder)
         link = f"[{content['title']}]({folder.name}/leaderboard.md)"
         for i, rows in enumerate(_settings(content["rows"])):
-            lines.append(f"| {' | '.join([link if i == 0 else '', *_cells(rows)])} |")
-    lines += [
-        "",
-        "May be the best: strategies whose rank 1 the tests cannot exclude (sign-flip tests of paired means, Holm",
-    ]
-    lines[-1] += " over all pairs, 5%); their best mean test accuracy. Made by `nasbench-lab leaderboard --all`."
-    return "\n".join([*lines, ""])
+            table.append([link if i == 0 else "", *_cells(rows)])
+    note = (
+        "May be the best: strategies whose rank 1 the tests cannot exclude (sign-flip tests of paired means, Holm"
+        " over all pairs, 5%); their best mean test accuracy. Made by `nasbench-lab leaderboard --all`."
+    )
+    return "\n".join(["# Results", "", *markdown.table(HEADS, table), "", note, ""])
 
 
 def write(root: Path) -> Path:

@@ -63,35 +63,15 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
         print_json(json.loads(boards.to_json(board))["rows"])
         return
     terminal = console()
-    for section in board.sections:
-        terminal.print(f"\n{boards.heading(section.rows[0])}", style="bold", highlight=False, markup=False)
+    for block in boards.blocks(board):
+        terminal.print(f"\n{block.title}", style="bold", highlight=False, markup=False)
         grid = Grid(box=None, pad_edge=False, header_style="dim")
-        for i, name in enumerate(boards.heads_of(section.rows[0])):
-            grid.add_column(name, justify="left" if i == 1 else "right", overflow="fold")
-        for row in section.rows:
-            grid.add_row(*boards.cells_of(row))
+        for i, name in enumerate(block.heads):
+            grid.add_column(name, justify="left" if i in block.words else "right", overflow="fold")
+        for row in block.rows:
+            grid.add_row(*row)
         terminal.print(grid)
-        terminal.print(boards.footing(section.reference), style="dim", highlight=False, markup=False)
-    if board.agreements:
-        terminal.print(f"\n{boards.AGREEMENT}", style="bold")
-        grid = Grid(box=None, pad_edge=False, header_style="dim")
-        for i, name in enumerate(boards.AGREEMENT_HEADS):
-            grid.add_column(name, justify="left" if i < 2 else "right", overflow="fold")
-        for row in board.agreements:
-            grid.add_row(*boards.agreement_cells(row))
-        terminal.print(grid)
-        terminal.print(boards.AGREEMENT_NOTE, style="dim", highlight=False, markup=False)
-    if board.overall:
-        from nasbench_lab import standings
-
-        terminal.print(f"\n{standings.OVERALL}", style="bold")
-        grid = Grid(box=None, pad_edge=False, header_style="dim")
-        for i, name in enumerate(standings.OVERALL_HEADS):
-            grid.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
-        for row in board.overall:
-            grid.add_row(*standings.overall_cells(row))
-        terminal.print(grid)
-        terminal.print(standings.OVERALL_NOTE, style="dim", highlight=False, markup=False)
+        terminal.print(block.note, style="dim", highlight=False, markup=False)
     terminal.print(
         f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, details.json, manifest.json; runs/",
         highlight=False,

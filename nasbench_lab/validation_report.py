@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from nasbench_lab import plots
+from nasbench_lab import markdown, plots
 from nasbench_lab.files import write_atomically
 
 Content = dict[str, Any]
@@ -78,7 +77,8 @@ def _agreement(content: Content) -> list[str]:
         ]
     lines = ["## Do new trainings agree with the table?", ""]
     shared = [f"{100 * content['common'][name]:.0f}% of the variance of {name}" for name in content["comparable"]]
-    lines += _grid(["cells", "score", "n", "mean z", "SD of z", "within ±1.96", "p"], _summaries(content))
+    heads = ["cells", "score", "n", "mean z", "SD of z", "within ±1.96", "p"]
+    lines += [*markdown.table(heads, _summaries(content)), ""]
     return [
         *lines,
         "z = (new mean - table mean) / (trial SD x sqrt(1 / new seeds + 1 / table's trials)); the trial SD is pooled over the "
@@ -121,7 +121,7 @@ def _ranks(content: Content) -> list[str]:
     if len(content["comparable"]) < 2:
         rows, note = [row[:3] for row in rows], "Kendall's tau between table and new means."
     header = ["score", "n", "tau", "expected", "95% of draws"][: len(rows[0])]
-    return ["## Ranks", "", *_grid(header, rows), note, ""]
+    return ["## Ranks", "", *markdown.table(header, rows), "", note, ""]
 
 
 def _choice(content: Content) -> list[str]:
@@ -158,7 +158,8 @@ def _tuning(content: Content) -> list[str]:
     return [
         "## Hyper-parameter optimisation of each candidate",
         "",
-        *_grid(["cell", "chosen on validation", "recipe's test", "gain", "95% interval"], rows),
+        *markdown.table(["cell", "chosen on validation", "recipe's test", "gain", "95% interval"], rows),
+        "",
         f"Mean gain {tuning['gain']:+.2f} points of test ({_range(tuning, 'gain')} over cells), {tuning['trials']} trials a "
         "cell, the recipe's among them: Gaussian process with expected improvement on validation. Recipe and winner are "
         "then trained with the same fresh seeds, which no choice has seen; intervals are paired by seed.",
@@ -183,12 +184,7 @@ def _rows(content: Content) -> list[str]:
     diverged = sum(row["diverged"] for row in content["rows"])
     note = "A cell stands for its class (lowest index); runs: how many runs of the study ended with it."
     note += f" {diverged} trainings diverged and are left out." if diverged else ""
-    return ["## Cells", "", *_grid(header, rows), f"{note} Every training is in validation.csv.", ""]
-
-
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(header)} |", "|" + " --- |" * len(header)]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
+    return ["## Cells", "", *markdown.table(header, rows), "", f"{note} Every training is in validation.csv.", ""]
 
 
 def _number(value: float | None, digits: int = 2) -> str:
