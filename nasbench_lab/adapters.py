@@ -22,6 +22,7 @@ import numpy as np
 from nasbench_lab import cell
 from nasbench_lab.core import Evaluator, LabError, Query, Record
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.runner import Charges
 from nasbench_lab.tables.table import Table
 
 Cell = int | str | Sequence[int]
@@ -40,9 +41,7 @@ def objective(table: Table | str | Evaluator, *, seed: int = 0, **policies: Any)
     """
     if isinstance(table, (str, Table)):
         try:
-            return Objective(
-                Tabular.open(table, **policies) if isinstance(table, str) else Tabular(table, **policies), seed
-            )
+            return Objective(Tabular.open(table, **policies), seed)
         except TypeError as error:
             raise LabError(f"unknown policy: {error}") from error
     if policies:
@@ -73,7 +72,7 @@ class Objective:
         self.seconds = 0.0
         self.best = -1
         self._highest = (-1, -math.inf)
-        self._paid: dict[int, tuple[int, float]] = {}  # cell -> (epochs, seconds from scratch) of its furthest training
+        self._charges = Charges(evaluator.task)
         self._closed = False
 
     @property
@@ -102,11 +101,13 @@ class Objective:
         if epochs not in task.fidelities:
             raise LabError(f"epochs must be one of {', '.join(map(str, task.fidelities))}, got {epochs!r}")
         query = Query(self.index(cell_), epochs)
-        result = self.evaluator.evaluate(query, self.seed)
-        self.seconds += (seconds := self._charged(query, result.seconds))
+        answer = self.evaluator.evaluate(query, self.seed)
+        result = self._charges.of(answer)
+        self._charges.pay(query, answer.seconds)
+        self.seconds += result.seconds
         if result.val == result.val and (epochs, result.val) > self._highest:
             self._highest, self.best = (epochs, result.val), query.arch
-        self.records.append(Record(self.queries, result._replace(seconds=seconds), self.seconds, self.best, 0.0))
+        self.records.append(Record(self.queries, result, self.seconds, self.best, 0.0))
         return self.records[-1]
 
     def index(self, cell_: Cell) -> int:
@@ -139,17 +140,6 @@ class Objective:
             raise LabError("there is no best cell yet: nothing was answered")
         self._closed = True
         return self.evaluator.truth(arch)
-
-    def _charged(self, query: Query, scratch: float) -> float:
-        """Seconds an answer costs: of a training that is gone on with, the new epochs (as `runner` charges them)."""
-        task = self.evaluator.task
-        if len(task.fidelities) == 1 or not task.one_run:
-            return scratch
-        epochs, paid = self._paid.get(query.arch, (0, 0.0))
-        if query.epochs > epochs:
-            self._paid[query.arch] = (query.epochs, scratch)
-            return scratch - paid
-        return scratch
 
 
 class OptunaObjective:

@@ -69,9 +69,7 @@ def search(
     _known(policies, _LOOP + (_EVALUATION if isinstance(table, (str, Table)) else ()))
     loop = {key: policies.pop(key) for key in _LOOP if key in policies}
     if isinstance(table, (str, Table)):
-        table = catalog.load(table) if isinstance(table, str) else table
-        sources = {str(name): catalog.load(str(name)) for name in policies.pop("sources", ())}
-        evaluator: Evaluator = Tabular(table, search=search, sources=sources, **policies)
+        evaluator: Evaluator = Tabular.open(table, search=search, **policies)
     else:
         evaluator = table
     budget: dict[str, Any] = {"max_queries": max_queries, "max_seconds": max_seconds}

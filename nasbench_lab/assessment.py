@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -227,7 +226,7 @@ def run_job(job: Job) -> int:
     except LabError:
         raise
     except Exception as error:  # the surrogate is somebody's code: say what it did, without our traceback
-        raise LabError(f"{spec} failed on {count} cells, seed {seed}: {_place(error)}") from error
+        raise LabError(f"{spec} failed on {count} cells, seed {seed}: {engine.place(error)}") from error
     write_atomically(job.path, json.dumps({"header": job.header, **outcome}).encode())
     return 1
 
@@ -270,12 +269,6 @@ def _known(table: str) -> Any:
     return Tabular(catalog.load(table)).task.known
 
 
-def _place(error: Exception) -> str:
-    """What was raised, and the last line of code it came from."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
-
-
 def _seconds(work: Callable[[], Any]) -> float:
     begin = perf_counter()
     work()
@@ -300,28 +293,13 @@ def run(settings: Settings, out: Path, *, workers: int = 1, progress: engine.Pro
     report = progress or (lambda _done, _total: None)
     done, total = len(jobs) - len(todo), len(jobs) + searches
     report(done, total)
-    for count in _executed(todo, workers):
+    for count in engine.execute(run_job, todo, workers):
         done += count
         report(done, total)
     if searches:
         study = search_study(settings)
         engine.run_study(study, out, workers=workers, progress=lambda some, _all: report(len(jobs) + some, total))
     return jobs
-
-
-def _executed(jobs: list[Job], workers: int) -> Iterator[int]:
-    """Run jobs, in this process where one worker is all there is; yields 1 as each is done."""
-    if workers == 1 or not jobs:
-        yield from map(run_job, jobs)
-        return
-    import joblib
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    try:
-        with joblib.parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1):
-            yield from joblib.Parallel(return_as="generator_unordered")(joblib.delayed(run_job)(job) for job in jobs)
-    except BrokenProcessPool as error:
-        raise LabError("a worker process died (out of memory?); finished fits are kept, run it again") from error
 
 
 def search_study(settings: Settings) -> Study:

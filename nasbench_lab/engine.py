@@ -16,12 +16,12 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 
 FORMAT = 2  # of headers; another format makes other ids, so old files are simply not used
+J = TypeVar("J")  # a job: plain data, so that any engine can carry it to another process
 Progress = Callable[[int, int], None]  # runs done, runs in all
 
 
@@ -257,7 +258,7 @@ def rerun(header: store.Header, table: str, seeds: Iterable[int]) -> dict[int, r
         except LabError:
             raise
         except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
-            raise LabError(f"{header['strategy']} failed with seed {seed}: {_place(error)}") from error
+            raise LabError(f"{header['strategy']} failed with seed {seed}: {place(error)}") from error
     return found
 
 
@@ -270,7 +271,7 @@ def one_blas_thread() -> Any:
     return threadpoolctl.threadpool_limits(limits=1, user_api="blas")
 
 
-def _place(error: Exception) -> str:
+def place(error: Exception) -> str:
     """What was raised, and the last line of code it came from."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
@@ -306,7 +307,7 @@ def run_study(
     done = total - sum(len(job.seeds) for job in todo)
     report = progress or (lambda _done, _total: None)
     report(done, total)
-    for count in _execute(todo, workers, backend):
+    for count in execute(run_job, todo, workers, backend):
         done += count
         report(done, total)
 
@@ -318,27 +319,31 @@ def _sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _execute(jobs: list[Job], workers: int, backend: str) -> Iterator[int]:
-    """Run jobs on an engine, in this process where one worker is all there is; yields their sizes as they finish."""
+def execute(function: Callable[[J], int], jobs: Sequence[J], workers: int, backend: str = "loky") -> Iterator[int]:
+    """Run a function on jobs, in this process where one worker is all there is; yields what it returns as jobs finish.
+
+    Raises:
+        LabError: a worker process died, or there is no such engine.
+    """
     if not jobs:
         return
     if workers == 1 and backend == "loky":  # one process needs no engine
-        yield from map(run_job, jobs)
+        yield from map(function, jobs)
         return
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     try:
-        yield from _spread(jobs, backend, workers)
+        yield from _spread(function, jobs, backend, workers)
     except BrokenProcessPool as error:
-        raise LabError("a worker process died (out of memory?); finished runs are kept, run it again") from error
+        raise LabError("a worker process died (out of memory?); what is finished is kept, run it again") from error
 
 
-def _spread(jobs: list[Job], backend: str, workers: int) -> Iterator[int]:
+def _spread(function: Callable[[J], int], jobs: Sequence[J], backend: str, workers: int) -> Iterator[int]:
     import joblib
 
     returning = "list" if backend.startswith("ray") else "generator_unordered"  # ray's cannot yield as it goes
     with _engine(backend, workers):
-        yield from joblib.Parallel(return_as=returning)(joblib.delayed(run_job)(job) for job in jobs)
+        yield from joblib.Parallel(return_as=returning)(joblib.delayed(function)(job) for job in jobs)
 
 
 @contextmanager

@@ -92,6 +92,30 @@ def _warm(task: Task) -> None:
         space.mutate(0, np.random.default_rng(0))
 
 
+class Charges:
+    """What an answer costs: of a training that is gone on with, its new epochs alone.
+
+    Going on step by step costs what one go would. Where fidelities are trainings of their own (`Task.one_run` is false),
+    every answer costs what it costs from scratch.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._multi = len(task.fidelities) > 1 and task.one_run
+        self._paid: dict[int, tuple[int, float]] = {}  # cell -> (epochs, seconds from scratch) of its furthest training
+
+    def of(self, result: Result) -> Result:
+        """An answer that cost so many seconds from scratch, with what is left to pay."""
+        if not self._multi:
+            return result
+        epochs, seconds = self._paid.get(result.query.arch, (0, 0.0))
+        return result._replace(seconds=result.seconds - seconds) if 0 < epochs < result.query.epochs else result
+
+    def pay(self, query: Query, scratch: float) -> None:
+        """A training is finished; `scratch` seconds is what it costs from the start."""
+        if self._multi and query.epochs > self._paid.get(query.arch, (0, 0.0))[0]:
+            self._paid[query.arch] = (query.epochs, scratch)
+
+
 class _Loop:
     """The state of one running search."""
 
@@ -107,8 +131,7 @@ class _Loop:
         self.heap: list[tuple[float, int, Result, float]] = []  # finish, order asked, answer, seconds from scratch
         self.records: list[Record] = []
         self.known: dict[tuple[int, int], Result] = {}
-        self.paid: dict[int, tuple[int, float]] = {}  # cell -> (epochs, seconds from scratch) of its furthest training
-        self.multi = len(task.fidelities) > 1 and task.one_run
+        self.charges = Charges(task)
         self.legal = frozenset(task.fidelities) | {0}
 
     def run(self) -> Run:
@@ -163,24 +186,17 @@ class _Loop:
         result = self.evaluator.evaluate(query, self.seed) if query[1] else Result(query, math.nan, 0.0)
         self.answering += perf_counter() - begin
         scratch = result[2]
-        if self.multi:
-            result = self._continued(result)
+        result = self.charges.of(result)
         cost = result[2] + query[2]
         self.idle = 0 if cost > 0 else self.idle + 1
         heappush(self.heap, (self.clock + cost, self.asked, result, scratch))
         self.asked += 1
 
-    def _continued(self, result: Result) -> Result:
-        """Charge only the new epochs of a training that is gone on with; going on step by step costs what one go would."""
-        epochs, seconds = self.paid.get(result.query.arch, (0, 0.0))
-        return result._replace(seconds=result.seconds - seconds) if 0 < epochs < result.query.epochs else result
-
     def _remember(self, result: Result, scratch: float) -> None:
         query = result[0]
         if self.repeats != "charge":
             self.known.setdefault(self._key(query), result)
-        if self.multi and query.epochs > self.paid.get(query.arch, (0, 0.0))[0]:
-            self.paid[query.arch] = (query.epochs, scratch)
+        self.charges.pay(query, scratch)
 
     def _key(self, query: Query) -> tuple[int, int]:
         if self.repeats == "free-class":

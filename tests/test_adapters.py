@@ -114,3 +114,10 @@ def test_other_spaces_have_numbered_parameters():
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.GridSampler(objective.parameters, seed=0))
     study.optimize(objective)
     assert sorted(record.result.query.arch for record in objective.function.records) == list(range(6))
+
+
+def test_sources_are_named_whether_the_table_is_or_is_given() -> None:
+    """A table object takes the names of its sources as its name does."""
+    table = catalog.load("digits")
+    known = [nasbench_lab.objective(given, sources=("toy",)).evaluator.task.known for given in ("digits", table)]
+    assert all("source/toy" in each for each in known)

@@ -83,13 +83,14 @@ class Tabular:
         self._seed = -1
 
     @classmethod
-    def open(cls, table: str, *, reading: str = "", **policies: Any) -> Tabular:
-        """The evaluator of a table by name or path; arguments as in the constructor."""
+    def open(cls, table: str | Table, *, reading: str = "", **policies: Any) -> Tabular:
+        """The evaluator of a table, or of one by name or path; arguments as in the constructor, sources by name."""
         objectives = tuple(policies.pop("objectives", ("val",)))
         sources = {name: catalog.load(name) for name in policies.pop("sources", ())}
         if reading:
             policies["reading"] = reading
-        return cls(catalog.load(table), objectives=objectives, sources=sources, **policies)
+        found = table if isinstance(table, Table) else catalog.load(table)
+        return cls(found, objectives=objectives, sources=sources, **policies)
 
     @staticmethod
     def _search(table: Table, search: int | str | None) -> int | str:
