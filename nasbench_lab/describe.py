@@ -214,14 +214,18 @@ class StrategyFacts(NamedTuple):
     paper: str
 
 
+def _parameters(cls: type[Any]) -> str:
+    """The default parameters of a strategy, as they are written in a spec."""
+    return ", ".join(f"{key}={value}" for key, value in core.parameters(cls()).items())
+
+
 def strategies() -> dict[str, list[StrategyFacts]]:
     """The strategies at hand by family."""
     found: dict[str, list[StrategyFacts]] = {}
     for name in loading.names("strategies"):
         cls = loading.load("strategies", name)
-        parameters = ", ".join(f"{key}={value}" for key, value in core.parameters(cls()).items())
         summary = loading.summary(cls)
-        found.setdefault(cls.family, []).append(StrategyFacts(name, summary, parameters, cls.paper))
+        found.setdefault(cls.family, []).append(StrategyFacts(name, summary, _parameters(cls), cls.paper))
     return dict(sorted(found.items()))
 
 
@@ -233,7 +237,11 @@ def strategies_of(specs: Iterable[str]) -> dict[str, dict[str, str]]:
             cls = type(loading.build("strategies", spec))
         except LabError:
             continue
-        parameters = ", ".join(f"{key}={value}" for key, value in core.parameters(cls()).items())
-        facts = {"family": cls.family, "summary": loading.summary(cls), "parameters": parameters, "paper": cls.paper}
+        facts = {
+            "family": cls.family,
+            "summary": loading.summary(cls),
+            "parameters": _parameters(cls),
+            "paper": cls.paper,
+        }
         found[spec] = facts
     return found

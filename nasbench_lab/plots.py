@@ -7,16 +7,9 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from nasbench_lab import plots_style
+from nasbench_lab.plots_style import svg
 
 _COLOURS = alt.Scale(range=["#c44e52", "#4c72b0", "#55a868"])
-
-
-def _svg(chart: Any) -> str:
-    import vl_convert
-
-    svg: str = vl_convert.vegalite_to_svg(plots_style.spec(chart))
-    return svg
 
 
 def predicted_against_measured(rows: list[dict[str, Any]], title: str) -> str:
@@ -28,7 +21,7 @@ def predicted_against_measured(rows: list[dict[str, Any]], title: str) -> str:
     """
     frame = pd.DataFrame(rows)
     panels = [_agreement(frame[frame["score"] == score], str(score)) for score in frame["score"].unique()]
-    return _svg(alt.hconcat(*panels, title=title).configure_axis(grid=False).configure_view(stroke="#ccc"))
+    return svg(alt.hconcat(*panels, title=title).configure_axis(grid=False).configure_view(stroke="#ccc"))
 
 
 def _agreement(frame: pd.DataFrame, score: str) -> Any:
@@ -68,7 +61,7 @@ def histogram(values: Any, title: str, axis: str, *, bins: int = 60) -> str:
         .mark_bar(color="#4c72b0")
         .encode(x=alt.X("from", title=axis, scale=alt.Scale(zero=False)), x2="to", y=alt.Y("count", title="classes"))
     )
-    return _svg(chart.properties(width=480, height=200).configure_axis(grid=False))
+    return svg(chart.properties(width=480, height=200).configure_axis(grid=False))
 
 
 def front(rows: list[dict[str, Any]], medians: list[dict[str, Any]], metric: str, title: str) -> str:
@@ -97,7 +90,7 @@ def front(rows: list[dict[str, Any]], medians: list[dict[str, Any]], metric: str
         line = alt.Chart(frame).mark_line(interpolate="step-after", strokeWidth=1.5, clip=True)
         layers.append(line.encode(x=x, y=y, color=colour))
     chart = alt.layer(*layers, title=title).properties(width=520, height=320)
-    return _svg(chart.configure_axis(grid=False).configure_view(stroke="#ccc"))
+    return svg(chart.configure_axis(grid=False).configure_view(stroke="#ccc"))
 
 
 def hypervolume_curves(curves: pd.DataFrame, title: str) -> str:
@@ -125,7 +118,7 @@ def hypervolume_curves(curves: pd.DataFrame, title: str) -> str:
         return alt.layer(band, line).properties(width=360, height=300)
 
     chart = alt.hconcat(panel("queries"), panel("seconds"), title=title)
-    return _svg(chart.configure_axis(grid=False).configure_view(stroke="#ccc"))
+    return svg(chart.configure_axis(grid=False).configure_view(stroke="#ccc"))
 
 
 def _front_colours(names: list[str]) -> Any:

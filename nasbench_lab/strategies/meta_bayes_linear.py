@@ -19,13 +19,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from nasbench_lab.core import FloatArray, stream
 from nasbench_lab.strategies._model_based import ModelBased
 from nasbench_lab.strategies._sources import sources_of, with_shuffled_sources
 from nasbench_lab.surrogates._meta_linear import MetaLinear, Tasks
+from nasbench_lab.surrogates._targets import known_quantiles
 
 _VARIANTS = 4
 _SAMPLE, _DEAL = 41, 42  # streams
@@ -79,8 +78,5 @@ class MetaBayesLinear(ModelBased):
 
 def _columns(values: list[FloatArray], archs: np.typing.NDArray[np.int64]) -> FloatArray:
     """(m, c) normal quantiles of the ranks within the sample; 0 where there is no value."""
-    out = np.zeros((len(archs), len(values)))
-    for column, known in zip(out.T, values, strict=True):
-        there = np.isfinite(known[archs])
-        column[there] = ndtri((rankdata(known[archs][there]) - 0.5) / max(int(there.sum()), 1))
-    return out
+    columns = [known_quantiles(known[archs]) for known in values]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(archs), 0))

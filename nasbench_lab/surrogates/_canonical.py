@@ -17,14 +17,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
 from nasbench_lab.space import IntArray, Space
 from nasbench_lab.surrogates import _features
 from nasbench_lab.surrogates._kernels import Part, Pool
+from nasbench_lab.surrogates._targets import known_quantiles
 
 KERNELS = ("canonical", "one_hot", "categorical", "path", "wl", "canonical3")
 _SIDE = 0.25  # prior variance of what is beside the structure
@@ -68,16 +67,9 @@ def with_known(space: Space, kernel: str, known: Mapping[str, FloatArray]) -> Po
     if not columns:
         return Pool(everywhere, np.arange(space.size))
     return Pool(
-        (*everywhere, Part("known", np.stack([_quantiles(c) for c in columns], axis=1), ard=True)),
+        (*everywhere, Part("known", np.stack([known_quantiles(c) for c in columns], axis=1), ard=True)),
         np.arange(space.size),
     )
-
-
-def _quantiles(values: FloatArray) -> FloatArray:
-    """Normal quantiles of mid-ranks; 0 where there is no value."""
-    out, there = np.zeros(len(values)), ~np.isnan(values)
-    out[there] = ndtri((rankdata(values[there]) - 0.5) / max(int(there.sum()), 1))
-    return out
 
 
 def _parts(space: Space, kernel: str) -> tuple[Part, ...]:

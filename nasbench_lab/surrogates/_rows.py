@@ -21,6 +21,8 @@ from nasbench_lab.surrogates._scale import Scale
 
 NINE_TENTHS = 1.6448536269514722**2  # the square of a standard normal number is below this nine times in ten
 LEAST_NOISE = 1e-3  # variance of targets, which have unit spread
+_WITHHELD = 0.86  # share of the withheld that the 90% interval of an ensemble covers: one member alone errs more
+_POOL_SAMPLE = 512
 
 
 class RowModel(Parameters):
@@ -72,6 +74,25 @@ class RowModel(Parameters):
         """See `Parameters.quantiles`; exact for normal targets."""
         rows, back = self._asked(archs)
         return tuple(values[back] for values in self.scale_.quantiles(*self._moments(rows), probabilities))
+
+
+def added_noise(squares: FloatArray, sample: FloatArray) -> float:
+    """Variance to add to the disagreement of an ensemble whose members were each fitted without a fold.
+
+    A member's squared error is the ensemble's plus the disagreement (Krogh & Vedelsby 1995), which is part of the spread
+    already: it is taken off twice.
+
+    Args:
+        squares: (n,) squared errors of members on what was withheld from them, over `NINE_TENTHS`.
+        sample: (M, r) what the members say of a sample of rows, `spaced`.
+    """
+    disagreement = float(np.median(sample.var(axis=0)))
+    return max(float(np.quantile(squares, _WITHHELD)) - 2.0 * disagreement, LEAST_NOISE)
+
+
+def spaced(rows: int) -> slice:
+    """About 512 of so many rows, evenly: where the members' typical disagreement is found."""
+    return slice(None, None, max(rows // _POOL_SAMPLE, 1))
 
 
 def folds(rows: IntArray, count: int, rng: np.random.Generator) -> IntArray:

@@ -21,6 +21,14 @@ def rank_gauss(y: FloatArray) -> FloatArray:
     return np.asarray(ndtri((rankdata(y) - 0.5) / len(y)), dtype=np.float64)
 
 
+def known_quantiles(values: FloatArray) -> FloatArray:
+    """(n,) `rank_gauss` of the finite values, 0 (the median one) where there is none."""
+    out, there = np.zeros(len(values)), np.isfinite(values)
+    if there.any():
+        out[there] = rank_gauss(values[there])
+    return out
+
+
 def standardised(y: FloatArray) -> FloatArray:
     """Zero mean, unit standard deviation."""
     spread = float(np.std(y))

@@ -26,11 +26,9 @@ from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
 from nasbench_lab.space import IntArray, Space
 from nasbench_lab.surrogates import _features
-from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel, folds
+from nasbench_lab.surrogates._rows import NINE_TENTHS, RowModel, added_noise, folds, spaced
 from nasbench_lab.surrogates._scale import check_targets
 
-_WITHHELD = 0.86  # as in `mlp`
-_POOL_SAMPLE = 512  # rows of the space at which the members' typical disagreement is found
 _CHUNK = 512  # graphs predicted at once
 
 
@@ -130,11 +128,10 @@ class GraphNetworks(RowModel):
         return np.concatenate(parts, axis=1).astype(np.float64)
 
     def _noise(self, rows: IntArray, targets: FloatArray, withheld: IntArray) -> float:
-        """As `mlp`: from the members' errors on what was withheld, less twice their typical disagreement."""
+        """See `added_noise`."""
         squares = (self._by_member(rows)[withheld, np.arange(len(rows))] - targets) ** 2 / NINE_TENTHS
-        sample = np.arange(0, len(self.inputs_), max(len(self.inputs_) // _POOL_SAMPLE, 1))
-        disagreement = float(np.median(self._by_member(sample).var(axis=0)))
-        return max(float(np.quantile(squares, _WITHHELD)) - 2.0 * disagreement, LEAST_NOISE)
+        everything = np.arange(len(self.inputs_))
+        return added_noise(squares, self._by_member(everything[spaced(len(everything))]))
 
     def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         found = self._by_member(rows)

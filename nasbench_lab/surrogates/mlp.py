@@ -25,11 +25,8 @@ from nasbench_lab.core import FloatArray
 from nasbench_lab.space import IntArray
 from nasbench_lab.surrogates import _features
 from nasbench_lab.surrogates._network import Ensemble, Float32, Loss, Schedule
-from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel, folds
+from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel, added_noise, folds, spaced
 from nasbench_lab.surrogates._scale import check_targets
-
-_WITHHELD = 0.86  # share of the withheld that the 90% interval of an ensemble covers: one member alone errs more
-_POOL_SAMPLE = 512  # rows of the space at which the members' typical disagreement is found
 
 
 @dataclass
@@ -87,19 +84,13 @@ class NetworkEnsemble(RowModel):
         self.noise_ = self._noise(rows, targets, withheld) if self.calibrated else LEAST_NOISE
 
     def _noise(self, rows: IntArray, targets: FloatArray, withheld: IntArray) -> float:
-        """Variance to add to the members' disagreement.
-
-        A member's squared error is the ensemble's plus the disagreement (Krogh & Vedelsby 1995), which is part of the
-        spread already: it is taken off twice.
-        """
+        """See `added_noise`; what members state themselves is part of the spread already."""
         mean, variance = self.ensemble_.predict(self.centred_[rows])
         each = np.arange(len(rows))
         squares = (mean[withheld, each] - targets) ** 2 / NINE_TENTHS
         if self.loss == "nll":
             squares -= variance[withheld, each]
-        sample = self.centred_[:: max(len(self.centred_) // _POOL_SAMPLE, 1)]
-        disagreement = float(np.median(self.ensemble_.predict(sample)[0].var(axis=0)))
-        return max(float(np.quantile(squares, _WITHHELD)) - 2.0 * disagreement, LEAST_NOISE)
+        return added_noise(squares, self.ensemble_.predict(self.centred_[spaced(len(self.centred_))])[0])
 
     def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         mean, variance = self.ensemble_.predict(self.centred_[rows])
