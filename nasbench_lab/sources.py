@@ -2,7 +2,7 @@
 
 A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed. Followed are
 the own files of strategy and evaluator, those of their base classes, and all that these import from their own folder or
-from our strategies and surrogates. Not followed: other installed packages (their versions are in the header).
+from `_DECIDING`, the training of a supernet included. Not followed: other installed packages (their versions are in the header).
 """
 
 from __future__ import annotations
@@ -21,18 +21,26 @@ ROOT = Path(__file__).parent
 _STANDARD = Path(sysconfig.get_paths()["stdlib"])
 _LOOP = ("space.py", "cell.py", "core.py", "runner.py")
 _ASSESSMENT = ("space.py", "cell.py", "core.py", "calibration.py", "assessment.py")
-_DECIDING = ("space", "cell", "core", "strategies", "surrogates", "evaluators")  # parts that a record may stand on
+_DECIDING = (
+    "space",
+    "cell",
+    "core",
+    "strategies",
+    "surrogates",
+    "evaluators",
+    "training",
+)  # what a record may stand on
 _ANSWERING = ("predicted.py", "readings.py")  # files of tables/ that compute answers instead of holding them
 
 
 def digest(strategy: type[Any], evaluator: type[Any]) -> str:
     """SHA-256, shortened, of the files as they are on disk now."""
-    return _digest([ROOT / name for name in _LOOP], strategy, evaluator)
+    return digest_of([ROOT / name for name in _LOOP], strategy, evaluator)
 
 
 def assessment_digest(surrogate: type[Any]) -> str:
     """The same for what decides how good a surrogate is found to be: its sources, the experiment and its measures."""
-    return _digest([ROOT / name for name in _ASSESSMENT], surrogate)
+    return digest_of([ROOT / name for name in _ASSESSMENT], surrogate)
 
 
 def followed(files: Iterable[Path], *classes: type[Any]) -> set[Path]:
@@ -44,8 +52,8 @@ def followed(files: Iterable[Path], *classes: type[Any]) -> set[Path]:
     return found
 
 
-def _digest(files: Iterable[Path], *classes: type[Any]) -> str:
-    """Of some files, and of those of classes and their bases with all that they import."""
+def digest_of(files: Iterable[Path], *classes: type[Any]) -> str:
+    """Of some files, and of those of classes and their bases with all that they import; see `followed`."""
     sha = hashlib.sha256()
     for path in sorted(followed(files, *classes), key=lambda p: (p.name, str(p))):
         sha.update(path.name.encode() + path.read_bytes())

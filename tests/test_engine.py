@@ -203,3 +203,9 @@ def test_an_unwritable_results_folder_is_a_lab_error(blocked):
 @pytest.mark.parametrize("name", ["evaluators/_known.py", "tables/readings.py", "evaluators/tabular.py"])
 def test_what_answers_is_part_of_a_runs_code(name: str) -> None:
     assert sources.ROOT / name in sources.followed([], Tabular)
+
+
+def test_a_supernet_is_part_of_a_one_shot_runs_code() -> None:
+    from nasbench_lab.strategies.gdas import Gdas
+
+    assert {sources.ROOT / "training" / name for name in ("supernet.py", "shared.py")} <= sources.followed([], Gdas)

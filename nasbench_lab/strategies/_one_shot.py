@@ -13,13 +13,12 @@ died is simply started again: it replays the answers it has and goes on from the
 from __future__ import annotations
 
 import hashlib
-import inspect
+import io
 import json
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,8 +26,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasbench_lab import cell
+from nasbench_lab import cell, sources
 from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy, parameters
+from nasbench_lab.files import write_atomically
 from nasbench_lab.training import shared
 from nasbench_lab.training.problem import Problem, make_problem
 from nasbench_lab.training.shared import Batch, Schedule, SharedWeights
@@ -159,13 +159,9 @@ class OneShot(Strategy):
         content: dict[str, Any] = {name: part.state_dict() for name, part in self._all_parts().items()}
         content |= {"rng": json.dumps(self.rng.bit_generator.state), "history": self._history}
         content["design"] = json.dumps(self._design.bit_generator.state)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
-        with temporary.open("wb") as handle:
-            torch.save(content, handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, file)
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_atomically(file, buffer.getvalue())
 
     def _restore(self, file: Path) -> None:
         content = torch.load(file, weights_only=True, map_location=self.weights.device)
@@ -187,29 +183,11 @@ def _checkpoint_file(strategy: OneShot, start: Any) -> Path | None:
     cls = type(strategy)
     identity = {
         "class": f"{cls.__module__}:{cls.__qualname__}", "parameters": parameters(strategy), "rng": start,
-        "sources": _sources(cls), "torch": torch.__version__, "device": strategy.weights.device.type,
+        "sources": sources.digest_of([], cls), "torch": torch.__version__, "device": strategy.weights.device.type,
         "problem": strategy.problem().described,
     }  # fmt: skip
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     return Path(folder) / f"{cls.__name__}-{digest[:20]}.pt"
-
-
-@cache
-def _sources(cls: type[Any]) -> str:
-    """Digest of the files that decide a run: those of the class and its bases, and the training folder."""
-    files = {Path(file) for base in cls.__mro__ if base is not object and (file := _file(base))}
-    files |= set(Path(str(shared.__file__)).parent.glob("*.py"))
-    sha = hashlib.sha256()
-    for source in sorted(files, key=lambda found: found.name):
-        sha.update(source.name.encode() + source.read_bytes())
-    return sha.hexdigest()
-
-
-def _file(cls: type[Any]) -> str | None:
-    try:
-        return inspect.getsourcefile(cls)
-    except TypeError:  # built in
-        return None
 
 
 class Kept(dict[str, Any]):
