@@ -34,12 +34,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(tables_app, name="tables")
-app.command()(audit)
-app.command("front")(front)
-app.command()(query)
-app.command()(report)
-app.command("serve-ask")(serve_ask)
-app.command()(surrogates)
 
 
 def main() -> None:
@@ -329,6 +323,14 @@ def _run(
     screen.show(board, out, as_json)
     if baseline:
         raise typer.Exit(cli_baseline.judge(board, study, baseline, alpha, as_json=as_json))
+
+
+app.command()(audit)
+app.command("front")(front)
+app.command()(query)
+app.command()(report)
+app.command("serve-ask")(serve_ask)
+app.command()(surrogates)
 
 
 if __name__ == "__main__":

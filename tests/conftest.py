@@ -20,9 +20,10 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 from web_server import Server  # noqa: E402
 
 from nasbench_lab import cell, cli  # noqa: E402
-from nasbench_lab.core import Result, Task  # noqa: E402
+from nasbench_lab.core import FloatArray, Result, Task, stream  # noqa: E402
 from nasbench_lab.evaluators.tabular import Tabular  # noqa: E402
-from nasbench_lab.space import Space  # noqa: E402
+from nasbench_lab.space import IntArray, Space  # noqa: E402
+from nasbench_lab.surrogates import _features  # noqa: E402
 from nasbench_lab.tables import catalog  # noqa: E402
 from nasbench_lab.tables.table import Schedule, Table  # noqa: E402
 
@@ -64,6 +65,20 @@ def make_table(name="made", *, epochs=(12,), trials=2, seed=0, metrics=None, one
         one_run=one_run,
     )
     return Table(name, {epochs[-1]: schedule}, metrics or {}, about)
+
+
+def structure_scores(archs: IntArray) -> FloatArray:
+    """A made-up accuracy that depends on a cell's structure, with noise of its own."""
+    structure = _features.structure()[archs]
+    noise = stream(1, 9).standard_normal(cell.SPACE.size)[archs]
+    out: FloatArray = 60 + 6 * structure[:, 0] + 4 * structure[:, 12] - 3 * structure[:, 4] + 0.5 * noise
+    return out
+
+
+@pytest.fixture
+def cells() -> IntArray:
+    """All cells in one random order."""
+    return stream(1, 8).permutation(cell.SPACE.size)
 
 
 class Additive:

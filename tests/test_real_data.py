@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from official_data import TIDY as FILE
+from official_data import present
 
 from nasbench_lab import agreement, cell, describe, runner, stats
 from nasbench_lab.core import stream
@@ -17,12 +16,7 @@ from nasbench_lab.strategies.regularized_evolution import RegularizedEvolution
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.tidy import read_tidy
 
-SHARED = Path(__file__).parents[2] / "shared"
-FILE = SHARED / "data" / "nb201" / "nb201.parquet"
-
-if not FILE.is_file():
-    if os.environ.get("CI") == "true" and SHARED.is_dir():
-        raise FileNotFoundError(f"{FILE}: in CI the real data must be there")
+if not present(FILE):
     pytest.skip(f"needs {FILE}", allow_module_level=True)
 
 

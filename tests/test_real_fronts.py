@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
+from official_data import TIDY as FILE
+from official_data import present
 
 from nasbench_lab.front_scores import target_of
 from nasbench_lab.tables.tidy import read_tidy
 
-SHARED = Path(__file__).parents[2] / "shared"
-FILE = SHARED / "data" / "nb201" / "nb201.parquet"
-
-if not FILE.is_file():
-    if os.environ.get("CI") == "true" and SHARED.is_dir():
-        raise FileNotFoundError(f"{FILE}: in CI the real data must be there")
+if not present(FILE):
     pytest.skip(f"needs {FILE}", allow_module_level=True)
 
 POSSIBLE = {

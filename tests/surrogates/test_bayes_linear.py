@@ -17,11 +17,6 @@ def scores(archs: IntArray) -> FloatArray:
     return out
 
 
-@pytest.fixture(scope="module")
-def cells() -> IntArray:
-    return stream(1, 8).permutation(cell.SPACE.size)
-
-
 @pytest.mark.parametrize("features", ["structure", "path_counts", "structure_paths"])
 def test_it_is_scikit_learns_bayesian_ridge(features: str, cells: IntArray) -> None:
     linear_model = pytest.importorskip("sklearn.linear_model")

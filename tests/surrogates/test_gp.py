@@ -2,28 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import structure_scores as scores
 from scipy.stats import kendalltau
 
-from nasbench_lab import cell, loading
-from nasbench_lab.core import FloatArray, stream
+from nasbench_lab import loading
+from nasbench_lab.core import stream
 from nasbench_lab.space import IntArray
-from nasbench_lab.surrogates import _features
 from nasbench_lab.surrogates._canonical import KERNELS
 from nasbench_lab.surrogates._targets import TRANSFORMS, Inverse
 from nasbench_lab.surrogates.gp import GaussianProcess
-
-
-def scores(archs: IntArray) -> FloatArray:
-    """A made-up accuracy that depends on a cell's structure, with noise of its own."""
-    structure = _features.structure()[archs]
-    noise = stream(1, 9).standard_normal(cell.SPACE.size)[archs]
-    out: FloatArray = 60 + 6 * structure[:, 0] + 4 * structure[:, 12] - 3 * structure[:, 4] + 0.5 * noise
-    return out
-
-
-@pytest.fixture
-def cells() -> IntArray:
-    return stream(1, 8).permutation(cell.SPACE.size)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -17,11 +17,6 @@ def scores(archs: IntArray) -> FloatArray:
     return out
 
 
-@pytest.fixture(scope="module")
-def cells() -> IntArray:
-    return stream(1, 8).permutation(cell.SPACE.size)
-
-
 def test_every_member_of_a_seen_class_has_its_mean(cells: IntArray) -> None:
     first, second, third = next(m for m in cell.class_members() if len(m) == 3)
     classes, once = np.unique(cell.SPACE.classes[cells], return_index=True)

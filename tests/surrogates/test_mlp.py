@@ -2,28 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import structure_scores as scores
 from scipy.stats import kendalltau
 
 from nasbench_lab import cell
-from nasbench_lab.core import FloatArray, stream
+from nasbench_lab.core import stream
 from nasbench_lab.space import IntArray
 from nasbench_lab.surrogates import _features
 from nasbench_lab.surrogates._network import Ensemble, Schedule
 from nasbench_lab.surrogates._scale import Scale
 from nasbench_lab.surrogates._targets import TRANSFORMS
 from nasbench_lab.surrogates.mlp import NetworkEnsemble
-
-
-def scores(archs: IntArray) -> FloatArray:
-    structure = _features.structure()[archs]
-    noise = stream(1, 9).standard_normal(cell.SPACE.size)[archs]
-    out: FloatArray = 60 + 6 * structure[:, 0] + 4 * structure[:, 12] - 3 * structure[:, 4] + 0.5 * noise
-    return out
-
-
-@pytest.fixture(scope="module")
-def cells() -> IntArray:
-    return stream(1, 8).permutation(cell.SPACE.size)
 
 
 @pytest.mark.parametrize("loss", ["mae", "mse", "nll"])
