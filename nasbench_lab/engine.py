@@ -237,29 +237,33 @@ def rerun(header: store.Header, table: str, seeds: Iterable[int]) -> dict[int, r
     Raises:
         LabError: the strategy or the table does not fit the header any more, or the strategy failed.
     """
-    policy = dict(header["evaluator"])
-    chosen = {name: policy[name] for name in _POLICIES if name in policy}
-    evaluator = open_evaluator(policy["evaluator"], table, chosen)
+    policy = header["evaluator"]
+    strategy, evaluator, how = _opened(header, table)
     if evaluator.policy["digest"] != policy["digest"]:
         now, then = evaluator.policy["digest"][:12], policy["digest"][:12]
         raise LabError(f"table {table!r} is another one now: digest {now}, the runs used {then}")
     if evaluator.policy["sources"] != policy.get("sources", {}):
         raise LabError(f"a source of {header['strategy']} is another table now: {', '.join(policy['sources'])}")
-    strategy = loading.build("strategies", header["strategy"])
-    budget: dict[str, Any] = {
-        key: math.inf if header[key] is None else header[key] for key in ("max_queries", "max_seconds")
-    }
-    loop: dict[str, Any] = {"workers": header["workers"], "repeats": header["repeats"]}
     found = {}
     for seed in seeds:
         try:
             with one_blas_thread():
-                found[seed] = runner.search(strategy, evaluator, seed=seed, **loop, **budget)
+                found[seed] = runner.search(strategy, evaluator, seed=seed, **how)
         except LabError:
             raise
         except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
             raise LabError(f"{header['strategy']} failed with seed {seed}: {place(error)}") from error
     return found
+
+
+def _opened(header: store.Header, table: str) -> tuple[core.Strategy, Any, dict[str, Any]]:
+    """Strategy, evaluator, and budget and policies of the loop, as a header has them."""
+    policy = header["evaluator"]
+    evaluator = open_evaluator(policy["evaluator"], table, {name: policy[name] for name in _POLICIES if name in policy})
+    limits = {name: header[name] for name in ("max_queries", "max_seconds")}
+    how = {name: math.inf if limit is None else limit for name, limit in limits.items()}
+    strategy: core.Strategy = loading.build("strategies", header["strategy"])
+    return strategy, evaluator, how | {name: header[name] for name in ("workers", "repeats")}
 
 
 def one_blas_thread() -> Any:
@@ -303,6 +307,8 @@ def run_study(
     jobs = plan(study, out)
     _sweep(out / "runs")
     todo = [job for job in jobs if not job.done]
+    for job in {run_id(job.header): job for job in reversed(todo)}.values():
+        _try(job)
     total = sum(len(job.seeds) for job in jobs)
     done = total - sum(len(job.seeds) for job in todo)
     report = progress or (lambda _done, _total: None)
@@ -310,6 +316,23 @@ def run_study(
     for count in execute(run_job, todo, workers, backend):
         done += count
         report(done, total)
+
+
+def _try(job: Job) -> None:
+    """Start a strategy on its task and ask nothing: what it refuses for good, it refuses before any run begins.
+
+    Raises:
+        LabError: it does not go with the task (a proxy that is not known there, say), or failed while starting.
+    """
+    spec = job.header["strategy"]
+    strategy, evaluator, how = _opened(job.header, job.table)
+    try:
+        with one_blas_thread():
+            strategy.start(runner.bounded(evaluator.task, **how), job.seeds.start)
+    except LabError as error:
+        raise LabError(f"{spec} cannot search {job.table}: {error}") from error
+    except Exception as error:  # as in `rerun`
+        raise LabError(f"{spec} failed while starting: {place(error)}") from error
 
 
 def _sweep(folder: Path) -> None:

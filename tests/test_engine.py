@@ -79,6 +79,30 @@ def test_an_unknown_strategy_is_refused_before_anything_runs(tmp_path, spec):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("gp_bo:warm_start=proxy/none", "gp_bo:warm_start=proxy/none cannot search toy: .*known: params_m"),
+        ("zero_cost:proxy=proxy/none", "zero_cost:proxy=proxy/none cannot search toy: .*known: params_m, flops_m"),
+        ("q_learning:cost=beauty", "q_learning:cost=beauty cannot search toy: .*params_m; got 'beauty'"),
+    ],
+)
+def test_a_strategy_that_does_not_go_with_its_task_is_refused_before_any_run(tmp_path, spec, message):
+    with pytest.raises(LabError, match=message):
+        engine.run_study(small(strategies=("random_search", spec)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_strategy_that_fails_while_starting_is_told_before_any_run(tmp_path):
+    from test_loading import FILE
+
+    path = tmp_path / "mine.py"
+    path.write_text(FILE + "\n    def setup(self):\n        1 / 0\n")
+    with pytest.raises(LabError, match=r"failed while starting: ZeroDivisionError.*mine.py"):
+        engine.run_study(small(strategies=("random_search", str(path))), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_class_that_is_no_strategy_is_refused(tmp_path):
     spec = "nasbench_lab.study:StudyTask:table=toy"
     with pytest.raises(LabError, match="is not a strategy: StudyTask"):
