@@ -19,6 +19,7 @@ from nasbench_lab.cli_audit import audit
 from nasbench_lab.cli_front import front
 from nasbench_lab.cli_report import query, report
 from nasbench_lab.cli_serve import serve_ask
+from nasbench_lab.cli_supernet import supernet
 from nasbench_lab.cli_surrogates import surrogates
 from nasbench_lab.cli_tables import tables_app
 from nasbench_lab.core import LabError
@@ -246,20 +247,24 @@ def check(
 @app.command()
 def reproduce(
     folder: Annotated[Path, typer.Argument(help="A results folder.")],
-    run_id: Annotated[str | None, typer.Option("--run", help="Only this run: id, or id:seed.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="Only this: id, or id:seed where runs/ is there.")] = None,
     workers: screen.Workers = 1,
 ) -> None:
-    """Re-run what a results folder recorded and compare every record exactly; exit code 1 if anything differs."""
+    """Re-run what a results folder recorded and compare every record exactly; exit code 1 if anything differs.
+
+    Where runs/ is not there, as in a fresh clone, the manifest's study is run elsewhere and compared by digest.
+    """
     from collections import Counter
 
-    from nasbench_lab.reproduce import reproduce as again
+    from nasbench_lab import reproduce as again
 
     counts: Counter[str] = Counter()
-    for outcome in again(folder, run=run_id, workers=workers):
-        counts[outcome.verdict] += 1
-        if outcome.reason:
-            print(f"{outcome.verdict}  {outcome.id}  {outcome.strategy}: {outcome.reason}")
-    what = "runs" if (folder / "runs").is_dir() else "strategies, all their runs by digest,"
+    for outcomes, lines in again.told(again.reproduce(folder, run=run_id, workers=workers)):
+        counts.update(outcome.verdict for outcome in outcomes)
+        if lines:
+            print("\n".join(lines), flush=True)
+    there = any((folder / "runs").glob("*.parquet"))
+    what = "runs" if there else "rows (each by the manifest's digest of all its runs)"
     print(
         f"{counts['same']} {what} reproduced exactly, {counts['differs']} differ, {counts['not run']} could not be run"
     )
@@ -330,6 +335,7 @@ app.command("front")(front)
 app.command()(query)
 app.command()(report)
 app.command("serve-ask")(serve_ask)
+app.command()(supernet)
 app.command()(surrogates)
 
 

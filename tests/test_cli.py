@@ -175,7 +175,10 @@ def test_reproduce_exits_1_if_anything_differs(lab, done):
     forge(path, val=store.read(path).columns["val"] + 1)
     code, out, _ = lab("reproduce", done)
     assert code == 1
-    assert out.count("differs  ") == 2
+    assert out.count("differs  ") == 1
+    assert ", 2 of 2 runs" in out
+    assert "seed 0: first at query 0: val" in out
+    assert out.count("Nothing it depends on has changed") == 1
 
 
 def test_version_and_help(lab):

@@ -12,7 +12,7 @@ from conftest import make_table
 import nasbench_lab
 from nasbench_lab import store
 from nasbench_lab.core import LabError
-from nasbench_lab.reproduce import reproduce
+from nasbench_lab.reproduce import Outcome, reproduce, told
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,34 @@ def test_a_folder_without_runs_is_compared_by_digest(folder):
     manifest["runs"][1]["records_sha256"] = "0" * 64
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert verdicts(folder) == ["same", "differs"]
+    assert list(reproduce(folder))[1].cause == "Nothing it depends on has changed"
+    manifest["versions"]["numpy"] = "1.0"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert "numpy 1.0 then" in list(reproduce(folder))[1].cause
+
+
+def test_one_run_of_a_folder_without_runs_is_compared_by_digest(folder):
+    ids = [entry["id"] for entry in json.loads((folder / "manifest.json").read_text())["runs"]]
+    shutil.rmtree(folder / "runs")
+    assert [(each.id, each.verdict) for each in reproduce(folder, run=ids[1])] == [(ids[1], "same")]
+    with pytest.raises(LabError, match=f"one digest for all seeds of {ids[1]}: --run {ids[1]} compares"):
+        list(reproduce(folder, run=f"{ids[1]}:0"))
+    with pytest.raises(LabError, match=f"no run 'ffff': .* has no runs/, and its manifest names .*{ids[0]}"):
+        list(reproduce(folder, run="ffff"))
+
+
+def test_a_reason_is_told_once_with_its_seeds():
+    other = [Outcome(f"id:{seed}", "x", "not run", "the table is another one now") for seed in range(30)]
+    [(block, lines)] = told(iter(other))
+    assert len(block) == 30
+    assert lines == ["not run  id  x, 30 of 30 runs", "    seed 0, 1, 2 and 27 more: the table is another one now"]
+    differ = [
+        Outcome(f"id:{seed}", "x", "differs", f"first at query {seed}", "Changed since: numpy") for seed in range(9)
+    ]
+    [(_, lines)] = told(iter([Outcome("id:9", "x", "same"), *differ]))
+    assert lines[0] == "differs  id  x, 9 of 10 runs"
+    assert lines[-2:] == ["    and 6 more", "    Changed since: numpy"]
+    assert [lines for _, lines in told(iter([Outcome("id", "x", "same"), Outcome("other", "y", "same")]))] == [[], []]
 
 
 def test_a_record_that_differs_is_found_and_said_where(folder):
@@ -72,7 +100,7 @@ def test_a_record_that_differs_is_found_and_said_where(folder):
     outcomes = list(reproduce(folder))
     assert outcomes[0].reason.startswith("first at query 0: val nan then,")
     assert outcomes[1].reason.startswith(f"first at query 2: val {val[8]} then,")
-    assert "Nothing it depends on has changed" in outcomes[1].reason
+    assert outcomes[1].cause == "Nothing it depends on has changed"
     assert [outcome.verdict for outcome in outcomes] == ["differs"] * 2 + ["same"] * 4
 
 
@@ -80,9 +108,9 @@ def test_what_changed_since_is_named(folder):
     path = first_file(folder)
     runs = store.read(path)
     forge(path, {"code": "0" * 16, "versions": runs.header["versions"] | {"numpy": "1.0"}}, val=runs.columns["val"] + 1)
-    reason = next(iter(reproduce(folder))).reason
-    assert "numpy 1.0 then" in reason
-    assert "code of the strategy or of the loop" in reason
+    cause = next(iter(reproduce(folder))).cause
+    assert "numpy 1.0 then" in cause
+    assert "code of the strategy or of the loop" in cause
 
 
 def test_a_run_that_cannot_be_run_is_said_for_every_seed(folder):
