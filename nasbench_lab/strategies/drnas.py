@@ -4,8 +4,8 @@ The concentration of an edge's operations is elu(alpha) + 1; every step draws th
 through the draw (pathwise derivatives of the Dirichlet). The L2 penalty on alpha, 1e-3, pulls towards concentration 1, the
 uniform distribution of mixtures. Settings are those of the authors' runs on NAS-Bench-201 (100 epochs, batch 64).
 
-Deviations: without partial channels and progressive growth (the authors' option k = 1); weight decay of the network is
-this package's 5e-4 where they have 3e-4.
+Deviations: without partial channels and progressive growth (the authors' option k = 1); the network's weight decay is
+this package's 5e-4 where they have 3e-4, its momentum Nesterov's, and its rate falls step by step, not epoch by epoch.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ The others keep every weight that has a place in the child and change the functi
 pool can keep it, as these have no weights to make them nothing).
 
 Deviations: EAS chooses its changes by a reinforced controller and also widens layers; here neighbours are uniform, as in
-Elsken et al.'s hill climbing, and widths are fixed by the space. No supernet: each network is a cell's own.
+Elsken et al.'s hill climbing, and widths are fixed by the space. Theirs makes five changes and trains 17 epochs where this
+makes one and trains one. No supernet: each network is a cell's own.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 Li & Talwalkar (UAI 2019), with the settings of NAS-Bench-201's own runs: every step trains the path of one uniform cell;
 after an epoch 100 uniform cells are scored on one validation batch each, with the batch's own statistics, and the best
-is the answer. (Their runs take 250 epochs; with `epochs=50` one costs as much as DARTS' there.)
+is the answer. (Their runs take 250 epochs; with `epochs=50` one costs as much as DARTS' there. Copies of their settings
+differ in the images a cell is scored on, 64 or 256.)
 
-Deviation: the paper evaluates the best cells anew on the whole validation set, in the end.
+Deviations: the paper evaluates the best cells anew on the whole validation set, in the end; cells may be drawn twice.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ weights are then held. After an epoch the cells most probable under softmax(alph
 one validation batch each, and the best is the answer. Settings are those of NAS-Bench-201's own runs: 100 cells, batches
 of 512 for scoring, 250 epochs.
 
-Deviation: as in the authors' code the most probable cells are scored, where the paper draws them.
+Deviations: as in the authors' code the most probable cells are scored, where the paper draws them; gradients of weights
+are clipped as in the other strategies, where the authors' code for this one does not.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Setn(Differentiable):
         self.weights.learn(batch.images, batch.labels, uniform_path(self.rng))
 
     def derive(self, number: int) -> int:
-        chances = cell.SPACE.one_hot @ np.log(self.probabilities).reshape(-1)
+        log_chances = torch.log_softmax(self.alpha.detach().double(), dim=1).reshape(-1).cpu().numpy()
+        chances = cell.SPACE.one_hot @ log_chances
         archs = np.argsort(-chances, kind="stable")[: self.select].tolist()
         return best_of(self.weights, archs, self.score_batch, number)

@@ -43,6 +43,10 @@ class Smash(Ranked):
         super().__post_init__()
         if self.code < 1:
             raise ValueError(f"code must be at least 1, got {self.code}")
+        if self.calibration:
+            raise ValueError(
+                f"smash scores with the statistics of the batch: calibration must be 0, got {self.calibration}"
+            )
 
     def begin(self) -> None:
         super().begin()
@@ -76,8 +80,9 @@ class Smash(Ranked):
     def logits(self, arch: int, images: Tensor) -> Tensor:
         """What the cell answers with the weights made for it."""
         made = self.hyper(arch)
-        out: Tensor = functional_call(self.weights.network, made, (images, path(arch)))
-        return out
+        with self.weights.autocast():
+            out: Tensor = functional_call(self.weights.network, made, (images, path(arch)))
+        return out.float()
 
     def parts(self) -> dict[str, Stateful]:
         return super().parts() | {"hyper": self.hyper}

@@ -4,8 +4,12 @@ Weights learn on the training images, what chooses between cells (architecture w
 validation images, which a search may see; test images are not touched. Images, their order and augmentation depend on
 (seed, epoch) alone, so a resumed training is exactly the undisturbed one.
 
+A weight that a step gives no gradient stays as it is. (In the code of the papers of 2019 and 2020, PyTorch 1, it went on
+with the momentum it had and was decayed, at every step after its first gradient.)
+
 Cost: `seconds` are simulated, multiply-adds at one nominal speed as in `cost`. A forward pass costs one pass, gradients
 of activations another, gradients of weights a third; a gradient of architecture weights alone needs the first two.
+What no image goes through (a controller, a hypernetwork) is not charged: below 1% of what it is used for.
 """
 
 from __future__ import annotations
@@ -161,12 +165,13 @@ class SharedWeights:
         """Add the cost of passes of a network over some images."""
         self.seconds += supernet.multiply_adds(self.problem.shape, choices) * images * passes / cost.NOMINAL_SPEED
 
-    def _autocast(self) -> AbstractContextManager[Any]:
+    def autocast(self) -> AbstractContextManager[Any]:
+        """bfloat16 where the schedule wants it."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16) if self.schedule.bf16 else nullcontext()
 
     def loss(self, images: Tensor, labels: Tensor, choices: Choices, gates: Tensor | None = None) -> Tensor:
         """Mean cross-entropy. Nothing is charged: what it costs depends on the gradients that are taken."""
-        with self._autocast():
+        with self.autocast():
             logits = self.network(images, choices, gates)
         return functional.cross_entropy(logits.float(), labels)
 
@@ -207,14 +212,27 @@ class SharedWeights:
             self.charge(choices, sum(len(batch) for batch in calibration), 1)
         right = torch.zeros((), device=self.device)
         for x, y in zip(torch.split(images, _CHUNK), torch.split(labels, _CHUNK), strict=True):
-            with self._autocast():
+            with self.autocast():
                 logits = network(x) if calibration else self.network(x, choices)
             right += (logits.argmax(1) == y).sum()
         self.charge(choices, len(images), 1)
         return 100 * float(right) / len(images)
 
+    def accuracies(self, archs: Sequence[int], images: int, turn: int) -> list[float]:
+        """Validation accuracies of cells, %, each on a batch of so many images of its own; other batches every turn.
+
+        Batches are cut from one random order of all images after another, as a loader would that is started again.
+        """
+        pool, labels = self.data.held_out("val")
+        size = min(images, len(pool))
+        batches = torch.split(self._shuffled(len(pool), len(archs) * size, _SCORED, turn), size)
+        return [
+            self.accuracy(arch, self.data.normalise(pool[here]), labels[here])
+            for arch, here in zip(archs, batches, strict=True)
+        ]
+
     def validation(self, count: int, turn: int = 0) -> tuple[Tensor, Tensor]:
-        """`count` validation images for scoring, normalised, and their labels; other ones every turn."""
+        """`count` validation images, normalised, and their labels; other ones every turn, or all there are."""
         images, labels = self.data.held_out("val")
         if count < len(images):
             chosen = self._shuffled(len(images), count, _SCORED, turn)

@@ -15,9 +15,10 @@ What reaches no output, or is reached by nothing, is not computed, so a single p
 All convolutions of one kind that leave one node run as one, their batch norms too, and gates are the scale of these
 norms: nothing extra to compute.
 
-Batch norm: statistics of the batch at hand, always, as in the papers' search phases; no running ones are kept. Norms
-inside cells have no scale and shift unless `affine` (Dong & Yang, ICLR 2020). `standalone` gives a path's network with
-statistics recalibrated on training images, as single-path one-shot does before a path is scored (Guo et al. 2020).
+Batch norm: statistics of the batch at hand, always, as in the papers' search phases; no running ones are kept (Dong &
+Yang's code keeps them outside cells, and cells are scored with them there). Norms inside cells have no scale and shift
+unless `affine` (Dong & Yang, ICLR 2020). `standalone` gives a path's network with statistics recalibrated on training
+images, as single-path one-shot does before a path is scored (Guo et al. 2020).
 
 Shapes: images (B, channels, H, W); logits (B, classes).
 """

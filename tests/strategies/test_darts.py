@@ -11,8 +11,9 @@ from nasbench_lab import cell
 from nasbench_lab.core import Task
 from nasbench_lab.strategies import darts
 from nasbench_lab.strategies.darts import Darts
+from nasbench_lab.training import cost
 from nasbench_lab.training.shared import Batch
-from nasbench_lab.training.supernet import EVERYTHING
+from nasbench_lab.training.supernet import EVERYTHING, multiply_adds
 
 
 def _started(order: int) -> Darts:
@@ -65,6 +66,15 @@ def test_the_unrolled_gradient_is_that_of_exact_autograd(monkeypatch):
     assert torch.linalg.norm(ours - exact) < 1e-3 * changed
     after = strategy.weights.network.parameters()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_the_unrolled_gradient_costs_ten_passes():
+    """Three of training images for the step ahead, three of validation images there, two and two for the two sides."""
+    strategy = Darts(images=16, batch=8, held_out=16, channels=2, epochs=2, order=2)
+    strategy.start(Task(cell.SPACE, (1, 4, 12)), 0)
+    strategy.unrolled_gradient(next(strategy.weights.batches(0)))
+    once = multiply_adds(strategy.weights.problem.shape, EVERYTHING) * 8 / cost.NOMINAL_SPEED
+    assert strategy.weights.seconds == pytest.approx(10 * once)
 
 
 def test_the_first_order_gradient_is_that_at_the_present_weights():

@@ -110,6 +110,7 @@ def test_only_the_cell_space():
         ("enas:aggregate=0", "aggregate"),
         ("setn:select=0", "1 <= select"),
         ("smash:code=0", "code must be at least 1"),
+        ("smash:calibration=1", "calibration must be 0"),
         ("one_shot_random:drop=1", "drop must lie"),
         ("one_shot_evolution:sample=0", "at least 1"),
         ("network_morphism:children=0", "at least 1"),

@@ -34,6 +34,18 @@ def test_paths_for_the_weights_and_the_mixture_for_alpha(monkeypatch):
     assert all([len(ops) for ops in choices] == [1] * 6 for name, choices in seen if name == "learn")
 
 
+def test_operations_without_a_chance_are_ranked_last(monkeypatch):
+    """Their probability is 0 in double precision, its logarithm not minus infinity."""
+    strategy = _started()
+    with torch.no_grad():
+        strategy.alpha.copy_(torch.tensor([0.0, 1.0, -1000.0, 2.0, -2000.0]).expand(6, 5))
+    scored = []
+    monkeypatch.setattr(SharedWeights, "accuracy", lambda _self, arch, *_: float(scored.append(arch) or 0))
+    strategy.derive(0)
+    assert cell.ops(scored[0]) == (3,) * 6
+    assert all(set(cell.ops(arch)) <= {0, 1, 3} for arch in scored)
+
+
 def test_the_most_probable_cells_are_scored(monkeypatch):
     strategy = _started()
     with torch.no_grad():

@@ -9,8 +9,8 @@ from nasbench_lab.core import Task
 from nasbench_lab.strategies.smash import Smash
 
 
-def _started() -> Smash:
-    strategy = Smash(images=16, batch=8, held_out=16, channels=2, epochs=2, score_images=8)
+def _started(**settings: bool) -> Smash:
+    strategy = Smash(images=16, batch=8, held_out=16, channels=2, epochs=2, score_images=8, **settings)
     strategy.start(Task(cell.SPACE, (1, 4, 12)), 0)
     return strategy
 
@@ -26,6 +26,16 @@ def test_weights_are_made_for_what_the_cell_computes_and_depend_on_it():
     shared = set(made) & set(other)
     assert shared
     assert not any(torch.equal(made[name], other[name]) for name in shared)
+
+
+def test_bf16_is_heeded():
+    images = torch.randn(4, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    arch = cell.SPACE.index((3, 0, 0, 1, 2, 0))
+    with torch.no_grad():
+        exact, rounded = (_started(bf16=bf16).logits(arch, images) for bf16 in (False, True))
+    assert rounded.dtype == torch.float32
+    assert torch.equal(rounded, rounded.bfloat16().float())
+    assert not torch.equal(exact, rounded)
 
 
 def test_a_dead_edge_changes_nothing():

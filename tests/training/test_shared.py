@@ -142,6 +142,36 @@ def test_validation_images_for_scoring() -> None:
     assert [len(x) for x in weights.calibration(2)] == [8, 8]
 
 
+def test_every_cell_is_scored_on_a_batch_of_its_own_and_on_another_one_every_turn(monkeypatch) -> None:
+    """Also where the cells need more images than there are: 7 batches of 8 from 24, every image at least twice."""
+    weights, seen = _weights(), []
+    images = weights.data.normalise(weights.data.held_out("val")[0])
+
+    def accuracy(_self: SharedWeights, arch: int, batch: torch.Tensor, labels: torch.Tensor) -> float:
+        assert len(batch) == len(labels) == 8
+        seen.append([int((images == image).flatten(1).all(dim=1).nonzero()[0, 0]) for image in batch])
+        return float(arch)
+
+    monkeypatch.setattr(SharedWeights, "accuracy", accuracy)
+    archs = [5, 3, 9, 1, 2, 8, 4]
+    assert weights.accuracies(archs, 8, 0) == archs
+    first, seen = seen, []
+    weights.accuracies(archs, 8, 1)
+    assert all(sorted(one) != sorted(other) for one, other in zip(first, seen, strict=True))
+    for three in (first[:3], first[3:6]):
+        assert sorted(position for batch in three for position in batch) == list(range(24))
+    seen = []
+    weights.accuracies(archs, 8, 0)
+    assert seen == first
+
+
+def test_a_batch_is_no_larger_than_there_are_images() -> None:
+    weights = _weights()
+    weights.accuracies([1462, 0], 1000, 0)
+    both = cost.flops(weights.problem.shape)[[1462, 0]].sum()
+    assert weights.seconds == pytest.approx(24 * both / cost.NOMINAL_SPEED)
+
+
 def test_reproducible_leaves_the_threads_as_they_were() -> None:
     before = torch.get_num_threads()
     with reproducible("cpu"):
