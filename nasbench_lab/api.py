@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_lab import checklist, details, engine, front_scores, leaderboard, loading, runner, store, study
+from nasbench_lab import checklist, describe, details, engine, front_scores, leaderboard, loading, runner, store, study
 from nasbench_lab.core import Evaluator, LabError, Strategy
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.files import write_atomically
+from nasbench_lab.leaderboard_parts import Entry, Leaderboard, Setting
 from nasbench_lab.rereading import reread
 from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog, readings
@@ -160,13 +161,13 @@ def make_study(
 
 def run(
     chosen: Study, out: Path, *, workers: int = 1, backend: str = "loky", progress: engine.Progress | None = None
-) -> leaderboard.Leaderboard:
+) -> Leaderboard:
     """Run what is missing of a study, then build and write its leaderboard."""
     engine.run_study(chosen, out, workers=workers, backend=backend, progress=progress)
     return rebuild(chosen, out)
 
 
-def rebuild(chosen: Study, out: Path) -> leaderboard.Leaderboard:
+def rebuild(chosen: Study, out: Path) -> Leaderboard:
     """The leaderboard of finished runs, written to `out`."""
     collected = engine.collect(chosen, out)
     members = list(entries(collected))
@@ -176,9 +177,9 @@ def rebuild(chosen: Study, out: Path) -> leaderboard.Leaderboard:
     return board
 
 
-def entries(collected: list[tuple[engine.Group, store.Runs]]) -> Iterator[leaderboard.Entry]:
+def entries(collected: list[tuple[engine.Group, store.Runs]]) -> Iterator[Entry]:
     """Finished runs as what a leaderboard ranks: every strategy under every setting, read as its task says."""
-    settings: dict[tuple[StudyTask, str], leaderboard.Setting] = {}
+    settings: dict[tuple[StudyTask, str], Setting] = {}
     for group, runs in collected:
         for score in group.task.scored_on:
             key = (group.task, score)
@@ -186,10 +187,10 @@ def entries(collected: list[tuple[engine.Group, store.Runs]]) -> Iterator[leader
                 settings[key] = _setting(group, score)
             setting, reading = settings[key], group.header["evaluator"].get("reading", "")
             read = reread(runs, reading, setting.truth, group.task.max_seconds)
-            yield leaderboard.Entry(setting, group.strategy, read)
+            yield Entry(setting, group.strategy, read)
 
 
-def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
+def _setting(group: engine.Group, score: str) -> Setting:
     task, searched, scored = group.task, catalog.load(group.task.table), catalog.load(score)
     policy = group.header["evaluator"]
     answers = _answers(searched, group)
@@ -206,7 +207,7 @@ def _setting(group: engine.Group, score: str) -> leaderboard.Setting:
         f"objectives {', '.join(task.objectives)}": task.objectives != ("val",),
         f"sources {', '.join(task.sources)}": task.sources != (),
     }
-    return leaderboard.Setting(
+    return Setting(
         table=searched.name,
         score=scored.name,
         kind=searched.kind,
@@ -251,6 +252,8 @@ def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]]) -
         "versions": headers[0]["versions"] if headers else {},
         "runs": runs,
     }
+    if notes := describe.notes(chosen):
+        manifest["notes"] = notes
     return manifest | {"checklist": checklist.of(manifest)}
 
 

@@ -12,7 +12,7 @@ import typer
 from nasbench_lab.core import LabError
 
 if TYPE_CHECKING:
-    from nasbench_lab.leaderboard import Leaderboard
+    from nasbench_lab.leaderboard_parts import Leaderboard
     from nasbench_lab.study import Study
 
 Baseline = Annotated[

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nasbench_lab import cell, core, fronts, references, stats
 from nasbench_lab.core import FloatArray
 from nasbench_lab.front_scores import Reached
-from nasbench_lab.leaderboard import Entry, Setting
+from nasbench_lab.leaderboard_parts import Entry, Setting
 
 Row = dict[str, Any]
 TARGETS = (5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.0)  # points of test regret

@@ -9,160 +9,23 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from nasbench_lab import agreement, markdown, references, standings, stats
-from nasbench_lab.core import LabError
+from nasbench_lab import agreement, leaderboard_text, references, standings, stats
+from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import write_atomically
 from nasbench_lab.front_scores import Reached
-from nasbench_lab.fronts import Target
-from nasbench_lab.store import MEASURED, Runs
+from nasbench_lab.leaderboard_parts import FRONT_COLUMNS, Entry, Leaderboard, Row, Section, Setting
+from nasbench_lab.store import MEASURED
 
-FloatArray = NDArray[np.float64]
-Row = dict[str, Any]
-
-COLUMNS = {
-    "table": "table searched",
-    "score": "table whose test accuracy scores the incumbent",
-    "kind": "measured, synthetic (made up) or predicted (by a fitted surrogate): what the searched table holds",
-    "search": "schedule searched on (last epoch), or oracle: the search saw mean test accuracy",
-    "budget": "queries or simulated seconds allowed",
-    "policy": "what departs from the defaults: trials, noise, repeats, simulated workers",
-    "strategy": "name and parameters",
-    "rank": "order by mean test accuracy within table, score and budget; equal means share a rank",
-    **standings.COLUMNS,
-    "runs": "seeds",
-    "queries": "mean number of queries answered",
-    "seconds": "mean simulated seconds used",
-    "test_mean": "mean over seeds of the incumbent's test accuracy, percent",
-    "test_lo": "lower end of its 95% interval, by studentised bootstrap, no further than the best cell",
-    "test_hi": "upper end",
-    "test_median": "median over seeds",
-    "test_median_lo": "lower end of its 95% interval, by order statistics",
-    "test_median_hi": "upper end",
-    "test_iqm": "interquartile mean over seeds",
-    "test_iqm_lo": "lower end of its 95% interval, by percentile bootstrap",
-    "test_iqm_hi": "upper end",
-    "test_sd": "standard deviation over seeds",
-    "regret_mean": "best test accuracy of the table minus the incumbent's, mean, points",
-    "regret_lo": "lower end of its 95% interval",
-    "regret_hi": "upper end",
-    "val_regret_mean": "best score the search could have seen minus the incumbent's (noise-free), mean, points",
-    "val_regret_lo": "lower end of its 95% interval",
-    "val_regret_hi": "upper end",
-    "regret_area": "anytime regret: mean regret over the logarithm of queries, from the first to the last",
-    "unanswered": "runs that ended without anything to recommend; means are then left out",
-    "rank_mean": "mean over seeds of the rank among the strategies compared (1 = best, ties share)",
-    "queries_to_optimum_mean": "mean queries until the incumbent was a best cell; runs that never were count with "
-    "their length, so it is a lower bound unless reached_optimum is 1",
-    "queries_per_optimum": "expected running time: queries of all runs until a best cell or the end, per run that met one",
-    "queries_to_optimum_median": "median of the same; empty if half of the runs or more never were",
-    "reached_optimum": "share of runs whose incumbent was a best cell at some time",
-    "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
-}
-FRONT_COLUMNS = {  # of boards that have a setting with several objectives; their rows are ranked by the first
-    "hypervolume_mean": "several objectives: normalised hypervolume of the cells queried, on test error and the other "
-    "objectives, as a share of what the exact front has; mean over seeds at the end",
-    "hypervolume_lo": "lower end of its 95% interval",
-    "hypervolume_hi": "upper end",
-}
 _NO_RUN = "exact"
 _EQUAL = 1e-9  # points: means that differ by less differ by rounding
 _SETTING = ("table", "score", "kind", "search", "budget", "policy")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What the rows of one (task, score) share.
-
-    Attributes:
-        table, score: names of the table searched and the table scored on.
-        kind: "measured", "synthetic" or "predicted"; anything but measured is said wherever the table shows.
-        search: schedule searched on.
-        max_queries, max_seconds: the budget, inf where there is none.
-        policy: policies that are not the defaults, in words; "" if all are.
-        seen: (N,) what the search sees without noise, at the highest fidelity.
-        truth: (N,) mean test accuracy on the scored table.
-        front: with several objectives, the exact front that archives are scored against.
-        full: then, the epochs at which a query counts.
-    """
-
-    table: str
-    score: str
-    kind: str
-    search: str
-    max_queries: float
-    max_seconds: float
-    policy: str
-    seen: FloatArray
-    truth: FloatArray
-    front: Target | None = None
-    full: int = 0
-
-    @property
-    def budget(self) -> str:
-        parts = [f"{self.max_queries:g} queries"] if math.isfinite(self.max_queries) else []
-        parts += [f"{self.max_seconds:g} s"] if math.isfinite(self.max_seconds) else []
-        return ", ".join(parts)
-
-    @property
-    def random_is_exact(self) -> bool:
-        """Whether the closed form holds: one noise-free answer per cell, one worker."""
-        return not self.policy or self.policy in ("repeats=free", "repeats=free-class")
-
-    @property
-    def optimal(self) -> NDArray[np.bool_]:
-        """(N,) the cells that share the best test accuracy."""
-        return np.asarray(self.truth == self.truth.max())
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One strategy under one setting."""
-
-    setting: Setting
-    strategy: str
-    runs: Runs
-
-
-@dataclass(frozen=True)
-class Section:
-    """The rows of one setting, best first, what is known exactly about it, and the tests of all pairs of rows."""
-
-    rows: list[Row]
-    reference: Row
-    tests: Row
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """Sections and curves, ready to be written; of several sections how well rankings agree, and aggregates over all."""
-
-    title: str
-    sections: list[Section]
-    curves: pd.DataFrame
-    agreements: list[Row] = field(default_factory=list)
-    overall: list[Row] = field(default_factory=list)
-
-    @property
-    def rows(self) -> list[Row]:
-        return [row for section in self.sections for row in section.rows]
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """Names and meanings of the columns."""
-        return COLUMNS | FRONT_COLUMNS if any("hypervolume_mean" in row for row in self.rows) else COLUMNS
-
-    def frame(self) -> pd.DataFrame:
-        """The rows as a frame, columns as in `columns`."""
-        return pd.DataFrame(self.rows, columns=list(self.columns))
 
 
 def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
@@ -286,7 +149,7 @@ def _told_apart(settings: Sequence[Setting]) -> list[str]:
     for setting in settings:
         parts = [setting.table if setting.kind == "measured" else f"{setting.table} ({setting.kind})"]
         parts[0] += f" → {setting.score}" if setting.score != setting.table else ""
-        parts += [seen(setting.search)] if several["search"] else []
+        parts += [leaderboard_text.seen(setting.search)] if several["search"] else []
         parts += [setting.budget] if several["budget"] else []
         names.append(", ".join([*parts, setting.policy] if setting.policy else parts))
     return names
@@ -432,7 +295,7 @@ def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Pa
         "leaderboard.json": to_json(board),
         "leaderboard.csv": board.frame().to_csv(index=False, float_format="%.6g"),
         "curves.csv": board.curves.to_csv(index=False, float_format="%.6g"),
-        "leaderboard.md": to_markdown(board),
+        "leaderboard.md": leaderboard_text.to_markdown(board),
         "manifest.json": json.dumps(manifest, indent=1, sort_keys=True) + "\n",
     }
     for name, text in content.items():
@@ -470,181 +333,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-MARKDOWN = (
-    "rank",
-    "strategy",
-    "test %",
-    "95% interval",
-    "median",
-    "regret",
-    "val regret",
-    "more seeds",
-    "queries",
-    "to optimum",
-    "reached",
-    "ms/query",
-)
-
-
-FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2:])
-
-
-def heads_of(row: Row) -> tuple[str, ...]:
-    """The heads of a row's cells."""
-    return FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
-
-
-def cells_of(row: Row) -> tuple[str, ...]:
-    """A row as the texts under `heads_of` it, for the page and the terminal alike."""
-    bound = "≥ " if row["reached_optimum"] < 1 else ""
-    front: tuple[str, ...] = ()
-    if "hypervolume_mean" in row:
-        front = _text(row["hypervolume_mean"], 4), _interval(row["hypervolume_lo"], row["hypervolume_hi"], 4)
-    return (
-        _range(row["rank_low"], row["rank_high"]),
-        row["strategy"]
-        + (f" ({row['unanswered']} of {row['runs']} runs without an answer)" if row["unanswered"] else ""),
-        *front,
-        _text(row["test_mean"], 2),
-        _interval(row["test_lo"], row["test_hi"], 2),
-        _text(row["test_median"], 2),
-        _text(row["regret_mean"], 2),
-        _text(row["val_regret_mean"], 2),
-        _seeds(row["seeds_to_next"]),
-        _text(row["queries"], 0),
-        bound + _text(row["queries_to_optimum_mean"], 0),
-        f"{100 * row['reached_optimum']:.0f}%",
-        _text(1e3 * row["decision_seconds_per_query"], 3),
-    )
-
-
-def _interval(low: float, high: float, digits: int) -> str:
-    return f"{_text(low, digits)} – {_text(high, digits)}" if low == low else f"from {stats.FEWEST} seeds on"
-
-
-def _range(low: float, high: float) -> str:
-    return _text(low, 0) if not low < high else f"{low:.0f}–{high:.0f}"
-
-
-def _seeds(more: float) -> str:
-    """A number nobody would run is not worth its digits."""
-    return "" if more != more else "> 10,000" if more > 10_000 else f"{more:,.0f}"
-
-
-def _text(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else ""
-
-
-def heading(row: Row) -> str:
-    """What the rows of a setting share, in words."""
-    policy = f" ({row['policy']})" if row["policy"] else ""
-    sees = seen(row["search"])
-    kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
-    return f"{row['table']}{kind} → {row['score']}: {sees}, {row['budget']}, seeds: {row['runs']}{policy}"
-
-
-def seen(search: str) -> str:
-    """What a search sees, in words: a schedule's last epoch, "all" or "oracle"."""
-    named = {"oracle": "mean test accuracy (oracle)", "all": "validation of all schedules"}
-    return named.get(search, f"{search}-epoch validation")
-
-
-AGREEMENT = "How the rankings agree"
-AGREEMENT_HEADS = ("one setting", "another", "strategies", "tau", "95% interval", "along the run", "95% interval")
-AGREEMENT_NOTE = (
-    "Kendall's tau-b between the orders of the strategies by mean test accuracy, at the end and on average along the "
-    "run, in two settings; 1: the same order, 0: none in common. Intervals: bootstrap over seeds, the same for all."
-)
-
-
-def agreement_cells(row: Row) -> tuple[str, ...]:
-    """A row of `Leaderboard.agreements` as the texts under `AGREEMENT_HEADS`."""
-    cells = [row["one"], row["other"], str(row["strategies"])]
-    for key in ("end", "along"):
-        cells += [_text(row[f"{key}_tau"], 2), _interval(row[f"{key}_low"], row[f"{key}_high"], 2)]
-    return tuple(cells)
-
-
-def footing(reference: Row) -> str:
-    """The exact references of a setting, in words."""
-    at = f"{reference['random_queries']} queries" + (
-        " (the rows' mean)" if "queries" not in reference["budget"] else ""
-    )
-    random = f"{reference['random_test']:.2f} after {at} and " if reference["random_test"] is not None else ""
-    ever = (
-        f", which is its choice at some time in {reference['random_chance_of_optimum']:.0%} of searches of all cells"
-        if reference["random_chance_of_optimum"] is not None and reference["random_chance_of_optimum"] < 0.995
-        else ""
-    )
-    front = (
-        f" The exact front has {reference['front']} points and normalised hypervolume {reference['front_hypervolume']:.5f}."
-        if "front" in reference
-        else ""
-    )
-    return (
-        f"Exact: optimum {reference['optimum']:.2f}; best by what the search sees {reference['best_by_search']:.2f}; "
-        f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries "
-        f"until it has tried an optimum{ever}.{front}"
-    )
-
-
-class Block(NamedTuple):
-    """A table as texts, with its title and the note below it; `words` are the columns that are no numbers."""
-
-    title: str
-    heads: Sequence[str]
-    rows: list[tuple[str, ...]]
-    note: str
-    words: tuple[int, ...]
-
-
-def blocks(board: Leaderboard) -> list[Block]:
-    """All that is shown of a leaderboard, in order, for the page and the terminal alike."""
-    found = [
-        Block(
-            heading(section.rows[0]),
-            heads_of(section.rows[0]),
-            [cells_of(row) for row in section.rows],
-            footing(section.reference),
-            (1,),
-        )
-        for section in board.sections
-    ]
-    if board.agreements:
-        rows = [agreement_cells(row) for row in board.agreements]
-        found.append(Block(AGREEMENT, AGREEMENT_HEADS, rows, AGREEMENT_NOTE, (0, 1)))
-    if board.overall:
-        rows = [standings.overall_cells(row) for row in board.overall]
-        found.append(Block(standings.OVERALL, standings.OVERALL_HEADS, rows, standings.OVERALL_NOTE, (0,)))
-    return found
-
-
-def to_markdown(board: Leaderboard) -> str:
-    """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
-    lines = [f"# {board.title}", ""]
-    for block in blocks(board):
-        lines += [f"## {block.title}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
-    if board.columns != COLUMNS:
-        lines += [
-            "Hypervolume: of all cells queried at the highest fidelity, on test error and the other objectives, each "
-            "min-max over the space with reference (1, 1), as a share of the exact front's; rows are ranked by it.",
-            "",
-        ]
-    lines += [
-        "Rank: rows are in order of their means; 1–3 says that the tests cannot exclude ranks 1 to 3, so that all rows "
-        "with a 1 may be the best (sign-flip tests of paired means, Holm over all pairs, 5%; leaderboard.json has every "
-        "pair). More seeds: how many would separate it from the next row with 80% power if the difference seen is the "
-        "true one; 0: it is separated. "
-        "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% "
-        f"studentised bootstrap interval (from {stats.FEWEST} seeds on; docs/statistics.md: how often it covers). "
-        "Regret: points below the best test accuracy; val regret: below the best score the search could see. To "
-        "optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and count with "
-        "their length. ms/query: real time the strategy spent deciding.",
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def read_rows(folder: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from scipy import stats
 
 from nasbench_lab import api, leaderboard, significance
 from nasbench_lab.core import LabError
+from nasbench_lab.leaderboard_parts import Leaderboard
 from nasbench_lab.study import Study
 from nasbench_lab.tables import catalog
 
@@ -171,7 +172,7 @@ def study_of(folder: Path, strategies: Sequence[str], seeds: int | None) -> Stud
     return replace(study, strategies=tuple(strategies) or study.strategies, seeds=seeds or study.seeds)
 
 
-def check(board: leaderboard.Leaderboard, study: Study, folder: Path, *, alpha: float = ALPHA) -> list[Verdict]:
+def check(board: Leaderboard, study: Study, folder: Path, *, alpha: float = ALPHA) -> list[Verdict]:
     """Compare a new leaderboard with a committed one; see `against`."""
     names = {name for task in study.tasks for name in (task.table, *task.scored_on)}
     tables = {name: catalog.load(name).digest for name in names}

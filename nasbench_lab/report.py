@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_lab import cell, drawing, leaderboard
+from nasbench_lab import cell, drawing, leaderboard, leaderboard_parts, leaderboard_text
 from nasbench_lab import plots_style as style
 from nasbench_lab import report_sections as html
 from nasbench_lab.core import FloatArray, LabError
@@ -75,7 +75,7 @@ def read(folder: Path, **more: Any) -> Content:
         board = Board(str(content.get("title", folder.name)), rows, references, curves, tests, extra)
         if not board.settings:
             raise LabError(f"{folder} cannot be shown: its leaderboard has no rows")
-        columns = content.get("columns", leaderboard.COLUMNS)
+        columns = content.get("columns", leaderboard_parts.COLUMNS)
         manifest = _json(folder / "manifest.json")
         agreement = [_numbers(row) for row in content.get("agreement", [])]
         more = {"folder": str(folder), "checklist": manifest.get("checklist", []), **more}
@@ -191,10 +191,10 @@ def _rankings(content: Content) -> Section:
     parts = [_filters(content)]
     parts += [html.ranking(board, each, content.columns, content.facts, i) for i, each in enumerate(board.settings)]
     if content.agreement:
-        rows = [leaderboard.agreement_cells(row) for row in content.agreement]
-        parts.append(html.element("h3", leaderboard.AGREEMENT))
-        parts.append(html.table(leaderboard.AGREEMENT_HEADS, rows, leaderboard.AGREEMENT))
-        parts.append(html.element("p", html.escaped(leaderboard.AGREEMENT_NOTE), class_="note"))
+        rows = [leaderboard_text.agreement_cells(row) for row in content.agreement]
+        parts.append(html.element("h3", leaderboard_text.AGREEMENT))
+        parts.append(html.table(leaderboard_text.AGREEMENT_HEADS, rows, leaderboard_text.AGREEMENT))
+        parts.append(html.element("p", html.escaped(leaderboard_text.AGREEMENT_NOTE), class_="note"))
     return "leaderboard", "Leaderboard", "".join(parts)
 
 
@@ -224,7 +224,7 @@ def _charts(board: Board, group: str, title: str, numbers: Mapping[str, int]) ->
         own = [chart for chart in charts if chart.group == group]
         if own:
             figures = "".join(_figure(chart, setting, numbers) for chart in own)
-            heading = html.element("h3", html.escaped(leaderboard.heading(setting.rows[0])))
+            heading = html.element("h3", html.escaped(leaderboard_text.heading(setting.rows[0])))
             inner = html.element("div", figures, class_="charts") + (
                 html.pairs(board, setting) if group == "tests" else ""
             )
@@ -235,7 +235,7 @@ def _charts(board: Board, group: str, title: str, numbers: Mapping[str, int]) ->
 
 
 def _figure(chart: Chart, setting: Setting | None, numbers: Mapping[str, int]) -> str:
-    where = f", {leaderboard.heading(setting.rows[0])}" if setting else ""
+    where = f", {leaderboard_text.heading(setting.rows[0])}" if setting else ""
     drawn = style.for_page(style.svg(chart.spec), numbers, f"{chart.title}{where}. {chart.about}")
     caption = html.element("figcaption", html.element("h4", html.escaped(chart.title)) + html.escaped(chart.about))
     wide = "wide" if chart.name == "who-beats-whom" and len(numbers) > 12 else None

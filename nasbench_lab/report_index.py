@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nasbench_lab import leaderboard
+from nasbench_lab import leaderboard_text
 from nasbench_lab import report_sections as html
 from nasbench_lab.files import write_atomically
 from nasbench_lab.report import Content, frame, section
@@ -46,12 +46,12 @@ def _head(name: str) -> str:
 def _row(name: str, content: Content, setting: Setting, target: str) -> str:
     first = setting.rows[0]
     link = html.element("a", html.escaped(content.board.title), href=f"{name}/{target}")
-    shown = dict(zip(leaderboard.heads_of(first), leaderboard.cells_of(first), strict=True))
+    shown = dict(zip(leaderboard_text.heads_of(first), leaderboard_text.cells_of(first), strict=True))
     kind = "" if first["kind"] == "measured" else f" ({first['kind']})"
     policy = f", {first['policy']}" if first["policy"] else ""
     values = {
         "table": first["table"] + (f" → {first['score']}" if first["score"] != first["table"] else "") + kind,
-        "search sees": leaderboard.seen(str(first["search"])),
+        "search sees": leaderboard_text.seen(str(first["search"])),
         "budget": f"{first['budget']}{policy}",
         "seeds": f"{first['runs']:.0f}",
         "strategies": str(len(setting.rows)),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from nasbench_lab import cell, drawing, leaderboard
+from nasbench_lab import cell, drawing, leaderboard_text
 from nasbench_lab import plots_style as style
 from nasbench_lab.report_charts import Board, Row, Setting
 
@@ -90,17 +90,17 @@ def attributes(setting: Setting) -> dict[str, str]:
 def ranking(board: Board, setting: Setting, columns: Mapping[str, str], facts: Mapping[str, Row], number: int) -> str:
     """The leaderboard of one setting: heads that sort and explain themselves, rows with their interval drawn."""
     rows = setting.rows
-    heads = leaderboard.heads_of(rows[0])
+    heads = leaderboard_text.heads_of(rows[0])
     scored = "hypervolume" if "hypervolume_mean" in rows[0] else "test"
     scale = _scale([row[f"{scored}_mean"] for row in rows])
     head = "".join(_head(name, i, columns, number) for i, name in enumerate(heads))
     index = {name: i for i, name in enumerate(board.looks)}
     body = "".join(_row(row, heads, index, board.looks, facts, scored, scale) for row in rows)
-    title = element("h3", escaped(leaderboard.heading(rows[0])), id=f"setting-{number}")
+    title = element("h3", escaped(leaderboard_text.heading(rows[0])), id=f"setting-{number}")
     inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     ranked = element("table", inner, class_="rank", aria_labelledby=f"setting-{number}")
-    foot = element("p", escaped(leaderboard.footing(setting.reference)), class_="note")
-    region = scrolling(ranked, f"Leaderboard, {leaderboard.heading(rows[0])}")
+    foot = element("p", escaped(leaderboard_text.footing(setting.reference)), class_="note")
+    region = scrolling(ranked, f"Leaderboard, {leaderboard_text.heading(rows[0])}")
     return element("div", title + region + foot, class_="setting", **attributes(setting))
 
 
@@ -144,7 +144,7 @@ def pairs(board: Board, setting: Setting) -> str:
     if friedman and friedman.get("p") is not None:
         note += f" Friedman's test of all at once: p {_p(friedman['p'])}."
     title = "Every pair as a table" if every else "Neighbours in the ranking as a table"
-    inner = table(heads, rows, f"{title}, {leaderboard.heading(setting.rows[0])}")
+    inner = table(heads, rows, f"{title}, {leaderboard_text.heading(setting.rows[0])}")
     return f"<details><summary>{title}</summary>{inner}{element('p', escaped(note), class_='note')}</details>"
 
 
@@ -173,7 +173,7 @@ def _row(
     scored: str,
     scale: tuple[float, float],
 ) -> str:
-    spec, cells, drawn = row["strategy"], leaderboard.cells_of(row), False
+    spec, cells, drawn = row["strategy"], leaderboard_text.cells_of(row), False
     out = []
     for name, text in zip(heads, cells, strict=True):
         if name == "strategy":
@@ -257,8 +257,10 @@ def strategy(board: Board, name: str, number: int, facts: Mapping[str, Row], man
         ids = ", ".join(f"{run.get('table')} {run.get('id')}" for run in runs)
         items.append(("run ids", element("code", escaped(ids))))
     listed = "".join(f"<dt>{key}</dt><dd>{value}</dd>" for key, value in items)
-    places = [(leaderboard.heading(row), _rank_text(row), leaderboard.cells_of(row)[2], _regret(row)) for row in own]
-    heads = ("setting", "rank", leaderboard.heads_of(own[0])[2] if own else "test %", "regret")
+    places = [
+        (leaderboard_text.heading(row), _rank_text(row), leaderboard_text.cells_of(row)[2], _regret(row)) for row in own
+    ]
+    heads = ("setting", "rank", leaderboard_text.heads_of(own[0])[2] if own else "test %", "regret")
     summary = f"<summary><h3>{swatch(look)}{escaped(look.label)}</h3><span>{escaped(fact.get('summary') or '')}</span></summary>"
     return element(
         "details", f"{summary}<dl>{listed}</dl>{table(heads, places, f'Results of {name}')}",
@@ -297,7 +299,7 @@ def best_cells(board: Board, setting: Setting) -> str:
     if not found:
         return ""
     figures = "".join(_cell_figure(board, setting, item) for item in found)
-    heading = element("h3", escaped(leaderboard.heading(setting.rows[0])))
+    heading = element("h3", escaped(leaderboard_text.heading(setting.rows[0])))
     return element("div", heading + element("div", figures, class_="cells"), class_="setting", **attributes(setting))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nasbench_lab import leaderboard, markdown
+from nasbench_lab import leaderboard, leaderboard_text, markdown
 from nasbench_lab.core import LabError
 from nasbench_lab.files import write_atomically
 
@@ -74,7 +74,7 @@ def _cells(rows: list[Row]) -> list[str]:
     top = [row["test_mean"] for row in rows if row["strategy"] in best and row["test_mean"] is not None]
     return [
         first["table"] + kind + scored,
-        leaderboard.seen(str(first["search"])),
+        leaderboard_text.seen(str(first["search"])),
         first["budget"] + (f", {first['policy']}" if first["policy"] else ""),
         str(first["runs"]),
         str(len(rows)),

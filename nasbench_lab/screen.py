@@ -15,7 +15,7 @@ from nasbench_lab.core import LabError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nasbench_lab.leaderboard import Leaderboard
+    from nasbench_lab.leaderboard_parts import Leaderboard
 
 Workers = Annotated[int, typer.Option(help="Processes to run with.", min=1)]
 Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequential, dask, ray.")]
@@ -59,12 +59,13 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
     from rich.table import Table as Grid
 
     from nasbench_lab import leaderboard as boards
+    from nasbench_lab import leaderboard_text
 
     if as_json:
         print_json(json.loads(boards.to_json(board))["rows"])
         return
     terminal = console()
-    for block in boards.blocks(board):
+    for block in leaderboard_text.blocks(board):
         terminal.print(f"\n{block.title}", style="bold", highlight=False, markup=False)
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for i, name in enumerate(block.heads):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from conftest import Additive
 
-from nasbench_lab import leaderboard, references, standings, stats, store
+from nasbench_lab import leaderboard, leaderboard_parts, leaderboard_text, references, standings, stats, store
 from nasbench_lab.core import LabError
-from nasbench_lab.leaderboard import Entry, Setting
+from nasbench_lab.leaderboard_parts import Entry, Setting
 from nasbench_lab.runner import search
 from nasbench_lab.strategies.local_search import LocalSearch
 from nasbench_lab.strategies.random_search import RandomSearch
@@ -76,7 +76,7 @@ def test_rows_say_what_the_records_say(made):
         assert row["seconds"] == pytest.approx(runs.last("finished").mean())
         assert row["decision_seconds_per_query"] == pytest.approx(runs.columns["decided"].mean())
         assert math.isnan(row["test_lo"])  # eight runs are too few for an interval
-        assert set(row) == set(leaderboard.COLUMNS)
+        assert set(row) == set(leaderboard_parts.COLUMNS)
 
 
 def test_ranks_follow_mean_test_accuracy(made):
@@ -106,11 +106,11 @@ def test_ranks_say_what_the_tests_say(made):
 def test_rows_that_are_not_separated_share_ranks_on_the_page(tmp_path):
     runs = runs_of(RandomSearch, tmp_path, max_queries=5)
     board = leaderboard.build("x", [Entry(setting_of(), name, runs) for name in "x"])
-    assert leaderboard.cells_of(board.rows[0])[0] == "1"
+    assert leaderboard_text.cells_of(board.rows[0])[0] == "1"
     setting = setting_of()
     board = leaderboard.build("x", [Entry(setting, name, runs) for name in "xyz"])
-    assert [leaderboard.cells_of(row)[0] for row in board.rows] == ["1–3"] * 3
-    assert leaderboard.cells_of(board.rows[0])[leaderboard.MARKDOWN.index("more seeds")] == "> 10,000"
+    assert [leaderboard_text.cells_of(row)[0] for row in board.rows] == ["1–3"] * 3
+    assert leaderboard_text.cells_of(board.rows[0])[leaderboard_text.MARKDOWN.index("more seeds")] == "> 10,000"
     assert board.sections[0].tests["cliques"] == [["x", "y", "z"]]
 
 
@@ -131,7 +131,7 @@ def test_references_are_exact(made):
     assert reference["random_queries"] == 12
     chance = references.random_search_to(setting.seen, setting.optimal).chance
     assert reference["random_chance_of_optimum"] == pytest.approx(chance)
-    assert (f"in {chance:.0%} of searches" in leaderboard.footing(reference)) == (chance < 0.995)
+    assert (f"in {chance:.0%} of searches" in leaderboard_text.footing(reference)) == (chance < 0.995)
     assert reference["random_test"] == pytest.approx(
         stats.random_search_expectation(setting.seen, setting.truth, [12])[0]
     )
@@ -193,7 +193,7 @@ def test_one_seed_has_no_interval_and_the_files_still_hold(tmp_path):
     )
     row = json.loads(leaderboard.to_json(board), parse_constant=pytest.fail)["rows"][0]
     assert row["test_lo"] is row["test_hi"] is row["test_sd"] is None
-    assert "nan" not in leaderboard.to_markdown(board)
+    assert "nan" not in leaderboard_text.to_markdown(board)
 
 
 def test_a_budget_too_small_for_any_query_gives_empty_cells_not_made_up_ones(tmp_path):
@@ -203,21 +203,21 @@ def test_a_budget_too_small_for_any_query_gives_empty_cells_not_made_up_ones(tmp
     assert row["test_mean"] is None
     assert row["queries"] == row["reached_optimum"] == 0
     assert (board.curves["test_mean"] > 50).all()
-    assert "nan" not in leaderboard.to_markdown(board)
+    assert "nan" not in leaderboard_text.to_markdown(board)
 
 
 def test_a_table_that_was_not_measured_is_called_what_it_is(tmp_path):
     runs = runs_of(RandomSearch, tmp_path, max_queries=3)
     board = leaderboard.build("x", [Entry(setting_of(kind="synthetic"), "random_search", runs)])
     assert board.rows[0]["kind"] == "synthetic"
-    assert "(synthetic)" in leaderboard.to_markdown(board)
+    assert "(synthetic)" in leaderboard_text.to_markdown(board)
 
 
 def test_a_bound_that_is_not_a_mean_is_marked(made):
     board, _, _ = made
     row = board.rows[0] | {"reached_optimum": 0.5}
-    assert any("≥" in text for text in leaderboard.cells_of(row))
-    assert not any("≥" in text for text in leaderboard.cells_of(row | {"reached_optimum": 1.0}))
+    assert any("≥" in text for text in leaderboard_text.cells_of(row))
+    assert not any("≥" in text for text in leaderboard_text.cells_of(row | {"reached_optimum": 1.0}))
 
 
 def three_settings(tmp_path, *, seeds=20):
@@ -244,16 +244,16 @@ def test_rankings_of_several_settings_are_compared(tmp_path):
     assert same["end_low"] == same["end_high"] == 1.0
     content = json.loads(leaderboard.to_json(board))
     assert [row["end_tau"] for row in content["agreement"]] == [1.0, -1.0, -1.0]
-    page = leaderboard.to_markdown(board)
-    assert f"## {leaderboard.AGREEMENT}" in page
-    assert f"| {' | '.join(leaderboard.agreement_cells(same))} |" in page
+    page = leaderboard_text.to_markdown(board)
+    assert f"## {leaderboard_text.AGREEMENT}" in page
+    assert f"| {' | '.join(leaderboard_text.agreement_cells(same))} |" in page
 
 
 def test_several_settings_are_aggregated(tmp_path, made):
     board = leaderboard.build("x", three_settings(tmp_path))
     content = json.loads(leaderboard.to_json(board))
     assert [row["strategy"] for row in content["overall"]] == [row["strategy"] for row in board.overall]
-    page = leaderboard.to_markdown(board)
+    page = leaderboard_text.to_markdown(board)
     assert f"| {' | '.join(standings.overall_cells(board.overall[0]))} |" in page
     truth = setting_of().truth
     means = {(row["score"], row["strategy"], row["policy"]): row["test_mean"] for row in board.rows}
@@ -276,7 +276,7 @@ def test_search_and_budget_are_named_where_they_differ(tmp_path):
     assert (row["one"], row["other"]) == ("a, 12-epoch validation, 12 queries", "a, 200-epoch validation, 100 queries")
     assert math.isnan(row["end_low"])
     assert json.loads(leaderboard.to_json(board))["agreement"][0]["end_low"] is None
-    assert "from 20 seeds on" in leaderboard.agreement_cells(row)
+    assert "from 20 seeds on" in leaderboard_text.agreement_cells(row)
 
 
 def test_one_setting_or_two_strategies_say_nothing_of_agreement(made, tmp_path):
@@ -285,7 +285,7 @@ def test_one_setting_or_two_strategies_say_nothing_of_agreement(made, tmp_path):
     for board in (made[0], leaderboard.build("x", single), leaderboard.build("x", two)):
         assert board.agreements == []
         assert "agreement" not in json.loads(leaderboard.to_json(board))
-        assert leaderboard.AGREEMENT not in leaderboard.to_markdown(board)
+        assert leaderboard_text.AGREEMENT not in leaderboard_text.to_markdown(board)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[1]", '{"rows": 3}'])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from conftest import Additive
 
-from nasbench_lab import leaderboard, screen, stats, store
+from nasbench_lab import leaderboard, leaderboard_parts, leaderboard_text, screen, stats, store
 from nasbench_lab.core import Query, Strategy
 from nasbench_lab.front_scores import Reached, target_of
-from nasbench_lab.leaderboard import Entry, Setting
+from nasbench_lab.leaderboard_parts import Entry, Setting
 from nasbench_lab.runner import search
 from nasbench_lab.strategies.nsga2 import Nsga2
 from nasbench_lab.strategies.random_search import RandomSearch
@@ -101,15 +101,15 @@ def test_curves_have_the_hypervolume_over_queries_and_seconds(made):
 
 def test_page_json_csv_and_terminal_show_it(made, capsys, tmp_path):
     board, _, setting = made
-    page = leaderboard.to_markdown(board)
+    page = leaderboard_text.to_markdown(board)
     assert "| rank | strategy | hypervolume | 95% interval | test % |" in page
     assert f"{setting.front.size} points and normalised hypervolume {setting.front.possible:.5f}" in page
     assert "ranked by it" in page
     content = json.loads(leaderboard.to_json(board))
-    assert list(content["columns"])[-3:] == list(leaderboard.FRONT_COLUMNS)
+    assert list(content["columns"])[-3:] == list(leaderboard_parts.FRONT_COLUMNS)
     assert content["references"][0]["front_hypervolume"] == pytest.approx(setting.front.possible)
     header = next(csv.reader(io.StringIO(board.frame().to_csv(index=False))))
-    assert header == [*leaderboard.COLUMNS, *leaderboard.FRONT_COLUMNS]
+    assert header == [*leaderboard_parts.COLUMNS, *leaderboard_parts.FRONT_COLUMNS]
     screen.show(board, tmp_path, as_json=False)
     shown = capsys.readouterr().out
     assert "hypervolume" in shown
@@ -119,10 +119,10 @@ def test_page_json_csv_and_terminal_show_it(made, capsys, tmp_path):
 def test_one_objective_is_shown_as_ever(tmp_path):
     setting = setting_of(front=False)
     board = leaderboard.build("Title", entries_of(setting, tmp_path, seeds=3))
-    assert all(set(row) == set(leaderboard.COLUMNS) for row in board.rows)
-    assert board.columns == leaderboard.COLUMNS
+    assert all(set(row) == set(leaderboard_parts.COLUMNS) for row in board.rows)
+    assert board.columns == leaderboard_parts.COLUMNS
     assert not [name for name in board.curves if "hypervolume" in name]
-    assert "ypervolume" not in leaderboard.to_markdown(board) + leaderboard.to_json(board)
+    assert "ypervolume" not in leaderboard_text.to_markdown(board) + leaderboard.to_json(board)
 
 
 def test_settings_with_and_without_a_front_share_a_board(made, tmp_path):
@@ -130,4 +130,4 @@ def test_settings_with_and_without_a_front_share_a_board(made, tmp_path):
     single = setting_of(front=False, table="c", max_seconds=math.inf)
     board = leaderboard.build("Title", [*entries, *(Entry(single, e.strategy, e.runs) for e in entries)])
     assert board.frame()["hypervolume_mean"].isna().tolist() == [False] * 3 + [True] * 3
-    assert leaderboard.to_markdown(board).count("| hypervolume |") == 1
+    assert leaderboard_text.to_markdown(board).count("| hypervolume |") == 1
