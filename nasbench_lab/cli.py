@@ -319,10 +319,12 @@ def _run(
     baseline: Path | None = None,
     alpha: float = 0.01,
 ) -> None:
-    from nasbench_lab import api
+    from nasbench_lab import api, describe
 
     if baseline and baseline.resolve() == out.resolve():
         raise LabError(f"{out} is the baseline itself; write the new results elsewhere, with --out")
+    for note in describe.notes(study):
+        print(f"note: {note}", file=sys.stderr)
     with screen.progress() as progress:
         board = api.run(study, out, workers=workers, backend=backend, progress=progress)
     screen.show(board, out, as_json)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell, core, loading, references, stats
-from nasbench_lab.core import LabError
+from nasbench_lab import cell, core, engine, loading, references, stats
+from nasbench_lab.core import LabError, Task
+from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables.table import Table
 
 
@@ -245,3 +246,37 @@ def strategies_of(specs: Iterable[str]) -> dict[str, dict[str, str]]:
         }
         found[spec] = facts
     return found
+
+
+# family -> what it lives on, and what its members do where that is missing
+_NEEDS: Mapping[str, tuple[Callable[[Task], bool], str]] = {
+    "transfer": (
+        lambda task: any(name.startswith("source/") for name in task.known),
+        "no other dataset's scores to read on {on}; no --source: nothing is transferred, the search starts cold",
+    ),
+    "multi-fidelity": (
+        lambda task: len(task.fidelities) > 1,
+        "one fidelity on {on}: every training is a full one, none is saved",
+    ),
+    "multi-objective": (
+        lambda task: len(task.objectives) > 1,
+        "one objective on {on}; no --objectives: validation accuracy is all that is searched for",
+    ),
+}
+
+
+def notes(chosen: Study) -> list[str]:
+    """Where a study gives strategies nothing of what they are for, so that they are plainer than their names."""
+    found: dict[tuple[str, str], list[str]] = {}
+    families = {spec: str(loading.build("strategies", spec).family) for spec in chosen.strategies}
+    for task in chosen.tasks:
+        opened = engine.open_task(task).task
+        for family, (given, words) in _NEEDS.items():
+            members = ", ".join(spec for spec, own in families.items() if own == family)
+            if members and not given(opened):
+                found.setdefault((words, members), []).append(_task_named(task, opened))
+    return [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
+
+
+def _task_named(task: StudyTask, opened: Task) -> str:
+    return f"{task.table} ({task.search if task.search in ('oracle', 'all') else f'{opened.full} epochs'})"

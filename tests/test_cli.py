@@ -46,6 +46,16 @@ def test_compare_json_prints_the_rows_and_nothing_else(lab, tmp_path):
     assert rows == json.loads((tmp_path / "leaderboard.json").read_text())["rows"]
 
 
+def test_a_strategy_without_what_it_is_for_is_noted_and_the_note_is_kept(lab, tmp_path):
+    code, out, err = lab("compare", "zero_shot_prior", "random_search", *QUICK, "--json", "--out", tmp_path)
+    assert code == 0
+    assert err.startswith("note: zero_shot_prior: no other dataset's scores to read on toy (12 epochs); no --source")
+    assert [
+        f"note: {note}" for note in json.loads((tmp_path / "manifest.json").read_text())["notes"]
+    ] == err.splitlines()
+    assert len(json.loads(out)) == 2
+
+
 def test_compare_goes_on_where_it_was(lab, done):
     times = {path: path.stat().st_mtime_ns for path in (done / "runs").iterdir()}
     assert lab("compare", "random_search", "local_search", *QUICK, "--out", done)[0] == 0

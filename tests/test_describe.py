@@ -6,6 +6,7 @@ from conftest import make_table
 
 from nasbench_lab import cell, describe, loading, stats
 from nasbench_lab.core import LabError
+from nasbench_lab.study import Study, StudyTask
 
 
 def test_a_cell_is_told_with_its_class_cost_and_ranked_scores(toy):
@@ -82,3 +83,18 @@ def test_every_strategy_is_listed_once_with_a_summary_and_parameters():
         next(member for member in listed if member.name == "regularized_evolution").parameters
         == "population=10, sample=3"
     )
+
+
+def test_what_a_strategy_is_for_and_does_not_get_is_noted_once_per_kind():
+    names = ("random_search", "transfer_gp", "zero_shot_prior", "hyperband", "asha", "nsga2")
+    oracle = StudyTask("toy", search="oracle", max_queries=5)
+    transfer, fidelities, objectives = describe.notes(Study(names, (oracle, StudyTask("toy", max_queries=5))))
+    assert transfer.startswith("transfer_gp, zero_shot_prior: no other dataset's scores to read on toy (oracle), toy")
+    assert fidelities == "hyperband, asha: one fidelity on toy (oracle): every training is a full one, none is saved"
+    assert objectives.startswith("nsga2: one objective on toy (oracle), toy (12 epochs)")
+
+
+def test_what_is_given_is_not_noted(tmp_path):
+    other = str(make_table("other").save(tmp_path / "other.npz"))
+    task = StudyTask("toy", max_queries=5, sources=(other,), objectives=("val", "params_m"))
+    assert describe.notes(Study(("transfer_gp", "hyperband", "nsga2", "random_search"), (task,))) == []
