@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def front(
-    objectives: Annotated[list[str], typer.Option(help="A metric of the table beside test error; repeat for several.")],
+    objectives: Annotated[
+        list[str], typer.Option(help="A metric of the table beside test accuracy; repeat for several.")
+    ],
     table: Annotated[str | None, typer.Option(help="Table; the embedded one if left out.")] = None,
     results: Annotated[
         Path | None, typer.Option(help="A results folder with runs of a study with these objectives.")
@@ -26,7 +28,7 @@ def front(
     ] = None,
     as_json: screen.AsJson = False,
 ) -> None:
-    """The exact front of test error and further objectives, and what strategies reached of it."""
+    """The exact front of test accuracy and further objectives, and what strategies reached of it."""
     from nasbench_lab import api, front_report
     from nasbench_lab.tables import catalog
 
@@ -45,15 +47,22 @@ def _show(exact: Front, found: Sequence[Attained]) -> None:
 
     terminal = screen.console()
     terminal.print(exact.title, style="bold", highlight=False, markup=False)
+    points = exact.points()
     grid = Grid("cell", "", "test %", *exact.objectives[1:], box=None, pad_edge=False, header_style="dim")
-    for row in exact.rows():
+    for row in points:
         metrics = [f"{row[name]:.4g}" for name in exact.objectives[1:]]
-        grid.add_row(str(row["arch"]), row["cell"], f"{row['test']:.2f}", *metrics)
+        more = f" +{row['cells'] - 1}" if row["cells"] > 1 else ""
+        grid.add_row(f"{row['arch']}{more}", row["cell"], f"{row['test']:.2f}", *metrics)
     terminal.print(grid)
     left_out = f"; {exact.left_out:,} cells without a value are left out" if exact.left_out else ""
     terminal.print(
         f"Exact front: {exact.target.size} points, normalised hypervolume {exact.target.possible:.5f} "
-        f"(every axis min-max over the space, reference 1){left_out}.",
+        f"(test error and costs min-max over the space, reference 1){left_out}."
+        + (
+            " +n: so many more cells with the same values; front.csv has all."
+            if len(exact.rows()) > len(points)
+            else ""
+        ),
         highlight=False,
     )
     if found:

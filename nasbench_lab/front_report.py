@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,18 @@ class Front:
 
     @property
     def title(self) -> str:
-        return f"{self.table.label}: test error against {', '.join(self.objectives[1:])}"
+        return f"{self.table.label}: test accuracy against {', '.join(self.objectives[1:])}"
 
     def rows(self) -> list[Row]:
         """A row per cell of the front, cheapest by the last objective first."""
         return [self._row(arch) for arch in self.target.cells.tolist()]
+
+    def points(self) -> list[Row]:
+        """A row per point of the front: the first of the cells that have its values, and "cells", how many these are."""
+        values = ("test", *self.objectives[1:])
+        alike = groupby(self.rows(), key=lambda row: tuple(row[name] for name in values))
+        found = [list(rows) for _, rows in alike]  # the order is that of all costs, so equal ones are neighbours
+        return [{**rows[0], "cells": len(rows)} for rows in found]
 
     def _row(self, arch: int) -> Row:
         metrics = {name: float(self.table.metrics[name][arch]) for name in self.objectives[1:]}

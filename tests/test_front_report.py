@@ -44,6 +44,22 @@ def test_rows_are_the_exact_front(exact):
     assert [row["params_m"] for row in rows] == sorted(row["params_m"] for row in rows)
 
 
+def test_cells_with_equal_values_are_one_point(lab, tmp_path):
+    front = front_report.exact("digits", ["params_m", "flops_m"])
+    rows, points = front.rows(), front.points()
+    assert len(points) == front.target.size < len(rows)
+    assert sum(point["cells"] for point in points) == len(rows)
+    for point in points:
+        equal = [row["arch"] for row in rows if all(row[k] == point[k] for k in ("test", "params_m", "flops_m"))]
+        assert (point["arch"], point["cells"]) == (equal[0], len(equal))
+    code, out, err = lab("front", "--objectives", "params_m", "--objectives", "flops_m", "--out", tmp_path)
+    assert code == 0, err
+    assert out.startswith("digits: test accuracy against params_m, flops_m\n")
+    assert out.count("|") == len(points) * points[0]["cell"].count("|")
+    assert f"\n{points[0]['arch']} +{points[0]['cells'] - 1} " in out
+    assert len(pd.read_csv(tmp_path / "front.csv")) == len(rows)
+
+
 def test_normalised_points_are_given_back_in_their_units(exact):
     units = exact.units(exact.target.points[exact.target.cells])
     assert units[:, 0] == pytest.approx([row["test"] for row in exact.rows()])
