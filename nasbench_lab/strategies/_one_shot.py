@@ -249,8 +249,13 @@ class Differentiable(OneShot):
     def arch_step(self, batch: Batch, number: int, generator: torch.Generator) -> None:
         """Move alpha, on validation images."""
         choices, gates = self.gates(number, generator)
-        self.alpha.grad = self.weights.gradient(batch.val_images, batch.val_labels, choices, gates, self.alpha)
-        self.arch_optimizer.step()
+        self.move(self.weights.gradient(batch.val_images, batch.val_labels, choices, gates, self.alpha))
+
+    def move(self, gradient: Tensor) -> None:
+        """One step of alpha, unless the gradient is not finite: where weights diverged alpha stays what it was."""
+        if bool(gradient.isfinite().all()):
+            self.alpha.grad = gradient
+            self.arch_optimizer.step()
 
     def derive(self, number: int) -> int:
         """The cell of the largest weights, `none` included."""

@@ -53,8 +53,7 @@ class Darts(Differentiable):
         if self.order == 1:
             super().arch_step(batch, number, generator)
             return
-        self.alpha.grad = self.unrolled_gradient(batch)
-        self.arch_optimizer.step()
+        self.move(self.unrolled_gradient(batch))
 
     def unrolled_gradient(self, batch: Batch) -> Tensor:
         """(6, 5) the second-order gradient of alpha; the weights are left as they were."""

@@ -8,7 +8,7 @@ import torch
 from nasbench_lab import cell, loading
 from nasbench_lab.core import LabError, Query, Result, Strategy, Task
 from nasbench_lab.space import Space
-from nasbench_lab.strategies._one_shot import CHECKPOINTS, best_of
+from nasbench_lab.strategies._one_shot import CHECKPOINTS, Differentiable, best_of
 from nasbench_lab.strategies.darts import Darts
 from nasbench_lab.strategies.gdas import Gdas
 from nasbench_lab.strategies.rsps import Rsps
@@ -92,6 +92,18 @@ def test_the_best_is_the_one_with_the_most_right_answers(monkeypatch):
     accuracies = {5: 20.0, 900: 60.0, 7: 60.0, 3: 10.0}
     monkeypatch.setattr(SharedWeights, "accuracy", lambda _self, arch, _images, _labels: accuracies[arch])
     assert best_of(strategy.weights, list(accuracies), 4, 0) == 900
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_search_whose_weights_diverge_still_answers(name):
+    strategy = loading.build("strategies", f"{name}:{ALL[name]},learning_rate=1e35")
+    strategy.start(TASK, 0)
+    asked = _ask(strategy, 20)
+    assert len(asked) == strategy.rounds
+    if isinstance(strategy, Differentiable):
+        assert bool(strategy.alpha.isfinite().all())
+    else:
+        assert strategy.recommend() == asked[-1].arch
 
 
 def test_only_the_cell_space():
