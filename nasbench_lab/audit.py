@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +19,10 @@ import numpy as np
 from nasbench_lab import agreement, api, engine, markdown, significance, stats
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import write_atomically
+from nasbench_lab.store import MEASURED
 from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
-from nasbench_lab.tables.readings import READINGS, REAL_TIME
+from nasbench_lab.tables.readings import READINGS, REAL_TIME, named
 
 Content = dict[str, Any]
 DEFAULTS = (
@@ -37,10 +38,17 @@ DEFAULTS = (
 
 
 class Scores(NamedTuple):
-    """(R, S) reported accuracies at the end of every run, and which pairs they separate."""
+    """What the runs of one reading came to.
+
+    Attributes:
+        values: (R, S) reported accuracies at the end of every run.
+        found: which pairs of strategies they separate.
+        decided: real seconds of deciding in a run, of the strategy that took longest.
+    """
 
     values: FloatArray
     found: significance.Comparison
+    decided: float
 
     @property
     def order(self) -> set[tuple[int, int]]:
@@ -55,6 +63,7 @@ def audit(
     search: int | str | None = None,
     seeds: int = 50,
     max_queries: int = 100,
+    readings: Sequence[str] = tuple(READINGS),
     runs: Path = Path("results/audit"),
     progress: Callable[[int, int], None] | None = None,
 ) -> Content:
@@ -67,11 +76,12 @@ def audit(
         seeds: runs per strategy and reading, the same for all.
         max_queries: budget. Added real time matters only under a budget in simulated seconds: there, what so many
             queries of a random cell take.
+        readings: names, in the order of the answer.
         runs: folder of the runs; finished ones are not repeated.
         progress: called with (readings done, readings in all).
 
     Returns:
-        {"table", "search", "strategies", "seeds", "max_queries", "plain": {...}, "readings": [...]}, JSON values.
+        {"table", "search", "strategies", "seeds", "max_queries", "max_seconds", "decided", "plain", "readings"}, JSON values.
 
     Raises:
         LabError: fewer than two strategies, or anything that does not exist.
@@ -85,8 +95,9 @@ def audit(
     seconds = round(max_queries * float(loaded.schedule(last).seconds[:, -1].mean()))
     timed = replace(task, max_queries=math.inf, max_seconds=seconds)
     study = Study(tuple(strategies), (task,), seeds, title=f"Audit of {loaded.label}")
-    plain, rows = {}, []
-    for done, (name, reading) in enumerate(READINGS.items()):
+    chosen_readings = {name: named(name) for name in readings}
+    plain, rows = {task: _scores(study, task, runs)}, []
+    for done, (name, reading) in enumerate(chosen_readings.items()):
         base = timed if name == REAL_TIME else task
         if base not in plain:
             plain[base] = _scores(study, base, runs)
@@ -98,7 +109,7 @@ def audit(
             row |= {"possible": False, "why_not": str(error)}
         rows.append(row)
         if progress:
-            progress(done + 1, len(READINGS))
+            progress(done + 1, len(chosen_readings))
     means = dict(zip(strategies, plain[task].values.mean(axis=0).tolist(), strict=True))
     return {
         "table": loaded.label,
@@ -108,6 +119,7 @@ def audit(
         "seeds": seeds,
         "max_queries": max_queries,
         "max_seconds": seconds,
+        "decided": plain[timed].decided if timed in plain else None,
         "plain": {"means": means, "separated": _pairs(strategies, plain[task].order)},
         "readings": rows,
     }
@@ -116,14 +128,15 @@ def audit(
 def _scores(study: Study, task: StudyTask, runs: Path) -> Scores:
     chosen = replace(study, tasks=(task,))
     engine.run_study(chosen, runs)
-    columns = []
+    columns, decided = [], 0.0
     for entry in api.entries(engine.collect(chosen, runs)):
         last = entry.runs.last("incumbent")
         if np.isnan(last).any():
             raise LabError(f"a run of {entry.strategy} ended without an answer; allow more queries")
         columns.append(entry.setting.truth[last.astype(np.int64)])
+        decided = max(decided, float(entry.runs.columns[MEASURED].sum()) / len(last))
     values = np.stack(columns, axis=1)
-    return Scores(values, significance.compare(values))
+    return Scores(values, significance.compare(values), decided)
 
 
 def _difference(strategies: Sequence[str], plain: Scores, read: Scores) -> Content:
@@ -155,38 +168,97 @@ def _pairs(strategies: Sequence[str], order: set[tuple[int, int]]) -> list[str]:
     return [f"{strategies[a]} > {strategies[b]}" for a, b in sorted(order)]
 
 
-def to_markdown(content: Content) -> str:
-    """The audit of one table as a section of a page."""
-    names = content["strategies"]
-    plain = content["plain"]["means"]
+class Part(NamedTuple):
+    """A table as texts, with its title and the note below it; `words` are the columns that are no numbers."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str
+    words: Sequence[int]
+
+
+def parts(content: Content) -> list[Part]:
+    """All that is shown of the audit of one table, for the page and the terminal alike."""
     seen = content["search"] if content["search"] in ("all", "oracle") else f"{content['search']}-epoch validation"
-    title = f"## {content['table']}: {seen}, {content['max_queries']} queries, {content['seeds']} seeds"
+    setting = f"{content['table']}: {seen}, {content['max_queries']} queries, {content['seeds']} seeds"
+    names, means = content["strategies"], content["plain"]["means"]
+    possible = [row for row in content["readings"] if row["possible"]]
     separated = f"{len(content['plain']['separated'])} of {len(names) * (len(names) - 1) // 2}"
-    rows = [["(as it is meant)", *(f"{plain[name]:.2f}" for name in names), "", separated]]
-    rows += [_cells(row, names) for row in content["readings"] if row["possible"]]
-    table = markdown.table(["reading", *names, "tau", "pairs separated"], rows)
-    about = (
-        "Change of the reported accuracy in points, 95% interval over the same seeds; tau: Kendall's tau-b between the "
-        "orders of the strategies, with its interval over seeds; pairs: separated by paired tests with Holm's "
-        "correction at 5%."
+    rows = [("(as it is meant)", "each split is read as what it is", _span(means.values()), "", separated, "")]
+    heads = ("reading", "what is read as what", "accuracy", "tau", "pairs separated", "which come and go")
+    each = [_changes(name, means[name], possible) for name in names]
+    return [
+        Part(setting, heads, rows + [_moved(row) for row in possible], _note(content), (0, 1, 2, 5)),
+        Part(
+            f"{content['table']}: every strategy",
+            ("strategy", "as it is meant", *(row["reading"] for row in possible)),
+            each,
+            "Reported accuracy in percent; then how far each reading moves it, in points, with a 95% interval over the same "
+            f"seeds (none below {stats.FEWEST} seeds).",
+            (0,),
+        ),
+    ]
+
+
+def _note(content: Content) -> str:
+    """The terms of the table, and what is not in it."""
+    plain, impossible = (
+        content["plain"]["separated"],
+        [f"{row['reading']} ({row['why_not']})" for row in content["readings"] if not row["possible"]],
     )
-    impossible = [f"{row['reading']} ({row['why_not']})" for row in content["readings"] if not row["possible"]]
-    about += f" Not on this table: {'; '.join(impossible)}." if impossible else ""
-    about += f" {REAL_TIME} is compared under {content['max_seconds']:,} simulated seconds in place of the queries."
-    return "\n".join([title, "", *table, "", about, ""])
+    about = [
+        "Accuracy: reported by the worst and by the best strategy; below it, the smallest and the largest change, in points.",
+        "Tau: Kendall's tau-b between the order of the strategies as it is meant and as it is read (1: the same order, 0: "
+        "unrelated orders), with a 95% interval over seeds.",
+        "Pairs separated: pairs of strategies whose difference is significant, before → after (paired tests, Holm, 5%); "
+        "lost: no longer significant; gained: newly significant; turned: significant the other way round.",
+        f"Separated as it is meant: {', '.join(plain) or 'none'}.",
+    ]
+    if impossible:
+        about.append(f"Not on this table: {'; '.join(impossible)}.")
+    if content["decided"] is not None:
+        about.append(
+            f"{REAL_TIME} is compared under {content['max_seconds']:,} simulated seconds in place of the queries; deciding "
+            f"took at most {content['decided']:.2g} real seconds a run on this machine."
+        )
+    return " ".join(about)
 
 
-def _cells(row: Content, names: Sequence[str]) -> list[str]:
-    known = {change["strategy"]: change for change in row["changes"]}
-    cells = [f"{row['reading']}: {row['what']}"]
-    for name in names:
-        change = known[name]
+def _moved(row: Content) -> tuple[str, ...]:
+    """A reading's line: how far accuracies, order and significant differences move."""
+    ends = f" ({row['tau_low']:.2f} – {row['tau_high']:.2f})" if math.isfinite(row["tau_low"]) else ""
+    return (
+        row["reading"],
+        row["what"],
+        _span((change["change"] for change in row["changes"]), sign="+"),
+        f"{row['tau']:.2f}{ends}" if math.isfinite(row["tau"]) else "",
+        f"{row['separated_plain']} → {row['separated']} of {row['pairs']}",
+        "; ".join(f"{kind} {', '.join(row[kind])}" for kind in ("lost", "gained", "turned") if row[kind]),
+    )
+
+
+def _changes(name: str, mean: float, readings: Sequence[Content]) -> tuple[str, ...]:
+    """A strategy's line: what it reports, and how far every reading moves that."""
+    cells = []
+    for row in readings:
+        (change,) = [change for change in row["changes"] if change["strategy"] == name]
         half = (change["high"] - change["low"]) / 2
         cells.append(f"{change['change']:+.2f}" + (f" ± {half:.2f}" if math.isfinite(half) else ""))
-    moved = [f"{kind} {', '.join(row[kind])}" for kind in ("lost", "gained", "turned") if row[kind]]
-    pairs = f"{row['separated']} of {row['pairs']}" + (f"; {'; '.join(moved)}" if moved else "")
-    ends = f" ({row['tau_low']:.2f} – {row['tau_high']:.2f})" if math.isfinite(row["tau_low"]) else ""
-    return [*cells, f"{row['tau']:.2f}{ends}" if math.isfinite(row["tau"]) else "", pairs]
+    return name, f"{mean:.2f}", *cells
+
+
+def _span(values: Iterable[float], sign: str = "") -> str:
+    known = list(values)
+    return f"{min(known):{sign}.2f} to {max(known):{sign}.2f}"
+
+
+def to_markdown(content: Content) -> str:
+    """The audit of one table as a section of a page."""
+    lines = []
+    for level, part in zip(("##", "###"), parts(content), strict=True):
+        lines += [f"{level} {part.title}", "", *markdown.table(part.heads, part.rows), "", part.note, ""]
+    return "\n".join(lines)
 
 
 def write(contents: Sequence[Content], folder: Path) -> list[Path]:

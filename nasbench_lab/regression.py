@@ -154,11 +154,11 @@ def in_words(verdicts: Sequence[Verdict], folder: Path, alpha: float) -> str:
     lines = [f"Against {folder}: {worse} of {len(verdicts)} rows significantly worse"]
     lines[0] += f" (one-sided Welch test, chance of any false alarm at most {alpha:.0%}, Holm)"
     for each in sorted(verdicts, key=lambda verdict: (not verdict.worse, verdict.where)):
-        p = "unknown" if math.isnan(each.p) else f"{each.p:.2g}"
-        lines.append(
-            f"  {'WORSE' if each.worse else 'ok   '}  {each.where}: {each.what} {each.then:.4g} then, {each.now:.4g} now, "
-            f"p = {p}; a fall of {each.detectable:.2g} would be found with power 80%"
-        )
+        then, now = (f"{x:.4g}" if math.isfinite(x) else "not every run answered" for x in (each.then, each.now))
+        line = f"  {'WORSE' if each.worse else 'ok   '}  {each.where}: {each.what} {then} then, {now} now"
+        line += ", p unknown" if math.isnan(each.p) else f", p = {each.p:.2g}"
+        reach = f"; a fall of {each.detectable:.2g} would be found with power 80%"
+        lines.append(line + (reach if math.isfinite(each.detectable) else ""))
     return "\n".join(lines)
 
 
