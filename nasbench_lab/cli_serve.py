@@ -38,13 +38,14 @@ def serve_ask(
     out: Annotated[Path | None, typer.Option(help="Also write the run's records to this Parquet file.")] = None,
 ) -> None:
     """Answer queries over stdin and stdout, a line of JSON each, so that a strategy in any language can be tried."""
-    from nasbench_lab import runner
+    from nasbench_lab import engine, runner
     from nasbench_lab.evaluators.tabular import Tabular
     from nasbench_lab.strategies._lines import Standard
     from nasbench_lab.tables import catalog
 
     if math.isinf(max_queries) and math.isinf(max_seconds):
         max_queries = 100
+    engine.check_objectives(objectives or [], table or catalog.default())
     policies: dict[str, Any] = {"search": search, "trials": trials, "noise": noise}
     evaluator = Tabular.open(table or catalog.default(), objectives=("val", *(objectives or [])), **policies)
     budget: dict[str, Any] = {"max_queries": max_queries, "max_seconds": max_seconds, "repeats": repeats}

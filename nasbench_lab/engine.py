@@ -164,7 +164,23 @@ _POLICIES = ("search", "trials", "noise", "objectives", "sources")
 
 def open_task(task: StudyTask) -> Any:
     """The evaluator of a study's task, with its policies."""
+    sizes = ("params_m", "flops_m")  # an evaluator that trains knows them of itself
+    check_objectives([name for name in task.objectives[1:] if name not in sizes], task.table)
     return open_evaluator(task.evaluator, task.table, {name: getattr(task, name) for name in _POLICIES})
+
+
+def check_objectives(names: Iterable[str], table: str) -> None:
+    """Refuse what cannot be an objective, with what the table has that can be.
+
+    Raises:
+        LabError: a metric that the table does not have, or one of which it is not known which direction is better.
+    """
+    metrics = catalog.load(table).metrics
+    allowed = [name for name in metrics if name.partition("/")[0] in core.DIRECTIONS]
+    for name in names:
+        if name not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise LabError(f"{name!r} is no objective beside 'val' on table {table!r}; it has: {known}")
 
 
 def _header(spec: str, strategy: core.Strategy, evaluator: Any, task: StudyTask) -> store.Header:

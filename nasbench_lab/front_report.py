@@ -81,10 +81,7 @@ def exact(name: str, metrics: Sequence[str]) -> Front:
     objectives = ("val", *metrics)
     if not metrics or len(set(objectives)) < len(objectives):
         raise LabError(f"a front needs one or more different metrics beside 'val', got {', '.join(metrics) or 'none'}")
-    for metric in metrics:
-        if metric not in table.metrics:
-            raise LabError(f"table {table.name!r} has no metric {metric!r}; it has: {', '.join(table.metrics)}")
-        core.direction(metric)
+    engine.check_objectives(metrics, name)
     target = target_of(table.truth, table.metrics, objectives)
     if target is None or np.isnan(target.costs).any(axis=1).all():
         raise LabError(f"no cell of table {table.name!r} has a test score and a value for {', '.join(metrics)}")

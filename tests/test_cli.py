@@ -210,6 +210,14 @@ ERRORS = [
     (["compare", "random_search", *QUICK, "--search", "200"], "no schedule of 200 epochs; it has 12"),
     (["compare", "random_search", *QUICK, "--search", "best"], "search must be one of 12, 'all' or 'oracle'"),
     (["compare", "random_search", *QUICK, "--search", "²"], "search must be one of 12, 'all' or 'oracle'"),
+    (
+        ["compare", "random_search", *QUICK, "--objectives", "foo"],
+        "'foo' is no objective beside 'val' on table 'toy'; it has: params_m",
+    ),
+    (
+        ["serve-ask", "--table", "toy", "--objectives", "foo"],
+        "'foo' is no objective beside 'val' on table 'toy'; it has: params_m",
+    ),
     (["compare", "random_search", *QUICK, "--trials", "all"], "'mean' or 'sample'"),
     (["compare", "random_search", *QUICK, "--repeats", "never"], "charge, free, free-class"),
     (["compare", "random_search", *QUICK, "--backend", "nonsense"], "engine 'nonsense' cannot be used"),

@@ -123,7 +123,10 @@ def test_medians_are_what_half_of_the_runs_reached(results, exact):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--objectives", "latency_ms/none"], "no metric 'latency_ms/none'; it has: params_m"),
+        (
+            ["--objectives", "latency_ms/none"],
+            "'latency_ms/none' is no objective beside 'val' on table 'toy'; it has: params_m",
+        ),
         (["--objectives", "params_m", "--objectives", "params_m"], "different metrics"),
         (["--table", "none", "--objectives", "params_m"], "none"),
         (["--objectives", "params_m", "--results", "nowhere"], "nowhere"),
@@ -154,5 +157,5 @@ def test_a_metric_that_some_cells_lack_has_a_front_of_the_others(tmp_path, monke
     front = front_report.exact(str(path), ["latency_ms/x"])
     assert front.left_out == int(np.isnan(latency).sum())
     assert (front.target.cells % 3 != 0).all()
-    with pytest.raises(LabError, match="unknown objective"):
+    with pytest.raises(LabError, match="'x' is no objective"):
         front_report.exact(str(make_table("odd", metrics={"x": latency}).save(tmp_path / "odd.npz")), ["x"])
