@@ -53,7 +53,12 @@ def query(
 
     chosen = catalog.load(table or catalog.default())
     facts = describe.cell_facts(arch, chosen)
-    facts["neighbours"] = describe.neighbours(facts["cell"], chosen, shown=24 if as_json else 5)
+    if as_json:
+        facts["neighbours"] = describe.neighbours(facts["cell"], chosen, shown=24)
+        facts["neighbours_by"] = describe.neighbours_by(chosen)
+    else:
+        best = describe.neighbours(facts["cell"], chosen, shown=5)
+        facts["neighbours"] = {"the best of 24 by": describe.neighbours_by(chosen)} | best
     if every:
         facts["elsewhere"] = describe.elsewhere(facts["cell"], (catalog.load(name) for name in catalog.available()))
     if svg:

@@ -42,7 +42,7 @@ def cell_facts(text: str, table: Table) -> dict[str, Any]:
 
 
 def neighbours(arch: int, table: Table, *, shown: int) -> dict[str, Score]:
-    """The best cells that differ in one edge, with what differs, by test accuracy on a table."""
+    """The best cells that differ in one edge, with what differs, by mean test accuracy on a table; `neighbours_by` says so."""
     truth, own = table.truth, cell.ops(arch)
     order = sorted(cell.SPACE.neighbours[arch].tolist(), key=lambda a: (-np.nan_to_num(truth[a], nan=-np.inf), a))
     found = {}
@@ -53,12 +53,21 @@ def neighbours(arch: int, table: Table, *, shown: int) -> dict[str, Score]:
     return found
 
 
+def neighbours_by(table: Table) -> str:
+    """What the scores of `neighbours` are."""
+    return f"{_truth_of(table)} on {table.label}"
+
+
+def _truth_of(table: Table) -> str:
+    return f"test after {table.last.epochs[-1]} epochs"
+
+
 def elsewhere(arch: int, tables: Iterable[Table]) -> dict[str, Score]:
     """Validation and test accuracy of a cell at the end of the last schedule, with its ranks, on every table."""
     found = {}
     for table in tables:
-        found[f"{table.label}, val"] = _ranked(table.last.val[:, -1], arch, 1)
-        found[f"{table.label}, test"] = _ranked(table.truth, arch, 1)
+        found[f"{table.label}, val after {table.last.epochs[-1]} epochs"] = _ranked(table.last.val[:, -1], arch, 1)
+        found[f"{table.label}, {_truth_of(table)}"] = _ranked(table.truth, arch, 1)
     return found
 
 

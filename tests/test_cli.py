@@ -102,8 +102,15 @@ def test_query_draws_the_cell_and_knows_its_neighbours_and_every_table(lab, tmp_
     scores = [score["value"] for score in facts["neighbours"].values()]
     assert scores == sorted(scores, reverse=True)
     assert {
-        f"{table.label}, {score}" for table in map(catalog.load, catalog.available()) for score in ("val", "test")
+        f"{table.label}, {score} after {max(table.schedules)} epochs"
+        for table in map(catalog.load, catalog.available())
+        for score in ("val", "test")
     } == set(facts["elsewhere"])
+    assert facts["neighbours_by"] == "test after 12 epochs on toy (synthetic)"
+    best = next(iter(facts["neighbours"]))
+    said = lab("query", "1462", "--table", "toy")[1]
+    assert "the best of 24 by: test after 12 epochs on toy (synthetic)\n" in said
+    assert f"            {best}: " in said
 
 
 def test_list_names_every_strategy_and_its_parameters(lab):
