@@ -96,13 +96,21 @@ def tables_fetch(
     to: To = None,
 ) -> None:
     """Download the public parts of NAS-Bench-201 (about 25 MB, checked by hash) and make tables of them."""
+    from nasbench_lab.downloads import Unreachable
     from nasbench_lab.tables import catalog, fetching
 
     if name != "nb201":
         raise LabError(f"there is nothing called {name!r} to fetch; there is nb201")
     folder = to or catalog.target_folder()
-    with screen.progress("bytes") as progress:
-        found = fetching.fetch(dataset or fetching.DATASETS, folder / "downloads", origin=origin, progress=progress)
+    try:
+        with screen.progress("bytes") as progress:
+            found = fetching.fetch(dataset or fetching.DATASETS, folder / "downloads", origin=origin, progress=progress)
+    except Unreachable as error:
+        inside = ", ".join(catalog.load(str(path)).label for path in sorted(catalog.EMBEDDED.glob("*.npz")))
+        raise LabError(
+            f"{error}; or put all files, by their own names, into one folder and say --from FOLDER; --from URL is a mirror.\n"
+            f"Tables that are in the package and need no download: {inside}"
+        ) from error
     _install(found, folder, force=True)
 
 

@@ -16,6 +16,10 @@ Report = Callable[[int, int], None]
 _RETRIES = 2
 
 
+class Unreachable(LabError):
+    """No network, or no such file at its address."""
+
+
 class Published(NamedTuple):
     """One file: its name here, where it is published, and the SHA-256 of its content."""
 
@@ -33,8 +37,10 @@ def fetch(file: Published, folder: Path, *, progress: Report | None = None) -> P
         progress: called with (bytes so far, bytes in all).
 
     Raises:
-        LabError: no network or no such file, wrong content, or nowhere to write.
+        Unreachable: no network or no such file.
+        LabError: wrong content, or nowhere to write.
     """
+    pooch.get_logger().setLevel("WARNING")  # what it tries again is its affair; what fails is said once, below
     source = pooch.create(
         folder, "", registry={file.name: f"sha256:{file.sha256}"}, urls={file.name: file.url}, retry_if_failed=_RETRIES
     )
@@ -45,8 +51,8 @@ def fetch(file: Published, folder: Path, *, progress: Report | None = None) -> P
         if path.stat().st_mode & 0o777 != 0o644:
             os.chmod(path, 0o644)
     except RequestException as error:  # before OSError, of which it is one
-        mend = f"Where there is no network, put the file into {folder} yourself"
-        raise LabError(f"cannot download {file.url}: {_cause(error)}. {mend}") from error
+        mend = f"Where there is no network, put the file into {folder} yourself, as {file.name}"
+        raise Unreachable(f"cannot download {file.url}: {_cause(error)}. {mend}") from error
     except OSError as error:
         raise LabError(f"cannot write {file.name} to {folder}: {error.strerror or error}") from error
     except ValueError as error:

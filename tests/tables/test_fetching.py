@@ -239,12 +239,20 @@ def test_a_failure_installs_nothing_and_the_next_try_goes_on(manner, message, la
     assert (tmp_path / "data" / "cifar100.npz").is_file()
 
 
-def test_no_network(published, tmp_path, monkeypatch):
+def test_no_network(published, tmp_path, monkeypatch, lab):
     monkeypatch.setattr(pooch.core.time, "sleep", lambda _: None)
     with socket.socket() as taken:  # bound, not listening
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(LabError, match="cannot download .*refused.*put the file into"):
-            fetching.fetch(["cifar10"], tmp_path, origin=f"http://127.0.0.1:{taken.getsockname()[1]}")
+        origin = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(
+            LabError, match="cannot download .*refused.*put the file into .* as [0-9a-f]{8}-nasbench201"
+        ):
+            fetching.fetch(["cifar10"], tmp_path, origin=origin)
+        code, out, err = lab("tables", "fetch", "nb201", "--from", origin, "--to", tmp_path)
+    assert (code, out) == (2, "")
+    assert err.startswith("nasbench-lab: cannot download")  # not what was tried before
+    assert "--from FOLDER" in err
+    assert "need no download: cifar10-surrogate (predicted), cifar100-surrogate (predicted), digits, toy" in err
 
 
 def test_a_cache_that_cannot_be_written(published, blocked, lab):
