@@ -7,7 +7,6 @@ with fewer. Surrogates of a seed share their cells, so "behind" is the mean of p
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_lab import agreement, assessment, calibration, markdown, stats
+from nasbench_lab import assessment, calibration, markdown, means, stats
 from nasbench_lab import plots_surrogates as plots
 from nasbench_lab.assessment import Job, Outcome, Settings
 from nasbench_lab.core import FloatArray, LabError
@@ -118,34 +117,24 @@ def _row(outcomes: dict[tuple[str, int, int], Outcome], settings: Settings, spec
     best = max(taus, key=lambda name: taus[name].mean())
     row: Row = {"surrogate": spec, "train": count, "seeds": settings.seeds}
     for measure in outcomes[spec, count, 0]["measures"]:
-        row |= _mean(measure, over_seeds(spec, measure))
-    row |= _mean("behind", taus[best] - taus[spec])
+        row |= means.row(measure, over_seeds(spec, measure))
+    row |= means.row("behind", taus[best] - taus[spec])
     observed = np.array([outcomes[spec, count, seed]["observed"] for seed in seeds])
-    curve = [_mean("observed", column) for column in observed.T]
+    curve = [means.row("observed", column) for column in observed.T]
     row["curve"] = [{"level": level, **point} for level, point in zip(calibration.LEVELS, curve, strict=True)]
     return row
-
-
-def _mean(name: str, values: FloatArray) -> Row:
-    """Mean and ends of its 95% interval over seeds; no interval with a single seed."""
-    if len(values) < stats.FEWEST:
-        mean, low, high = agreement.paired(values)
-    else:
-        mean = float(values.mean())
-        low, high = (float(end[0]) for end in stats.mean_interval(values[:, None]))
-    return {name: _plain(mean), f"{name}_lo": _plain(low), f"{name}_hi": _plain(high)}
-
-
-def _plain(value: float) -> float | None:
-    """As strict JSON: what is not finite becomes null."""
-    return value if math.isfinite(value) else None
 
 
 def _regret_rows(settings: Settings, out: Path) -> list[Row]:
     """Regret of every surrogate's search, and what random search is expected to have (exact)."""
     found = assessment.regrets(settings, out)
     rows = [
-        {"surrogate": spec, "seeds": settings.seeds, **_mean("val", regret["val"]), **_mean("test", regret["test"])}
+        {
+            "surrogate": spec,
+            "seeds": settings.seeds,
+            **means.row("val", regret["val"]),
+            **means.row("test", regret["test"]),
+        }
         for spec, regret in found.items()
     ]
     if rows:
@@ -251,14 +240,16 @@ def _preface(content: Content) -> list[str]:
 def _pivot(content: Content) -> list[str]:
     train, order = content["settings"]["train"], content["settings"]["surrogates"]
     rows = {(row["surrogate"], row["train"]): row for row in content["rows"]}
-    table = [[_code(spec), *(value(rows[spec, count], "tau", 3) for count in train)] for spec in order]
+    table = [[_code(spec), *(means.shown(rows[spec, count], "tau", 3) for count in train)] for spec in order]
     return [*markdown.table(["surrogate", *map(str, train)], table, numbers=True), ""]
 
 
 def _table(rows: list[Row], columns: Sequence[tuple[str, str, int]]) -> list[str]:
     ordered = sorted(rows, key=lambda row: -row["tau"])
     heads = ["surrogate", *(heading for _, heading, _ in columns)]
-    table = [[_code(row["surrogate"]), *(value(row, name, digits) for name, _, digits in columns)] for row in ordered]
+    table = [
+        [_code(row["surrogate"]), *(means.shown(row, name, digits) for name, _, digits in columns)] for row in ordered
+    ]
     return [*markdown.table(heads, table, numbers=True), ""]
 
 
@@ -267,7 +258,10 @@ def _regret(content: Content) -> list[str]:
         return []
     queries, schedule = content["settings"]["max_queries"], content["schedule"]
     rows = [
-        [_code(row["surrogate"]) if row["seeds"] else row["surrogate"], *(value(row, n, 3) for n in ("val", "test"))]
+        [
+            _code(row["surrogate"]) if row["seeds"] else row["surrogate"],
+            *(means.shown(row, n, 3) for n in ("val", "test")),
+        ]
         for row in sorted(content["regret"], key=lambda row: row["val"])
     ]
     return [
@@ -303,16 +297,3 @@ def _definitions(content: Content) -> list[str]:
 
 def _code(text: str) -> str:
     return f"`{text}`"
-
-
-def value(row: Row, name: str, digits: int) -> str:
-    """Mean ± half of its interval."""
-    if row[name] is None:
-        return ""
-    low, high = row[f"{name}_lo"], row[f"{name}_hi"]
-    half = "" if low is None or high is None else f" ±{_number((high - low) / 2, digits)}"
-    return _number(row[name], digits) + half
-
-
-def _number(number: float, digits: int) -> str:
-    return f"{number:.{digits}f}" if abs(number) < 1e5 else f"{number:.1e}"

@@ -86,7 +86,7 @@ def calibration_curves(rows: Rows, order: Sequence[str], title: str) -> str:
             base.mark_line(color=colour, strokeWidth=2).encode(x=x, y=y),
         )
 
-    return _panels(frame, order, panel, title)
+    return panels(frame, order, panel, title)
 
 
 def parity(rows: Rows, order: Sequence[str], title: str, unit: str) -> str:
@@ -117,7 +117,7 @@ def parity(rows: Rows, order: Sequence[str], title: str, unit: str) -> str:
             _diagonal(low, high),
         )
 
-    return _panels(frame[frame["truth"].between(low, high)], order, panel, title)
+    return panels(frame[frame["truth"].between(low, high)], order, panel, title)
 
 
 def _diagonal(low: float, high: float) -> Any:
@@ -126,11 +126,17 @@ def _diagonal(low: float, high: float) -> Any:
     return alt.Chart(ends).mark_line(color=style.MUTED, strokeDash=[4, 3], strokeWidth=1).encode(x="a:Q", y="a:Q")
 
 
-def _panels(frame: pd.DataFrame, order: Sequence[str], panel: Callable[[pd.DataFrame, str], Any], title: str) -> str:
-    """A square panel per surrogate, under its name, in rows of four."""
+def panels(
+    frame: pd.DataFrame,
+    order: Sequence[str],
+    panel: Callable[[pd.DataFrame, str], Any],
+    title: str,
+    by: str = "surrogate",
+) -> str:
+    """A square panel per surrogate (or whatever column `by` tells apart), under its name, in rows of four."""
     names = style.looks(order)
     drawn = [
-        panel(frame[frame["surrogate"] == name], names[name].colour).properties(
+        panel(frame[frame[by] == name], names[name].colour).properties(
             width=_SIDE,
             height=_SIDE,
             title=alt.Title(names[name].label, fontSize=11, color=names[name].colour, limit=_SIDE + 40),

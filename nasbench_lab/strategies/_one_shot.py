@@ -80,6 +80,10 @@ class OneShot(Strategy):
 
     family = "one-shot"
     cell_only = True
+    shares_weights = True  # any cell can be scored with the weights that are trained
+    recalibrates = True  # whether norms can take statistics of training images before a cell is scored
+    answers_while_training = True  # whether there is an answer before the last epoch
+    resumes = True  # whether a checkpoint is gone on from; without, it is only written
 
     def __post_init__(self) -> None:
         if min(self.channels, self.cells, self.images, self.held_out) < 0:
@@ -119,7 +123,7 @@ class OneShot(Strategy):
         self.begin()
         self._round = 0
         self._file = _checkpoint_file(self, start)
-        if self._file is not None and self._file.exists():
+        if self.resumes and self._file is not None and self._file.exists():
             self._restore(self._file)
 
     def propose(self) -> Query | None:
@@ -143,6 +147,30 @@ class OneShot(Strategy):
     def recommend(self) -> int:
         """The answer of the last finished round; -1 before the first."""
         return self._answer
+
+    def inherited(self, archs: Sequence[int], images: int, calibration: int = 0) -> FloatArray:
+        """(n,) validation accuracies of cells with the shared weights as they are now, %. For looking on: nothing is charged.
+
+        Args:
+            archs: the cells.
+            images: validation images, the same for all cells.
+            calibration: batches of training images that norms take their statistics from; 0: the batch at hand.
+        """
+        before = self.weights.seconds
+        with shared.reproducible(self.weights.device.type):
+            pool, labels = self.weights.validation(images)
+            batches = self.weights.calibration(calibration) if calibration else ()
+            found = [self.accuracy(arch, pool, labels, batches) for arch in archs]
+        self.weights.seconds = before
+        return np.array(found)
+
+    def accuracy(self, arch: int, images: Tensor, labels: Tensor, calibration: Sequence[Tensor] = ()) -> float:
+        """Accuracy of a cell with the shared weights, %; see `SharedWeights.accuracy`."""
+        return self.weights.accuracy(arch, images, labels, calibration)
+
+    def entropy(self) -> float | None:
+        """Of the distribution over operations, nats, mean over edges; None where there is no distribution."""
+        return None
 
     def begin(self) -> None:
         """Create the search's own state."""
@@ -265,6 +293,10 @@ class Differentiable(OneShot):
     def probabilities(self) -> FloatArray:
         """(6, 5) the weights of the operations."""
         return np.asarray(torch.softmax(self.alpha.detach().double(), dim=1).cpu().numpy())
+
+    def entropy(self) -> float:
+        chances = self.probabilities
+        return float(-(chances * np.log(np.maximum(chances, 1e-300))).sum(axis=1).mean())
 
     def parts(self) -> dict[str, Stateful]:
         return {"alpha": _Held(self.alpha), "arch_optimizer": self.arch_optimizer}

@@ -32,6 +32,8 @@ class Ranked(OneShot):
     score_images: int = 1000
     calibration: int = 0
 
+    answers_while_training = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.select, self.per_round, self.score_images) < 1 or self.calibration < 0:
@@ -67,7 +69,7 @@ class Ranked(OneShot):
         if arch not in ranking:
             images, labels = self.weights.validation(self.score_images)
             calibration = self.weights.calibration(self.calibration) if self.calibration else ()
-            ranking[arch] = self.weights.accuracy(arch, images, labels, calibration)
+            ranking[arch] = self.accuracy(arch, images, labels, calibration)
         return ranking[arch]
 
     @property

@@ -99,6 +99,13 @@ class Enas(OneShot):
         nn.utils.clip_grad_norm_(self.controller.parameters(), 5.0)
         self._optimizer.step()
 
+    def entropy(self) -> float:
+        """Of the controller's distribution over all cells, a sixth per edge."""
+        every = torch.as_tensor(cell.SPACE.choices, device=self.weights.device).long()
+        with torch.no_grad():
+            _, log_chance, _ = self.controller(every)
+        return float(-(log_chance.double().exp() * log_chance.double()).sum()) / 6
+
     def parts(self) -> dict[str, Stateful]:
         return {"controller": self.controller, "controller_optimizer": self._optimizer, "kept": self._kept}
 

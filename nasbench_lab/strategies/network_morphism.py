@@ -49,6 +49,7 @@ class NetworkMorphism(OneShot):
     child_epochs: int = 1
     children: int = 8
 
+    shares_weights = False
     paper = "Cai et al. 2018, arXiv:1707.04873; Elsken et al. 2017, arXiv:1711.04528"
 
     def __post_init__(self) -> None:

@@ -1,0 +1,259 @@
+"""Supernets as files: supernets.md, .csv (a row per seed and scoring), epochs.csv, .json, manifest.json, four charts.
+
+Every number is a mean over seeds with its 95% interval; see `means`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nasbench_lab import engine, markdown, means
+from nasbench_lab import plots_supernets as plots
+from nasbench_lab.core import LabError
+from nasbench_lab.files import write_atomically
+from nasbench_lab.supernets import TOP, Job, Outcome, Settings, sampled
+from nasbench_lab.tables import catalog
+
+Content = dict[str, Any]
+Row = dict[str, Any]
+FILES = (
+    "supernets.md",
+    "supernets.csv",
+    "epochs.csv",
+    "supernets.json",
+    "manifest.json",
+    "agreement.svg",
+    "skips.svg",
+    "entropy.svg",
+    "inherited.svg",
+)
+# Columns of the table at the end of training: measure, heading, digits
+ENDS = (
+    ("tau", "Kendall tau", 3),
+    ("spearman", "Spearman", 3),
+    ("recall", "top recall", 3),
+    ("regret", "regret", 2),
+    ("level", "mean %", 1),
+    ("skips", "skips", 1),
+    ("entropy", "entropy", 2),
+    ("seconds", "simulated s", 0),
+)
+_PANEL = 300  # cells of a chart's panel
+
+
+def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
+    """Everything the report is written from, as JSON values.
+
+    Raises:
+        LabError: outcomes are missing.
+    """
+    found = [(job.header, job.read()) for job in jobs]
+    missing = sum(outcome is None for _, outcome in found)
+    if missing:
+        raise LabError(f"{missing} supernets are missing or damaged in {out / 'runs'}; run it again")
+    outcomes: dict[str, list[Outcome]] = {spec: [] for spec in settings.strategies}
+    for header, outcome in found:
+        if outcome:
+            outcomes[header["strategy"]].append(outcome)
+    table = catalog.load(settings.table)
+    archs = sampled(settings.truth, settings.cells)
+    rows = sorted((_row(spec, outcomes[spec]) for spec in settings.strategies), key=lambda row: -row["tau"])
+    return {
+        "table": table.label,
+        "digest": table.digest,
+        "settings": asdict(settings),
+        "cells": len(archs),
+        "command": command(settings),
+        "versions": engine.versions(),
+        "code": {header["strategy"]: header["code"] for header, _ in found},
+        "rows": rows,
+        "curves": [curve for spec in settings.strategies for curve in _curves(spec, outcomes[spec])],
+        "points": [
+            {"strategy": spec, "seed": seed, **point}
+            for spec, own in outcomes.items()
+            for seed, outcome in enumerate(own)
+            for point in outcome["points"]
+        ],
+        "epochs": [
+            {"strategy": spec, "seed": seed, **epoch}
+            for spec, own in outcomes.items()
+            for seed, outcome in enumerate(own)
+            for epoch in outcome["epochs"]
+        ],
+        "scatter": [
+            {"strategy": spec, "truth": float(truth), "score": score}
+            for spec, own in outcomes.items()
+            for truth, score in list(zip(settings.truth[archs], own[0]["scores"], strict=True))[
+                :: -(-len(archs) // _PANEL)
+            ]
+        ],
+    }
+
+
+def command(settings: Settings) -> str:
+    """The command that makes this report, but for where it is written and with how many processes."""
+    options = {key: value for key, value in asdict(settings).items() if key != "strategies"}
+    words = [f"--{name} {shlex.quote(str(value))}" for name, value in options.items()]
+    return " ".join(["nasbench-lab supernet", *map(shlex.quote, settings.strategies), *words])
+
+
+def _row(spec: str, outcomes: list[Outcome]) -> Row:
+    """One strategy at the end of its training."""
+    row: Row = {"strategy": spec, "seeds": len(outcomes), "epochs": outcomes[0]["points"][-1]["epoch"]}
+    ends = [outcome["points"][-1] | outcome["epochs"][-1] for outcome in outcomes]
+    for measure, _, _ in ENDS:
+        row |= means.row(measure, _floats([end[measure] for end in ends]))
+    return row
+
+
+def _curves(spec: str, outcomes: list[Outcome]) -> list[Row]:
+    """Agreement per scoring, skips and entropy per epoch."""
+    found = []
+    for part, measure in (("points", "tau"), ("points", "recall"), ("epochs", "skips"), ("epochs", "entropy")):
+        for entries in zip(*(outcome[part] for outcome in outcomes), strict=True):
+            values = means.row("mean", _floats([entry[measure] for entry in entries]))
+            if values["mean"] is not None:
+                ends = {"mean": values["mean"], "low": values["mean_lo"], "high": values["mean_hi"]}
+                found.append({"strategy": spec, "measure": measure, "at": entries[0]["epoch"], **ends})
+    return found
+
+
+def _floats(values: list[float | None]) -> Any:
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def write(content: Content, folder: Path) -> list[Path]:
+    """Write all files; returns their paths. A chart that nothing can be drawn in is not written.
+
+    Raises:
+        LabError: the folder cannot be written.
+    """
+    listed = ("points", "epochs", "scatter", "code", "versions")
+    manifest = {key: content[key] for key in ("command", "settings", "table", "digest", "code", "versions")}
+    texts: list[str | None] = [
+        to_markdown(content),
+        _csv(content["points"]),
+        _csv(content["epochs"]),
+        json.dumps({key: value for key, value in content.items() if key not in listed}, indent=1) + "\n",
+        json.dumps(manifest, indent=1) + "\n",
+        *_charts(content),
+    ]
+    written = [folder / name for name, text in zip(FILES, texts, strict=True) if text is not None]
+    for name, text in zip(FILES, texts, strict=True):
+        if text is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write_atomically(folder / name, text.encode())
+    return written
+
+
+def _csv(rows: list[Row]) -> str:
+    return pd.DataFrame(rows).round(4).to_csv(index=False, lineterminator="\n")
+
+
+def _charts(content: Content) -> list[str | None]:
+    order = [row["strategy"] for row in content["rows"]]
+    what = f"{content['table']}, {content['cells']:,} classes"
+    kinds = (
+        ("tau", f"{what}: shared-weight ranking against the table", "Kendall tau", (-0.2, 1.0)),
+        ("skips", "Skip connections in the derived cell", "skips of 6 edges", (0.0, 6.0)),
+        ("entropy", "How undecided the choice of operations is", "nats per edge", (0.0, math.log(5))),
+    )
+    charts: list[str | None] = []
+    for measure, title, axis, domain in kinds:
+        rows = [curve for curve in content["curves"] if curve["measure"] == measure]
+        own = {row["strategy"] for row in rows}
+        shown = [spec for spec in order if spec in own]
+        charts.append(plots.over_epochs(rows, shown, title, axis, domain) if rows else None)
+    title = f"{what}: seed 0 after the last epoch, worst tenth left out"
+    return [*charts, plots.inherited_against_true(content["scatter"], order, title)]
+
+
+def to_markdown(content: Content) -> str:
+    """The page."""
+    settings = content["settings"]
+    seeds = settings["seeds"]
+    target = {"test": "mean test accuracy", "val": "mean validation accuracy"}[settings["target"]]
+    norms = (
+        f"norms recalibrated on {settings['calibration']} training batches"
+        if settings["calibration"]
+        else "norms with the statistics of the batch at hand"
+    )
+    lines = [
+        "# Do supernets rank cells as the table does?",
+        "",
+        f"{content['table']}: {content['cells']:,} classes, scored on {settings['images']:,} validation images each with the "
+        f"shared weights ({norms}), against the table's {target} after its longest schedule. Mean over {seeds} "
+        f"seed{'s' * (seeds > 1)} ± half of its 95% interval.",
+        "",
+        f"    {content['command']}",
+        "",
+        "## After the last epoch",
+        "",
+        *_ends(content["rows"]),
+        "## By epoch",
+        "",
+        *_by_epoch(content),
+    ]
+    charts = (
+        ("tau", "agreement", "Kendall tau over epochs"),
+        ("skips", "skips", "Skips in the derived cell"),
+        ("entropy", "entropy", "Entropy of the choices"),
+    )
+    present = {curve["measure"] for curve in content["curves"]}
+    for measure, file, words in charts:
+        lines += [f"![{words}]({file}.svg)", ""] if measure in present else []
+    lines += ["![Inherited against true accuracy](inherited.svg)", "", *_definitions(content)]
+    return "\n".join(lines)
+
+
+def _ends(rows: list[Row]) -> list[str]:
+    heads = ["strategy", "epochs", *(heading for _, heading, _ in ENDS)]
+    table = [
+        [f"`{row['strategy']}`", str(row["epochs"]), *(means.shown(row, name, digits) for name, _, digits in ENDS)]
+        for row in rows
+    ]
+    return [*markdown.table(heads, table, numbers=True), ""]
+
+
+def _by_epoch(content: Content) -> list[str]:
+    curves = {(c["strategy"], c["at"]): c for c in content["curves"] if c["measure"] == "tau"}
+    epochs = sorted({at for _, at in curves})
+    shown = epochs if len(epochs) <= 8 else [epochs[round(i * (len(epochs) - 1) / 7)] for i in range(8)]
+    table = [
+        [
+            f"`{row['strategy']}`",
+            *(f"{curves[row['strategy'], at]['mean']:.3f}" if (row["strategy"], at) in curves else "" for at in shown),
+        ]
+        for row in content["rows"]
+    ]
+    return [
+        "Kendall tau after so many epochs.",
+        "",
+        *markdown.table(["strategy", *map(str, shown)], table, numbers=True),
+        "",
+    ]
+
+
+def _definitions(content: Content) -> list[str]:
+    return [
+        "## What the columns mean",
+        "",
+        f"- top recall: of the best {100 * TOP:.0f}% of these classes, the share among the {100 * TOP:.0f}% that score best; "
+        f"{TOP:.2f} is chance.",
+        "- regret: accuracy of the best of these classes less that of the class that scores best, in points.",
+        "- mean %: accuracy with the shared weights, averaged over the classes. skips, entropy: skip connections in the cell the "
+        f"search derives in the end, and the entropy of its choice of operations in nats per edge ({math.log(5):.2f}: uniform); "
+        "empty where the search has no such distribution or derives nothing while it trains.",
+        "- simulated s: multiply-adds of the training at one nominal speed, as on every other page.",
+        "",
+    ]
