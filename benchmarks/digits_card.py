@@ -124,7 +124,7 @@ def made(table: Table) -> Iterator[str]:
     )
     yield ""
     yield (
-        "**Anew.** `nasbench-lab tables train digits --seeds 777 --more 888,999 --workers 2`; from the committed shards: "
+        "**Anew.** `nasbench-lab tables train digits --seed 777 --more 888 --more 999 --workers 2`; from the committed shards: "
         "`nasbench-lab tables train digits --merge results/digits_shards --to nasbench_lab/tables/data`."
     )
     yield ""

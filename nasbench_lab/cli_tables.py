@@ -176,8 +176,12 @@ def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
 def tables_train(
     name: Annotated[str, typer.Argument(help="Name of the table; NAME.npz is written.")],
     data: Annotated[str, typer.Option(help="What is trained on.")] = "digits",
-    seeds: Annotated[str, typer.Option(help="Seeds every class is trained with, separated by commas.")] = "777",
-    more: Annotated[str, typer.Option(help="Further seeds, for the best and a random sample.")] = "",
+    seed: Annotated[
+        list[int] | None, typer.Option(help="A seed every class is trained with; repeat for several. 777 if left out.")
+    ] = None,
+    more: Annotated[
+        list[int] | None, typer.Option(help="A further seed, for the best and a random sample; repeat for several.")
+    ] = None,
     best: Annotated[int, typer.Option(help="How many best classes by the first seed get further seeds.")] = 500,
     random: Annotated[int, typer.Option(help="How many other classes do.")] = 500,
     classes: Annotated[int | None, typer.Option(help="Only so many classes, a random sample.")] = None,
@@ -196,12 +200,14 @@ def tables_train(
     """Measure a table: train classes x seeds in resumable shards, then merge them into one file."""
     from nasbench_lab import measuring
     from nasbench_lab.tables import catalog
+    from nasbench_lab.training.problem import make_problem
 
     folder = to or catalog.target_folder()
     done = merge
     if done is None:
-        sizes = {"epochs": epochs, "part_size": part_size, "held_out_size": held_out_size}
-        plan = measuring.plan_of(data, seeds=seeds, more=more, sizes=sizes, best=best, random=random, classes=classes)
+        problem = make_problem(data, epochs=epochs, part_size=part_size, held_out_size=held_out_size)
+        seeds = {"seeds": tuple(seed or (777,)), "more": tuple(more or ())}
+        plan = measuring.Plan(problem, **seeds, best=best, random=random, classes=classes)
         done = shards or folder / "shards" / f"{name}-{plan.problem.digest(device)[:12]}"
         print(
             f"Trainings go to {done}; interrupt at any time, the same command goes on from there.",

@@ -21,7 +21,7 @@ from nasbench_lab.tables import measured
 from nasbench_lab.tables.table import CLASSES, Table
 from nasbench_lab.training import cost, measure
 from nasbench_lab.training.digits import Clutter
-from nasbench_lab.training.problem import Problem, check_device, make_problem
+from nasbench_lab.training.problem import Problem, check_device
 from nasbench_lab.training.recipe import Recipe
 
 Progress = Callable[[int, int, float], None]  # done, total, seconds left
@@ -188,19 +188,3 @@ def _about(problem: Problem, headers: list[dict[str, Any]], trials: measured.Tri
         "means": "val and test are means over the seeds that were run; seeds after the first were run for the best classes "
         "by the first seed's validation and for a random sample, so means of the very best are still a little high",
     }
-
-
-def plan_of(data: str, *, seeds: str, more: str, sizes: dict[str, int | None], **numbers: Any) -> Plan:
-    """A plan from what a user types: seeds separated by commas.
-
-    Raises:
-        LabError: anything that is not a number or out of range.
-    """
-    return Plan(make_problem(data, **sizes), seeds=_numbers(seeds), more=_numbers(more), **numbers)
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdecimal() for part in parts):
-        raise LabError(f"seeds are whole numbers separated by commas, got {text!r}")
-    return tuple(int(part) for part in parts)

@@ -128,7 +128,7 @@ def test_only_digits_so_far():
 
 
 def test_the_command_trains_goes_on_and_merges(lab, tmp_path):
-    arguments = ["tables", "train", "small", "--classes", 4, "--seeds", "1", *SIZES, "--to", tmp_path]
+    arguments = ["tables", "train", "small", "--classes", 4, "--seed", "1", *SIZES, "--to", tmp_path]
     code, out, err = lab(*arguments)
     assert code == 0, err
     assert out.startswith("small: ")
@@ -145,7 +145,15 @@ def test_the_command_trains_goes_on_and_merges(lab, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--seeds", "a,b"), ("--data", "cifar10"), ("--data", "mnist"), ("--device", "tpu9")]
+    ("option", "value"),
+    [
+        ("--seed", "a"),
+        ("--seed", "1,2"),
+        ("--seed", "-1"),
+        ("--data", "cifar10"),
+        ("--data", "mnist"),
+        ("--device", "tpu9"),
+    ],
 )
 def test_the_command_refuses(lab, tmp_path, option, value):
     code, _, err = lab("tables", "train", "small", option, value, "--classes", 2, "--to", tmp_path)
