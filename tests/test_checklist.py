@@ -39,6 +39,14 @@ def test_every_item_is_answered_once_with_a_reason():
     [
         ("1a", manifest_of(), "yes", "digits"),
         ("1a", manifest_of(tables=("toy (synthetic)",)), "partly", "made up"),
+        (
+            "1a",
+            manifest_of(tables=("x-surrogate (predicted)", "digits")),
+            "partly",
+            "x-surrogate (predicted): by a fitted",
+        ),
+        ("1a", manifest_of(evaluator="surrogate:model=gp"), "partly", "surrogate:model=gp: by a fitted"),
+        ("1c", manifest_of(tables=("x-surrogate (predicted)",)), "partly", "nothing was trained"),
         ("1a", manifest_of(evaluator="training:device=cuda"), "yes", "recipe"),
         ("1d", manifest_of("local_search:restarts=2"), "yes", "package"),
         ("1d", manifest_of("random_search", "mine/my_search.py"), "by hand", "my_search.py"),
@@ -54,11 +62,12 @@ def test_every_item_is_answered_once_with_a_reason():
         ("2f", manifest_of("random_search:replacement=true", "gp_bo"), "yes", "among"),
         ("2f", manifest_of("gp_bo"), "yes", "exact expectation"),
         ("2f", manifest_of("gp_bo", trials="sample"), "no", "not among"),
-        ("2g", manifest_of(), "yes", "50 seeds"),
-        ("2g", manifest_of(seeds=5), "partly", "5 seeds"),
-        ("2g", manifest_of(seeds=1), "no", "1 seed "),
+        ("2g", manifest_of(), "yes", "50 runs per strategy, seeds 3 to 52,"),
+        ("2g", manifest_of(seeds=5), "partly", "5 runs per strategy, seeds 3 to 7;"),
+        ("2g", manifest_of(seeds=1), "no", "1 run per strategy, seed 3;"),
         ("2h", manifest_of(evaluator="training"), "partly", "training"),
-        ("3a", manifest_of(), "by hand", "parameters"),
+        ("3a", manifest_of(), "by hand", "default parameters"),
+        ("3a", manifest_of("gp_bo", "tpe:gamma=0.2"), "by hand", "set for tpe:gamma=0.2;"),
     ],
 )
 def test_answers_follow_the_manifest(number, manifest, status, why):

@@ -71,6 +71,13 @@ def test_rows_without_a_mean_or_a_deviation(baseline, now, worse):
     assert verdict.worse == worse
 
 
+def test_words_for_runs_without_an_answer(baseline):
+    verdicts = regression.against([row("good", None, sd=None), row("bad", 93.0)], {"a": "abc"}, baseline)
+    _, gone, same = regression.in_words(verdicts, baseline, 0.01).splitlines()
+    assert gone.endswith("test 94 then, not every run answered now, p = 0")
+    assert "p = 1; a fall of 0.34 would be found with power 80%" in same
+
+
 def test_where_all_seeds_agree_any_fall_counts(baseline):
     (baseline / "leaderboard.json").write_text(json.dumps({"rows": [row("good", 94.0, sd=0.0)]}))
     for mean, worse in ((93.99, True), (94.0, False), (94.01, False)):
