@@ -73,30 +73,41 @@ def compare(
         list[str] | None, typer.Argument(help="Names or specs, name:key=value,... (see `list`).")
     ] = None,
     table: Annotated[
-        str | None, typer.Option(help="Table to search (see `tables list`); the embedded one if left out.")
+        str | None,
+        typer.Option(metavar="TABLE", help="Table to search (see `tables list`); the embedded one if left out."),
     ] = None,
     score: Annotated[
-        list[str] | None, typer.Option(help="Table to score on; repeat for several. The searched one if left out.")
+        list[str] | None,
+        typer.Option(metavar="TABLE", help="Table to score on; repeat for several. The searched one if left out."),
     ] = None,
     search: Annotated[
         str | None, typer.Option(help="Schedule to search on (its last epoch), 'all' of them, or 'oracle'.")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs per strategy.", min=1)] = 50,
-    max_queries: Annotated[float, typer.Option(help="Budget in queries; 100 if no budget is given.", min=1)] = math.inf,
-    max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", min=0)] = math.inf,
+    seeds: Annotated[int, typer.Option(help="Runs per strategy.", metavar="N", min=1)] = 50,
+    max_queries: Annotated[
+        float, typer.Option(help="Budget in queries; 100 if no budget is given.", metavar="N", min=1)
+    ] = math.inf,
+    max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)] = math.inf,
     trials: Annotated[
         str, typer.Option(help="What a query returns: mean or sample (one trial per seed and cell).")
     ] = "mean",
-    noise: Annotated[float, typer.Option(help="Extra query noise, standard deviation in points.", min=0)] = 0.0,
+    noise: Annotated[
+        float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)
+    ] = 0.0,
     repeats: Annotated[str, typer.Option(help="Repeated queries: charge, free, or free-class.")] = "charge",
-    simulated_workers: Annotated[int, typer.Option(help="Asynchronous workers on the simulated clock.", min=1)] = 1,
+    simulated_workers: Annotated[
+        int, typer.Option(help="Asynchronous workers on the simulated clock.", metavar="N", min=1)
+    ] = 1,
     objectives: Annotated[
-        list[str] | None, typer.Option(help="A further objective, a metric of the table; repeat for several.")
+        list[str] | None,
+        typer.Option(metavar="METRIC", help="A further objective, a metric of the table; repeat for several."),
     ] = None,
     sources: Annotated[
         list[str] | None,
         typer.Option(
-            "--source", help="A table of another dataset whose validation scores may be read; repeat for several."
+            "--source",
+            metavar="TABLE",
+            help="A table of another dataset whose validation scores may be read; repeat for several.",
         ),
     ] = None,
     evaluator: Annotated[
@@ -148,7 +159,9 @@ def compare(
 def run(
     study: Annotated[Path, typer.Argument(help="A study file (TOML).")],
     out: Annotated[Path | None, typer.Option(help="Results folder; results/<file name> if left out.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Another number of seeds than the file's.", min=1)] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Another number of seeds than the file's.", metavar="N", min=1)
+    ] = None,
     workers: screen.Workers = 1,
     backend: screen.Backend = "loky",
     baseline: cli_baseline.Baseline = None,
@@ -274,16 +287,26 @@ def reproduce(
 @app.command()
 def validate(
     target: Annotated[str, typer.Argument(help="A results folder with its runs, a table, or cells (index,index,...).")],
-    top: Annotated[int, typer.Option(help="How many of the best candidates.", min=0)] = 10,
-    random: Annotated[int, typer.Option(help="Random cells beside them.", min=0)] = 0,
+    top: Annotated[int, typer.Option(help="How many of the best candidates.", metavar="N", min=0)] = 10,
+    random: Annotated[int, typer.Option(help="Random cells beside them.", metavar="N", min=0)] = 0,
     data: Annotated[str, typer.Option(help="Trained on: digits, cifar10-valid, cifar10, cifar100, ...")] = "digits",
-    seeds: Annotated[int, typer.Option(help="New trainings per cell.", min=1)] = 3,
-    first_seed: Annotated[int, typer.Option(help="The first new seed; none the table was made with.", min=0)] = 1000,
-    epochs: Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", min=1)] = None,
-    part_size: Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", min=1)] = None,
-    held_out_size: Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", min=1)] = None,
-    tune: Annotated[int, typer.Option(help="Optimise each candidate's hyper-parameters: so many trials.", min=0)] = 0,
-    table: Annotated[str | None, typer.Option(help="Table that predicts; the target's, or the embedded one.")] = None,
+    seeds: Annotated[int, typer.Option(help="New trainings per cell.", metavar="N", min=1)] = 3,
+    first_seed: Annotated[
+        int, typer.Option(help="The first new seed; none the table was made with.", metavar="N", min=0)
+    ] = 1000,
+    epochs: Annotated[
+        int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)
+    ] = None,
+    part_size: Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)] = None,
+    held_out_size: Annotated[
+        int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)
+    ] = None,
+    tune: Annotated[
+        int, typer.Option(help="Optimise each candidate's hyper-parameters: so many trials.", metavar="N", min=0)
+    ] = 0,
+    table: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Table that predicts; the target's, or the embedded one.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: screen.Workers = 1,
     out: Annotated[

@@ -13,16 +13,18 @@ from nasbench_lab import screen
 def audit(
     tables: Annotated[list[str] | None, typer.Argument(help="Tables; the embedded one if left out.")] = None,
     strategies: Annotated[
-        list[str] | None, typer.Option("--strategy", help="Name or spec; repeat. Eight cheap ones if left out.")
+        list[str] | None,
+        typer.Option("--strategy", metavar="NAME", help="Name or spec; repeat. Eight cheap ones if left out."),
     ] = None,
     readings: Annotated[
-        list[str] | None, typer.Option("--reading", help="Name of a reading; repeat. All of them if left out.")
+        list[str] | None,
+        typer.Option("--reading", metavar="NAME", help="Name of a reading; repeat. All of them if left out."),
     ] = None,
     search: Annotated[
         str | None, typer.Option(help="Schedule searched on, 'all' or 'oracle'; the longest if left out.")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs per strategy and reading.", min=2)] = 50,
-    max_queries: Annotated[int, typer.Option(help="Budget of a run, in queries.", min=1)] = 100,
+    seeds: Annotated[int, typer.Option(help="Runs per strategy and reading.", metavar="N", min=2)] = 50,
+    max_queries: Annotated[int, typer.Option(help="Budget of a run, in queries.", metavar="N", min=1)] = 100,
     out: Annotated[Path, typer.Option(help="Where audit.md, audit.json and the runs go.")] = Path("results/my_audit"),
     as_json: screen.AsJson = False,
 ) -> None:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 def front(
     objectives: Annotated[
-        list[str], typer.Option(help="A metric of the table beside test accuracy; repeat for several.")
+        list[str],
+        typer.Option(metavar="METRIC", help="A metric of the table beside test accuracy; repeat for several."),
     ],
-    table: Annotated[str | None, typer.Option(help="Table; the embedded one if left out.")] = None,
+    table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
     results: Annotated[
         Path | None, typer.Option(help="A results folder with runs of a study with these objectives.")
     ] = None,

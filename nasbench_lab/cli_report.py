@@ -18,7 +18,8 @@ def report(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The page; report.html in the results folder if left out.")] = None,
     charts: Annotated[
-        list[str] | None, typer.Option(help="Write every chart as a file too: svg, png or pdf; repeat for several.")
+        list[str] | None,
+        typer.Option(metavar="FORMAT", help="Write every chart as a file too: svg, png or pdf; repeat for several."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="The pages of all results folders, and index.html.")] = False,
 ) -> None:
@@ -42,7 +43,7 @@ def report(
 
 def query(
     arch: Annotated[str, typer.Argument(help="Index 0..15624, official string, or six ops separated by commas.")],
-    table: Annotated[str | None, typer.Option(help="Table; the embedded one if left out.")] = None,
+    table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Draw the cell into this file.")] = None,
     every: Annotated[bool, typer.Option("--every-table", help="Ranks on every table at hand.")] = False,
     as_json: screen.AsJson = False,

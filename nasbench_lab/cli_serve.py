@@ -22,18 +22,27 @@ if TYPE_CHECKING:
 
 
 def serve_ask(
-    table: Annotated[str | None, typer.Option(help="Table that answers; the embedded one if left out.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides noise, trials and the seed the program is handed.", min=0)] = 0,
+    table: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Table that answers; the embedded one if left out.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Decides noise, trials and the seed the program is handed.", metavar="N", min=0)
+    ] = 0,
     search: Annotated[
         str | None, typer.Option(help="Schedule to search on (its last epoch), 'all' of them, or 'oracle'.")
     ] = None,
-    max_queries: Annotated[float, typer.Option(help="Budget in queries; 100 if no budget is given.", min=1)] = math.inf,
-    max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", min=0)] = math.inf,
+    max_queries: Annotated[
+        float, typer.Option(help="Budget in queries; 100 if no budget is given.", metavar="N", min=1)
+    ] = math.inf,
+    max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)] = math.inf,
     trials: Annotated[str, typer.Option(help="What a query returns: mean or sample.")] = "mean",
-    noise: Annotated[float, typer.Option(help="Extra query noise, standard deviation in points.", min=0)] = 0.0,
+    noise: Annotated[
+        float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)
+    ] = 0.0,
     repeats: Annotated[str, typer.Option(help="Repeated queries: charge, free, or free-class.")] = "charge",
     objectives: Annotated[
-        list[str] | None, typer.Option(help="A further objective, a metric of the table; repeat for several.")
+        list[str] | None,
+        typer.Option(metavar="METRIC", help="A further objective, a metric of the table; repeat for several."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the run's records to this Parquet file.")] = None,
 ) -> None:

@@ -16,14 +16,23 @@ def supernet(
         typer.Argument(help="One-shot strategies, names or specs: how the supernet is trained. spos if left out."),
     ] = None,
     data: Annotated[str, typer.Option(help="Trained on: digits, cifar10-valid, cifar100, ImageNet16-120.")] = "digits",
-    table: Annotated[str | None, typer.Option(help="Table that is the truth; the data's own if left out.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of every supernet; its own if left out.", min=1)] = None,
-    seeds: Annotated[int, typer.Option(help="Supernets per strategy.", min=1)] = 3,
-    cells: Annotated[int, typer.Option(help="Random classes that are scored; 0: all.", min=0)] = 300,
-    every: Annotated[int, typer.Option(help="Score after every so many epochs; 0: after the last only.", min=0)] = 5,
-    images: Annotated[int, typer.Option(help="Validation images a cell is scored on.", min=1)] = 1000,
+    table: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Table that is the truth; the data's own if left out.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of every supernet; its own if left out.", metavar="N", min=1)
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Supernets per strategy.", metavar="N", min=1)] = 3,
+    cells: Annotated[int, typer.Option(help="Random classes that are scored; 0: all.", metavar="N", min=0)] = 300,
+    every: Annotated[
+        int, typer.Option(help="Score after every so many epochs; 0: after the last only.", metavar="N", min=0)
+    ] = 5,
+    images: Annotated[int, typer.Option(help="Validation images a cell is scored on.", metavar="N", min=1)] = 1000,
     calibration: Annotated[
-        int, typer.Option(help="Training batches that norms take their statistics from; 0: the batch at hand.", min=0)
+        int,
+        typer.Option(
+            help="Training batches that norms take their statistics from; 0: the batch at hand.", metavar="N", min=0
+        ),
     ] = 0,
     target: Annotated[str, typer.Option(help="The table's accuracy that is the truth: test or val.")] = "test",
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,

@@ -18,11 +18,13 @@ def surrogates(
     specs: Annotated[
         list[str] | None, typer.Argument(help="Names or specs, name:key=value,...; all there are if left out.")
     ] = None,
-    table: Annotated[str | None, typer.Option(help="Table; the embedded one if left out.")] = None,
+    table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
     train: Annotated[str, typer.Option(help="Numbers of training cells, ascending, separated by commas.")] = (
         "50,100,200,400,800"
     ),
-    seeds: Annotated[int, typer.Option(help="Splits and fits per surrogate and number of cells.", min=1)] = 10,
+    seeds: Annotated[
+        int, typer.Option(help="Splits and fits per surrogate and number of cells.", metavar="N", min=1)
+    ] = 10,
     target: Annotated[str, typer.Option(help="Predicted: val, test (as in the literature) or seconds.")] = "val",
     search: Annotated[
         int | None, typer.Option(help="Schedule that is predicted, by its last epoch; the longest if left out.")
@@ -32,7 +34,7 @@ def surrogates(
     ] = "class",
     test_size: Annotated[int, typer.Option(help="Held-out cells.")] = 3000,
     max_queries: Annotated[
-        int, typer.Option(help="Let every surrogate drive a search of so many queries; 0: none.", min=0)
+        int, typer.Option(help="Let every surrogate drive a search of so many queries; 0: none.", metavar="N", min=0)
     ] = 0,
     workers: screen.Workers = 1,
     out: Annotated[Path, typer.Option(help="Results folder; finished fits in it are not repeated.")] = Path(

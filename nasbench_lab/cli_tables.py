@@ -91,7 +91,8 @@ def tables_fetch(
         str, typer.Option("--from", help="A folder with the files, or the address of a mirror; GitHub if left out.")
     ] = "",
     dataset: Annotated[
-        list[str] | None, typer.Option(help="Only this dataset; repeat for several. All three if left out.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this dataset; repeat for several. All three if left out."),
     ] = None,
     to: To = None,
 ) -> None:
@@ -177,17 +178,23 @@ def tables_train(
     name: Annotated[str, typer.Argument(help="Name of the table; NAME.npz is written.")],
     data: Annotated[str, typer.Option(help="What is trained on.")] = "digits",
     seed: Annotated[
-        list[int] | None, typer.Option(help="A seed every class is trained with; repeat for several. 777 if left out.")
+        list[int] | None,
+        typer.Option(metavar="N", help="A seed every class is trained with; repeat for several. 777 if left out."),
     ] = None,
     more: Annotated[
-        list[int] | None, typer.Option(help="A further seed, for the best and a random sample; repeat for several.")
+        list[int] | None,
+        typer.Option(metavar="N", help="A further seed, for the best and a random sample; repeat for several."),
     ] = None,
     best: Annotated[int, typer.Option(help="How many best classes by the first seed get further seeds.")] = 500,
     random: Annotated[int, typer.Option(help="How many other classes do.")] = 500,
     classes: Annotated[int | None, typer.Option(help="Only so many classes, a random sample.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", min=1)] = None,
-    part_size: Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", min=1)] = None,
-    held_out_size: Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", min=1)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)
+    ] = None,
+    part_size: Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)] = None,
+    held_out_size: Annotated[
+        int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)
+    ] = None,
     workers: screen.Workers = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     shards: Annotated[

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nasbench_lab.leaderboard_parts import Leaderboard
 
-Workers = Annotated[int, typer.Option(help="Processes to run with.", min=1)]
+Workers = Annotated[int, typer.Option(help="Processes to run with.", metavar="N", min=1)]
 Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequential, dask, ray.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead of a table.")]
 

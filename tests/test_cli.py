@@ -205,6 +205,15 @@ def test_version_and_help(lab):
     assert "compare" in out + err
 
 
+def test_help_names_values_and_not_the_types_of_a_library(lab):
+    said = "".join(
+        lab(*command, "--help")[1] for command in (["compare"], ["validate"], ["front"], ["tables", "train"])
+    )
+    for words in ("--seeds N", "--max-seconds X", "--table TABLE", "--objectives METRIC", "x>=1"):
+        assert words in said
+    assert " range" not in said
+
+
 ERRORS = [
     (["compare", "locl_search", *QUICK], "did you mean local_search"),
     (["compare", "local_search:speed=1", *QUICK], "has no parameter 'speed'; it has: improvement, restarts"),
