@@ -26,7 +26,7 @@ def main() -> None:
     study = read_study(HERE / "one_shot.toml")
     sharing = supernets.sharing()
     specs = tuple(spec for spec in study.strategies if spec.partition(":")[0] in sharing)
-    settings = supernets.Settings(specs, "digits", study.seeds, cells=200, every=5, images=500)
+    settings = supernets.Settings(specs, "digits", study.seeds, cells=200, every=6, images=400)
     out = options.out / "supernets"
 
     def told(done: int, total: int) -> None:

@@ -30,6 +30,7 @@ from nasbench_lab import cell, sources
 from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy, parameters
 from nasbench_lab.files import write_atomically
 from nasbench_lab.training import shared
+from nasbench_lab.training.network import Network
 from nasbench_lab.training.problem import Problem, make_problem
 from nasbench_lab.training.shared import Batch, Schedule, SharedWeights
 from nasbench_lab.training.supernet import EVERYTHING, Choices, path
@@ -167,6 +168,15 @@ class OneShot(Strategy):
     def accuracy(self, arch: int, images: Tensor, labels: Tensor, calibration: Sequence[Tensor] = ()) -> float:
         """Accuracy of a cell with the shared weights, %; see `SharedWeights.accuracy`."""
         return self.weights.accuracy(arch, images, labels, calibration)
+
+    @property
+    def trained(self) -> int:
+        """Rounds done, by this run or by the one whose checkpoint it goes on from."""
+        return len(self._history)
+
+    def network(self, arch: int) -> Network:
+        """A copy of a cell's network with the shared weights as they are now, in training mode."""
+        return self.weights.network.standalone(arch)
 
     def entropy(self) -> float | None:
         """Of the distribution over operations, nats, mean over edges; None where there is no distribution."""

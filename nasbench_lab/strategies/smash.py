@@ -12,6 +12,7 @@ the paper's last step of perturbing the best cell.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from nasbench_lab import cell
 from nasbench_lab.strategies._one_shot import Stateful
 from nasbench_lab.strategies._ranked import Ranked
 from nasbench_lab.training import cost
+from nasbench_lab.training.network import Network
 from nasbench_lab.training.supernet import Choices, Supernet, path, plan
 
 
@@ -75,6 +77,13 @@ class Smash(Ranked):
         """Accuracy of a cell with the weights made for it, %; norms take the statistics of the batch at hand, always."""
         self.weights.charge(path(arch), len(images), 1)
         return 100 * float((self.logits(arch, images).argmax(1) == labels).float().mean())
+
+    def network(self, arch: int) -> Network:
+        """A copy of a cell's network with the weights made for it, in training mode."""
+        filled = copy.deepcopy(self.weights.network)
+        with torch.no_grad():
+            filled.load_state_dict(self.hyper(arch), strict=False)
+        return filled.standalone(arch)
 
     def logits(self, arch: int, images: Tensor) -> Tensor:
         """What the cell answers with the weights made for it."""

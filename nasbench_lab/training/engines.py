@@ -6,7 +6,7 @@ Both start from the same weights and see the same batches in the same order; the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -126,8 +126,10 @@ class FusedEngine:
         return {"params": self._fused.params, "running": self._fused.running, "velocity": self._fused.velocity}
 
 
-def make_engine(arch: int, data: Data, recipe: Recipe, seed: int) -> TorchEngine | FusedEngine:
-    """The untrained network of `seed` in the engine the recipe asks for.
+def make_engine(
+    arch: int, data: Data, recipe: Recipe, seed: int, weights: Mapping[str, Tensor] | None = None
+) -> TorchEngine | FusedEngine:
+    """The untrained network of `seed`, or one that has these weights, in the engine the recipe asks for.
 
     Raises:
         ValueError: the fused engine was asked for and cannot run here.
@@ -136,6 +138,8 @@ def make_engine(arch: int, data: Data, recipe: Recipe, seed: int) -> TorchEngine
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(arch, shape)
+    if weights is not None:
+        network.load_state_dict(weights)
     plain = not (recipe.flip or recipe.crop or recipe.bf16 or recipe.compile)
     possible = plain and data.device.type == "cpu" and fused.supports(network, recipe.batch)
     if recipe.engine == "fused" or (recipe.engine == "auto" and possible and data.train_size % recipe.batch == 0):

@@ -6,15 +6,17 @@ alone. That also makes a resumed training exactly the undisturbed one. Accuracie
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.engines import Engine, make_engine
@@ -74,6 +76,7 @@ def train(
     recipe: Recipe,
     *,
     seed: int,
+    weights: Mapping[str, Tensor] | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
@@ -81,14 +84,17 @@ def train(
 
     Args:
         arch: index of the cell. data: what on; its device is where. seed: weights, order, augmentation, fresh data.
+        weights: state of a `Network` of this cell to start from, in place of the seed's.
         checkpoint: a file rewritten (atomically) after every epoch; if it is there, training goes on from it.
         progress: called after every epoch.
 
     Raises:
         ValueError: a checkpoint of another training, or an engine that cannot run this.
     """
-    engine = make_engine(arch, data, recipe, seed)
+    engine = make_engine(arch, data, recipe, seed, weights)
     identity = {"arch": arch, "seed": seed, "data": data.name, "engine": engine.name, **asdict(recipe)}
+    if weights is not None:
+        identity["weights"] = digest(weights)
     curves = _Curves()
     if checkpoint is not None and checkpoint.exists():
         curves = _restore(checkpoint, identity, engine)
@@ -110,6 +116,14 @@ def train(
         arch, seed, data.name, recipe, engine.name, str(data.device), val=(*curves.val, *lost),
         train=(*curves.train, *lost), loss=(*curves.loss, *lost), test=test, seconds=curves.seconds, reason=reason,
     )  # fmt: skip
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of weights by name, shortened."""
+    sha = hashlib.sha256()
+    for name, value in weights.items():
+        sha.update(name.encode() + value.cpu().numpy().tobytes())
+    return sha.hexdigest()[:16]
 
 
 def _epoch(engine: Engine, data: Data, recipe: Recipe, seed: int, epoch: int, steps: int, curves: _Curves) -> bool:

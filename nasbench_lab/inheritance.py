@@ -1,0 +1,149 @@
+"""Is it worth anything to go on from a supernet's weights? Cells that one-shot runs found, from scratch and fine-tuned.
+
+Both trainings of a cell have the same recipe, the same seed and so the same images in the same order; they differ in
+the weights they start from alone. The cell itself is trained, not its class's representative, since the weights are its
+own. Supernets come from the checkpoints that the study's runs left (NASBENCH_LAB_CHECKPOINTS), which are never trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nasbench_lab import agreement, cell, core, loading, store
+from nasbench_lab.core import LabError
+from nasbench_lab.evaluators.training import default_cache
+from nasbench_lab.training import trainer
+from nasbench_lab.training.cache import Cache, Trained
+from nasbench_lab.training.data import Data
+from nasbench_lab.training.network import Network
+from nasbench_lab.training.problem import Problem
+
+Weights = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The cell that one run of a one-shot strategy ended with."""
+
+    strategy: str
+    seed: int
+    arch: int
+
+
+def of_study(files: list[Path]) -> list[Found]:
+    """The last answers of all runs of one-shot strategies in these blocks of runs.
+
+    Raises:
+        LabError: there is none.
+    """
+    found = []
+    for block in map(store.read, files):
+        spec = str(block.header["strategy"])
+        cls = loading.load("strategies", loading.split_spec(spec)[0])
+        if getattr(cls, "shares_weights", False):
+            ends = block.last("incumbent")
+            found += [
+                Found(spec, int(seed), int(arch)) for seed, arch in zip(block.seeds, ends, strict=True) if arch >= 0
+            ]
+    if not found:
+        raise LabError("no run of the study is of a one-shot strategy: there are no weights to inherit")
+    return sorted(found, key=lambda each: (each.strategy, each.seed))
+
+
+def compare(
+    found: list[Found], problem: Problem, seeds: range, *, device: str, progress: Callable[[int], None]
+) -> dict[str, Any]:
+    """Train every cell both ways; rows per run, means per strategy and over all runs, as JSON values.
+
+    Args:
+        found: runs and their cells.
+        problem: data and recipe of both trainings.
+        seeds: of the trainings.
+        device: where they run.
+        progress: called with the trainings done.
+
+    Raises:
+        LabError: a run left no checkpoint, or its supernet is of another shape than the recipe's network.
+    """
+    networks = [inherited(each, problem) for each in found]  # all are there, before anything is trained
+    data = problem.load(device)
+    cache = Cache(default_cache(problem, device).with_name(f"{problem.data}-inherited.jsonl"))
+    rows = []
+    for done, (each, network) in enumerate(zip(found, networks, strict=True), start=1):
+        start = _accuracy(network, problem, data)
+        ways = {
+            way: [_trained(each.arch, own, problem, data, seed, cache) for seed in seeds]
+            for way, own in (("scratch", None), ("inherited", network.state_dict()))
+        }
+        test = {way: np.array([trained.test for trained in trainings]) for way, trainings in ways.items()}
+        rows.append(
+            {"strategy": each.strategy, "seed": each.seed, "arch": each.arch, "before": start}
+            | {way: float(values.mean()) for way, values in test.items()}
+            | {"gain": float((test["inherited"] - test["scratch"]).mean())}
+        )
+        progress(2 * done * len(seeds))
+    strategies = list(dict.fromkeys(each.strategy for each in found))
+    own = {name: [row for row in rows if row["strategy"] == name] for name in strategies}
+    means = [{"strategy": name, **_mean(own[name])} for name in strategies]
+    return {"rows": rows, "strategies": means, "all": _mean(rows), "seeds": len(seeds), "epochs": problem.recipe.epochs}
+
+
+def _mean(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    gain, low, high = agreement.paired(np.array([row["gain"] for row in rows]))
+    means = {name: float(np.mean([row[name] for row in rows])) for name in ("before", "scratch", "inherited")}
+    return {"runs": len(rows), **means, "gain": gain, "gain_lo": low, "gain_hi": high}
+
+
+def inherited(found: Found, problem: Problem) -> Network:
+    """The cell's network with the weights that its run's supernet ended with.
+
+    Raises:
+        LabError: the run left no checkpoint here, or its supernet has another shape than the recipe's network.
+    """
+    strategy = loading.build("strategies", found.strategy)
+    if strategy.problem().shape != problem.shape or strategy.data.removesuffix("-valid") != problem.data.removesuffix(
+        "-valid"
+    ):
+        raise LabError(f"{found.strategy} has a supernet on {strategy.data} of another shape than is trained here")
+    strategy.start(core.Task(cell.SPACE, (1,)), found.seed)
+    if strategy.trained < strategy.rounds:
+        raise LabError(
+            f"no checkpoint of {found.strategy}, seed {found.seed}: run the study with NASBENCH_LAB_CHECKPOINTS set "
+            "to a folder, and keep it set"
+        )
+    network: Network = strategy.network(found.arch)
+    return network
+
+
+@torch.no_grad()
+def _accuracy(network: Network, problem: Problem, data: Data) -> float:
+    """Validation accuracy with the inherited weights, norms with the statistics of the batch at hand, %."""
+    images, labels = data.held_out("val")
+    right = 0.0
+    network = network.to(data.device).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    for x, y in zip(torch.split(images, 500), torch.split(labels, 500), strict=True):
+        right += float((network(data.normalise(x)).argmax(1) == y).sum())
+    network.load_state_dict(before)  # running statistics moved
+    return 100 * right / len(images)
+
+
+def _trained(arch: int, weights: Weights | None, problem: Problem, data: Data, seed: int, cache: Cache) -> Trained:
+    """One training of the cell, from scratch or from these weights; read from the cache if it is there."""
+    key = problem.digest(str(data.device)) + ("" if weights is None else f"+{trainer.digest(weights)}")
+    known = cache.get((key, arch, seed))
+    if known is not None:
+        return known
+    checkpoint = None if problem.data == "digits" else cache.path.parent / "checkpoints" / f"{key}-{arch}-{seed}.pt"
+    done = trainer.train(arch, data, problem.recipe, seed=seed, weights=weights, checkpoint=checkpoint)
+    made = f"{done.engine} {done.device}"
+    kept = cache.add(Trained(key, arch, seed, done.val, done.test, round(done.seconds, 3), done.reason, made))
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return kept
