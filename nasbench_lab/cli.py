@@ -185,7 +185,9 @@ def leaderboard(
         Path | None,
         typer.Argument(help="A results folder; with --all the folder that holds them, results/ if left out."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Rebuild all from their runs, and write index.md.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Rebuild all from their runs; write index.md and index.html.")
+    ] = False,
     as_json: screen.AsJson = False,
 ) -> None:
     """Rebuild and show the leaderboard of a results folder (shows the written one where runs are not there)."""
@@ -209,8 +211,8 @@ def leaderboard(
 
 
 def _rebuild_all(root: Path) -> None:
-    """Rebuild every leaderboard whose runs are there; the others stand as written. Then the page that lists them."""
-    from nasbench_lab import api, results_index
+    """Rebuild every leaderboard whose runs are there; the others stand as written. Then the pages that list them."""
+    from nasbench_lab import api, report_index, results_index
 
     for folder in results_index.folders(root):
         try:
@@ -218,7 +220,7 @@ def _rebuild_all(root: Path) -> None:
             print(f"rebuilt     {folder}")
         except LabError as error:
             print(f"as written  {folder}: {error}")
-    print(f"Written: {results_index.write(root)}")
+    print(f"Written: {results_index.write(root)}, {report_index.write(root)}")
 
 
 @app.command("list")
@@ -304,6 +306,14 @@ def validate(
     tune: Annotated[
         int, typer.Option(help="Optimise each candidate's hyper-parameters: so many trials.", metavar="N", min=0)
     ] = 0,
+    inherit: Annotated[
+        bool,
+        typer.Option(
+            "--inherit",
+            help="Of a study with one-shot runs: train their cells from scratch and from their supernets' weights "
+            "(checkpoints in NASBENCH_LAB_CHECKPOINTS), and compare.",
+        ),
+    ] = False,
     table: Annotated[
         str | None, typer.Option(metavar="TABLE", help="Table that predicts; the target's, or the embedded one.")
     ] = None,
@@ -318,7 +328,7 @@ def validate(
     from nasbench_lab.training.problem import make_problem
 
     problem = make_problem(data, epochs=epochs, part_size=part_size, held_out_size=held_out_size)
-    settings = validation.Settings(problem, top, random, seeds, first_seed, tune, device, workers)
+    settings = validation.Settings(problem, top, random, seeds, first_seed, tune, device, workers, inherit)
     with screen.progress("trainings") as progress:
         content = validation.validate(target, settings, table=table, progress=progress)
     folder = out or (Path(target) if Path(target).is_dir() else Path("results") / f"validate-{_safe(target)}")

@@ -49,7 +49,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
         _text(row["test_median"], 2),
         _text(row["regret_mean"], 2),
         _text(row["val_regret_mean"], 2),
-        _seeds(row["seeds_to_next"]),
+        seeds(row["seeds_to_next"]),
         _text(row["queries"], 0),
         bound + _text(row["queries_to_optimum_mean"], 0),
         f"{100 * row['reached_optimum']:.0f}%",
@@ -65,7 +65,7 @@ def _range(low: float, high: float) -> str:
     return _text(low, 0) if not low < high else f"{low:.0f}–{high:.0f}"
 
 
-def _seeds(more: float) -> str:
+def seeds(more: float) -> str:
     """A number nobody would run is not worth its digits."""
     return "" if more != more else "> 10,000" if more > 10_000 else f"{more:,.0f}"
 

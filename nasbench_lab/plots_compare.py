@@ -21,6 +21,8 @@ from nasbench_lab.plots_style import Look
 _FIXED = "#0c0e10"  # text on a coloured cell: the same on a dark page
 _ROW = 17  # pixels per name beside a critical-difference diagram
 _READABLE = 12  # strategies up to which a matrix shows its numbers
+Box = tuple[float, float, float, float]  # left, right, bottom, top, in pixels
+_THINKING, _REGRET = "real time deciding, ms per query", "test regret at the end, points"
 
 
 def critical_difference(
@@ -28,6 +30,7 @@ def critical_difference(
     groups: Sequence[Sequence[str]],
     names: Mapping[str, Look],
     *,
+    order: Sequence[str] = (),
     difference: float | None = None,
     title: str = "",
 ) -> Any:
@@ -37,17 +40,18 @@ def critical_difference(
         ranks: strategy -> mean rank.
         groups: strategies that are not separated, each group two or more.
         names: looks.
+        order: strategies, best first, by which those in colour are chosen as in the other charts; by rank if left out.
         difference: ranks that must lie between two strategies to be separated; drawn as a scale.
         title: above the chart.
     """
-    order = sorted(ranks, key=lambda name: (ranks[name], name))
+    ranked = sorted(ranks, key=lambda name: (ranks[name], name))
     low, high = (
         math.floor(min(ranks.values())),
         max(math.ceil(max(ranks.values())), math.floor(min(ranks.values())) + 1),
     )
     bars = _bars(ranks, groups)
     bar_rows = 1 + max((row for _, _, row, _ in bars), default=-1)
-    half = math.ceil(len(order) / 2)
+    half = math.ceil(len(ranked) / 2)
     top, first = 26.0, 26.0 + 9 * bar_rows + 14
     margin = 0.04 * (high - low)
     x = alt.X("rank:Q", scale=alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False), axis=None)
@@ -55,9 +59,9 @@ def critical_difference(
     scale = alt.Scale(domain=[0, height], range=[0, height], nice=False)
     y = alt.Y("y:Q", scale=scale, axis=None)
     lines, texts = [], []
-    for i, name in enumerate(order):
+    for i, name in enumerate(ranked):
         left = i < half
-        row = first + _ROW * (i if left else len(order) - 1 - i)
+        row = first + _ROW * (i if left else len(ranked) - 1 - i)
         edge = low - margin if left else high + margin
         label = names[name].label
         lines += [
@@ -67,7 +71,7 @@ def critical_difference(
         ]
         text = f"{label}  {ranks[name]:.2f}" if left else f"{ranks[name]:.2f}  {label}"
         texts.append({"strategy": name, "rank": edge, "y": row, "text": text, "left": left})
-    hot = style.emphasised(order)
+    hot = style.emphasised([name for name in order if name in ranks] or ranked)
     shade, ink = style.colour(names, hot), style.ink(names, hot)
     frame, words = pd.DataFrame(lines), pd.DataFrame(texts)
     layers = [
@@ -96,7 +100,8 @@ def critical_difference(
         layers.append(style.panel(scale_bar).mark_rule(color=style.MUTED, strokeWidth=2).encode(x=x, x2="to:Q", y=y))
         words_beside = style.panel(scale_bar).mark_text(color=style.MUTED, align="left", dx=6, fontSize=11)
         layers.append(words_beside.encode(x=alt.X("to:Q"), y=y, text="text:N"))
-    chart = alt.layer(*layers).properties(width=440, height=height)
+    chart = alt.layer(*layers).properties(width=style.WIDTH, height=height)
+    chart = chart.resolve_scale(color="independent")  # lines and words have scales of their own
     return style.finished(chart.properties(title=style.heading(title)) if title else chart)
 
 
@@ -152,7 +157,9 @@ def better(
         "column:N",
         sort=labels,
         title="than",
-        axis=alt.Axis(orient="top", labelAngle=-40, labelLimit=190, domain=False, ticks=False),
+        axis=alt.Axis(
+            orient="top", labelAngle=-40 if len(order) <= _READABLE else -60, labelLimit=190, domain=False, ticks=False
+        ),
     )
     y = alt.Y("row:N", sort=labels, title=None, axis=alt.Axis(labelLimit=210, domain=False, ticks=False))
     shade = alt.Color(
@@ -192,8 +199,7 @@ def cost_of_deciding(frame: pd.DataFrame, names: Mapping[str, Look], order: Sequ
     hot = style.emphasised([name for name in order if name in set(known["strategy"])])
     x_ends = _wide(known["milliseconds"], 3.0)
     y_ends = _wide(pd.concat([known["regret"], known["low"].dropna(), known["high"].dropna()]), 1.15)
-    x = _log(alt.X, "milliseconds:Q", "real time deciding, ms per query", x_ends)
-    y = _log(alt.Y, "regret:Q", "test regret at the end, points", y_ends)
+    x, y = _log(alt.X, "milliseconds:Q", _THINKING, x_ends), _log(alt.Y, "regret:Q", _REGRET, y_ends)
     shade = style.colour(names, hot)
     layers = []
     if len(some := style.band(known)):
@@ -205,46 +211,87 @@ def cost_of_deciding(frame: pd.DataFrame, names: Mapping[str, Look], order: Sequ
     layers.append(
         style.panel(known).mark_circle(size=64, opacity=1).encode(x=x, y=y, color=shade, description=style.described())
     )
-    named = known[known["strategy"].isin(hot)]
-    placed = _labelled(named, names, x_ends, y_ends)
-    for align, dx in (("left", 8), ("right", -8)):
+    placed = _labelled(known, hot, names, x_ends, y_ends)
+    y_words = _log(alt.Y, "at:Q", _REGRET, y_ends)
+    if len(far := placed[placed["far"]]):
+        thread = style.panel(far).mark_rule(strokeWidth=0.8)
+        layers.append(thread.encode(x=x, x2="near:Q", y=y, y2="at:Q", color=shade, description=style.described()))
+    for align in ("left", "right", "center"):
         if len(own := placed[placed["align"] == align]):
-            text = style.panel(own).mark_text(align=align, dx=dx, fontSize=11)
-            layers.append(
-                text.encode(
-                    x=x, y=_log(alt.Y, "at:Q", None, y_ends), text="label:N", color=shade, description=style.described()
-                )
-            )
-    chart = alt.layer(*layers).properties(width=440, height=300)
+            text = style.panel(own).mark_text(align=align, fontSize=11)
+            at = alt.X("near:Q", title=_THINKING)
+            layers.append(text.encode(x=at, y=y_words, text="label:N", color=shade, description=style.described()))
+    chart = alt.layer(*layers).properties(width=style.WIDTH, height=style.HEIGHT)
     return style.finished(chart.properties(title=style.heading(title)) if title else chart)
 
 
 def _labelled(
-    frame: pd.DataFrame, names: Mapping[str, Look], x: tuple[float, float], y: tuple[float, float]
+    frame: pd.DataFrame, hot: Sequence[str], names: Mapping[str, Look], x: tuple[float, float], y: tuple[float, float]
 ) -> pd.DataFrame:
-    """Labels beside their points: at the side with room, moved up or down until they are apart from labels and points."""
-    px = [440 * _share(v, x) for v in frame["milliseconds"]]
-    py = [300 * _share(v, y) for v in frame["regret"]]
+    """Names of some strategies near their points: the nearest place that meets no name or point, nor, if so, an interval.
+
+    Returns:
+        strategy, label, milliseconds and regret (the point), near and at (where the text begins, ends or has its middle,
+        as `align` says), and whether it stands so far from its point that a thread must lead there.
+    """
+    px = [style.WIDTH * _share(v, x) for v in frame["milliseconds"]]
+    py = [style.HEIGHT * _share(v, y) for v in frame["regret"]]
     boxes = [(a - 5, a + 5, b - 5, b + 5) for a, b in zip(px, py, strict=True)]
+    intervals = [
+        (a - 2, a + 2, style.HEIGHT * _share(low, y), style.HEIGHT * _share(high, y))
+        for a, low, high in zip(px, frame["low"], frame["high"], strict=True)
+        if low == low and high == high
+    ]
     rows = []
-    for name, a, b, ms in zip(frame["strategy"], px, py, frame["milliseconds"], strict=True):
+    for name, a, b, ms, regret in zip(frame["strategy"], px, py, frame["milliseconds"], frame["regret"], strict=True):
+        if name not in hot:
+            continue
         label = names[name].label
-        wide = 6.1 * len(label) + 8
-        places = [(align, shift) for shift in (0, 12, -12, 22, -22, 34, -34, 46, -46) for align in ("left", "right")]
-        spans = {"left": (a + 7, a + wide), "right": (a - wide, a - 7)}
-        align, shift = next((each for each in places if _free((*spans[each[0]], b + each[1]), boxes)), places[0])
-        left, right = spans[align]
+        align, left, right, shift = _place(a, b, 6.1 * len(label), boxes, intervals)
         boxes.append((left, right, b + shift - 6, b + shift + 6))
-        at = math.exp(math.log(y[0]) + (b + shift) / 300 * (math.log(y[1]) - math.log(y[0])))
-        rows.append({"strategy": name, "label": label, "milliseconds": ms, "at": at, "align": align})
-    return pd.DataFrame(rows, columns=["strategy", "label", "milliseconds", "at", "align"])
+        near = {"left": left, "right": right, "center": (left + right) / 2}[align]
+        rows.append(
+            (
+                name,
+                label,
+                ms,
+                regret,
+                _at(near / style.WIDTH, x),
+                _at((b + shift) / style.HEIGHT, y),
+                align,
+                abs(shift) > 16,
+            )
+        )
+    return pd.DataFrame(rows, columns=["strategy", "label", "milliseconds", "regret", "near", "at", "align", "far"])
 
 
-def _free(label: tuple[float, float, float], boxes: Sequence[tuple[float, float, float, float]]) -> bool:
-    """Whether a label (left, right, middle) is on the page and apart from all boxes (left, right, bottom, top)."""
-    left, right, middle = label
+def _place(
+    a: float, b: float, wide: float, boxes: Sequence[Box], soft: Sequence[Box]
+) -> tuple[str, float, float, float]:
+    """How a text near (a, b) is aligned, its left and right end, and how much higher it stands."""
+    spans = {"left": (a + 8, a + 8 + wide), "right": (a - 8 - wide, a - 8), "center": (a - wide / 2, a + wide / 2)}
+    nearest_first = [
+        (align, *spans[align], float(sign * shift))
+        for shift in range(0, 140, 4)
+        for sign in (1, -1)
+        for align in spans
+        if align != "center" or shift > 10
+    ]
+    free = (
+        place for met in ([*boxes, *soft], boxes) for place in nearest_first if _free(*place[1:3], b + place[3], met)
+    )
+    return next(free, nearest_first[0])
+
+
+def _free(left: float, right: float, middle: float, boxes: Sequence[Box]) -> bool:
+    """Whether a text is inside the chart and apart from all boxes."""
     apart = (right < a or left > b or middle + 6 < c or middle - 6 > d for a, b, c, d in boxes)
-    return left > -20 and right < 620 and all(apart)
+    return left > 2 and right < 620 and 8 < middle < style.HEIGHT + 12 and all(apart)
+
+
+def _at(share: float, ends: tuple[float, float]) -> float:
+    """The value at a share of an axis of logarithms."""
+    return math.exp(math.log(ends[0]) + share * (math.log(ends[1]) - math.log(ends[0])))
 
 
 def _share(value: float, ends: tuple[float, float]) -> float:
@@ -256,7 +303,7 @@ def _wide(values: pd.Series, factor: float) -> tuple[float, float]:
     return float(values.min()) / factor, float(values.max()) * factor
 
 
-def _log(kind: Any, field: str, title: str | None, ends: tuple[float, float]) -> Any:
+def _log(kind: Any, field: str, title: str, ends: tuple[float, float]) -> Any:
     scale = alt.Scale(type="log", domain=list(ends), nice=False)
     axis = alt.Axis(values=ticks(*ends), format=".12~g", labelOverlap=True, grid=kind is alt.Y)
     return kind(field, title=title, scale=scale, axis=axis)
@@ -314,8 +361,8 @@ def fronts(
     if len(ends_of):
         words = ends_of.assign(label=[names[n].label for n in ends_of["strategy"]], cost=ends[1] + 0.02 * wide)
         places = [(v - low) / (1.04 * span) for v in words["test"].clip(low, best)]
-        words["test"] = [low + place * 1.04 * span for place in style.spread(places, 14 / 300, 0.0, 1.0)]
+        words["test"] = [low + place * 1.04 * span for place in style.spread(places, 14 / style.HEIGHT, 0.0, 1.0)]
         text = style.panel(words).mark_text(align="left", dx=6, limit=190, fontSize=11)
         layers.append(text.encode(x=x, y=y, text="label:N", color=shade, description=style.described()))
-    chart = alt.layer(*layers).properties(width=440, height=300)
+    chart = alt.layer(*layers).properties(width=style.WIDTH, height=style.HEIGHT)
     return style.finished(chart.properties(title=style.heading(title)) if title else chart)

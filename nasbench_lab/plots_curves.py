@@ -91,7 +91,7 @@ def curves(
             )
     layers += [_reference(each, x_channel, y_channel, (low, high), (lows, highs)) for each in references]
     layers.append(_labels(warm, names, references, (low, high), y, shade, highs, name_at))
-    chart = alt.layer(*layers).properties(width=440, height=300)
+    chart = alt.layer(*layers).properties(width=style.WIDTH, height=style.HEIGHT)
     return style.finished(chart.properties(title=style.heading(title)) if title else chart)
 
 
@@ -120,7 +120,7 @@ def _labels(
     rows += [("", each.label, each.mean[-1]) for each in references]
     frame = pd.DataFrame(rows, columns=["strategy", "label", "mean"]).assign(at=right)
     places = [(_place(mean, value, y.log)) for mean in frame["mean"].clip(*value)]
-    spread = style.spread(places, _LABEL / 300, 0.0, 1.0)
+    spread = style.spread(places, _LABEL / style.HEIGHT, 0.0, 1.0)
     frame["mean"] = [_value(place, value, y.log) for place in spread]
     scale = _channel(alt.Y, "mean:Q", y, value)
     text = style.panel(frame).mark_text(align="left", dx=6, limit=190, fontSize=11)

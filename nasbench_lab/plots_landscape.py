@@ -88,6 +88,7 @@ def local_optima(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
         "test:Q",
         title="test accuracy, %",
         scale=alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False),
+        axis=alt.Axis(tickCount=6),
     )
     top = float(frame["basin"].max())
     decades = [10.0**k for k in range(-5, 1) if frame["basin"].min() / 3 <= 10.0**k <= top * 2]

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
 
+WIDTH, HEIGHT = 440, 300  # of a plot without its axes and names, pixels
 EMPHASISED = 8  # series in colour; the others are grey, so that 40 strategies can still be read
 INK, MUTED, GRID, PAPER = "#1b1f24", "#5c6570", "#e3e6ea", "#ffffff"
 OTHERS = "#8d96a1"  # series that are not emphasised
@@ -166,7 +167,7 @@ def spread(values: Sequence[float], gap: float, low: float, high: float) -> list
     return [float(place) for place in places]
 
 
-def panel(frame: Any, *, width: int = 440, height: int = 300, title: str = "") -> Any:
+def panel(frame: Any, *, width: int = WIDTH, height: int = HEIGHT, title: str = "") -> Any:
     """A chart over a frame, with the house's size and title."""
     return alt.Chart(frame).properties(width=width, height=height, title=heading(title) if title else "")
 
@@ -231,20 +232,25 @@ _NOISE = re.compile(
     r'pointer-events|xmlns:xlink|version)="[^"]*"| opacity="1"| aria-hidden="true"| font-weight="normal"'
 )
 _LONG = re.compile(r"(\d+\.\d\d)\d+")
+_PLACED = re.compile(
+    r' (?:d|transform|x|y|[xy][12]|[cr]?[xyr]|width|height)="[^"]*"'
+)  # attributes of places, not texts
 _AXIS = re.compile(r' aria-label="(?:[XY]-axis|Title text|Legend|Symbol legend)[^"]*"')
 _EMPTY = re.compile(r"<text[^>]*/>|<g></g>|<g/>")
 _MARK = re.compile(r' aria-label="([^"]*)"')
 
 
-def for_page(text: str, strategies: Mapping[str, int], title: str) -> str:
+def for_page(text: str, strategies: Mapping[str, int], title: str, *, cut: bool = False) -> str:
     """The same SVG as part of a page: colours follow light and dark, marks of a strategy carry its number.
 
     Args:
         text: what `svg` gave.
         strategies: name -> number of the strategy on the page; its marks get `data-s`.
         title: what the picture shows, read out by screen readers.
+        cut: what stands to the right of the plot can be left out on narrow screens; `--cut` says how far the picture
+            must then be stretched for the plot to be as wide as the page.
     """
-    text = _AXIS.sub("", _LONG.sub(r"\1", text))
+    text = _AXIS.sub("", _PLACED.sub(lambda found: _LONG.sub(r"\1", found[0]), text))
     text = _EMPTY.sub("", _NOISE.sub("", text))
     text = re.sub(rf'<rect [^>]*fill="{PAPER}"/>|<rect [^>]*fill="white"/>', "", text, count=1)
 
@@ -259,10 +265,12 @@ def for_page(text: str, strategies: Mapping[str, int], title: str) -> str:
         text = text.replace(f'"{shade}"', f'"var(--{variable})"')
     size = re.match(r'<svg[^>]*width="([\d.]+)" height="([\d.]+)"', text)
     width, height = (float(value) for value in size.groups()) if size else (0.0, 0.0)
-    start = text.index(">") + 1
-    head = (  # a little wider than drawn: the reader's font may be
+    start, width = text.index(">") + 1, width + 12  # a little wider than drawn: the reader's font may be
+    left = re.search(r'transform="translate\(([\d.]+),', text)
+    stretched = f";--cut:{width / (float(left[1]) + WIDTH + 4):.3f}" if cut and left else ""
+    head = (
         f'<svg class="chart" role="img" aria-label="{html.escape(title, quote=True)}" '
-        f'viewBox="0 0 {width + 12:g} {height:g}" style="max-width:{width + 12:g}px">'
+        f'viewBox="0 0 {width:g} {height:g}" style="--width:{width:g}px{stretched}">'
     )
     return head + text[start:]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasbench_lab import describe, report, report_index
+from nasbench_lab import describe, report, report_index, results_index
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.report import Content
 from nasbench_lab.tables import catalog
@@ -58,17 +58,11 @@ def write_report(folder: Path, out: Path | None = None, *, formats: Sequence[str
 
 
 def write_all(root: Path) -> list[Path]:
-    """Write the page of every results folder in `root`, and index.html that lists them.
+    """Write the page of every results folder in `root`, and beside them one that lists them.
 
     Raises:
         LabError: there is none, or one cannot be read.
     """
-    folders = sorted(path.parent for path in root.glob("*/leaderboard.json"))
-    if not folders:
-        raise LabError(f"no results folder in {root}: none has a leaderboard.json")
-    contents = {folder: content(folder) for folder in folders}
+    contents = {folder: content(folder) for folder in results_index.folders(root)}
     pages = [report.write(shown, folder / PAGE) for folder, shown in contents.items()]
-    return [
-        *pages,
-        report_index.write({folder.name: shown for folder, shown in contents.items()}, root / "index.html", PAGE),
-    ]
+    return [*pages, report_index.write(root, PAGE, PAGE)]

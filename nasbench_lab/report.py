@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_lab import cell, drawing, leaderboard, leaderboard_parts, leaderboard_text
+from nasbench_lab import cell, drawing, leaderboard, leaderboard_parts, leaderboard_text, report_made
 from nasbench_lab import plots_style as style
 from nasbench_lab import report_sections as html
 from nasbench_lab.core import FloatArray, LabError
@@ -28,6 +28,7 @@ from nasbench_lab.report_charts import Board, Chart, Row, Setting
 
 _ASSETS = Path(__file__).parent / "page"
 _GROUPS = {"curves": "Along the run", "tests": "Who is better, and how sure", "fronts": "Several objectives"}
+_HALF = 700  # pixels: a wider picture gets the page's whole width
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"  # loads nothing
 
 
@@ -130,10 +131,9 @@ def _curves(path: Path) -> pd.DataFrame:
 def page(content: Content) -> str:
     """The page as HTML text."""
     board = content.board
-    numbers = {name: i for i, name in enumerate(board.looks)}
     sections = [_rankings(content)]
-    sections += [_charts(board, group, title, numbers) for group, title in _GROUPS.items()]
-    sections += [_strategies(content), _cells(content), _landscapes(board, numbers), _explorer(content), _made(content)]
+    sections += [_charts(board, group, title) for group, title in _GROUPS.items()]
+    sections += [_strategies(content), _cells(content), _landscapes(board), _explorer(content), _made(content)]
     kept = [section for section in sections if section]
     links = "".join(f'<a href="#{name}">{html.escaped(title)}</a>' for name, title, _ in kept)
     body = "".join(section(name, _GROUPS.get(name, title), inner) for name, title, inner in kept)
@@ -218,12 +218,12 @@ def _filters(content: Content) -> str:
     return html.element("div", "".join(fields), class_="filters needs-script", role="group", aria_label="Filters")
 
 
-def _charts(board: Board, group: str, title: str, numbers: Mapping[str, int]) -> Section:
+def _charts(board: Board, group: str, title: str) -> Section:
     parts = []
     for setting, charts in board.charts:
         own = [chart for chart in charts if chart.group == group]
         if own:
-            figures = "".join(_figure(chart, setting, numbers) for chart in own)
+            figures = "".join(_figure(chart, setting, board.looks) for chart in own)
             heading = html.element("h3", html.escaped(leaderboard_text.heading(setting.rows[0])))
             inner = html.element("div", figures, class_="charts") + (
                 html.pairs(board, setting) if group == "tests" else ""
@@ -234,12 +234,17 @@ def _charts(board: Board, group: str, title: str, numbers: Mapping[str, int]) ->
     return (group, short, switches + "".join(parts)) if parts else None
 
 
-def _figure(chart: Chart, setting: Setting | None, numbers: Mapping[str, int]) -> str:
+def _figure(chart: Chart, setting: Setting | None, looks: Mapping[str, style.Look]) -> str:
+    numbers = {name: i for i, name in enumerate(looks)}
     where = f", {leaderboard_text.heading(setting.rows[0])}" if setting else ""
-    drawn = style.for_page(style.svg(chart.spec), numbers, f"{chart.title}{where}. {chart.about}")
+    title, cut = f"{chart.title}{where}. {chart.about}", bool(chart.named)
+    drawn = style.for_page(style.svg(chart.spec), numbers, title, cut=cut)
     caption = html.element("figcaption", html.element("h4", html.escaped(chart.title)) + html.escaped(chart.about))
-    wide = "wide" if chart.name == "who-beats-whom" and len(numbers) > 12 else None
-    return html.element("figure", caption + html.element("div", drawn, class_="scroll"), class_=wide)
+    width = re.search(r"--width:([\d.]+)", drawn)
+    wide = "wide" if width and not cut and float(width[1]) > _HALF else None
+    inner = html.element("div", drawn, class_="scroll cut" if cut else "scroll")
+    names = html.names_below([(looks[name], numbers[name]) for name in chart.named], chart.also) if cut else ""
+    return html.element("figure", caption + inner + names, class_=wide)
 
 
 def _strategies(content: Content) -> Section:
@@ -258,12 +263,12 @@ def _cells(content: Content) -> Section:
     return ("cells", "Cells", html.element("p", about, class_="note") + inner) if inner else None
 
 
-def _landscapes(board: Board, numbers: Mapping[str, int]) -> Section:
+def _landscapes(board: Board) -> Section:
     parts = []
     for name in dict.fromkeys(setting.rows[0]["score"] for setting in board.settings):
         charts = board.landscape(name)
         if charts:
-            figures = "".join(_figure(chart, None, numbers) for chart in charts)
+            figures = "".join(_figure(chart, None, board.looks) for chart in charts)
             parts.append(f"<h3>{html.escaped(name)}</h3><div class='charts narrow'>{figures}</div>")
     return ("landscape", "Landscape", "".join(parts)) if parts else None
 
@@ -332,7 +337,7 @@ def _packed(values: Any, kind: str) -> str:
 
 
 def _made(content: Content) -> Section:
-    return "made", "How this was made", html.made(content.manifest, content.checklist, content.folder)
+    return "made", "How this was made", report_made.made(content.manifest, content.checklist, content.folder)
 
 
 def write(content: Content, path: Path) -> Path:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ class Chart:
         title: what it shows.
         about: how to read it.
         spec: the altair chart.
+        named: strategies whose names stand at the right of the plot, and `also` what else does: a page too narrow for
+            that names them below.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Chart:
     title: str
     about: str
     spec: Any
+    named: Sequence[str] = ()
+    also: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class Board:
         empty = self.curves.iloc[:0]
         tested = {details.key_of(row): row for row in self.tests}
         return [
-            Setting(own[k], ref, parts.get(k, empty), tested.get(k, {}), by_key.get(k, {}))
+            _endless(Setting(own[k], ref, parts.get(k, empty), tested.get(k, {}), by_key.get(k, {})))
             for k, ref in found
             if k in own
         ]
@@ -123,6 +128,21 @@ class Board:
         """Of a scored table, where its details are known."""
         content = self.extra.get("landscapes", {}).get(table)
         return _landscape(content) if content else []
+
+
+def _endless(setting: Setting) -> Setting:
+    """The same with the seeds that no number suffices for as inf: JSON has null both for that and for the unknown."""
+
+    def more(pair: Row) -> Any:
+        seen = pair["more_seeds"] is None and pair["difference"] is not None and setting.tests["runs"] > 1
+        return math.inf if seen else pair["more_seeds"]
+
+    pairs = [pair | {"more_seeds": more(pair)} for pair in setting.tests.get("pairs", [])]
+    found = {(pair["one"], pair["other"]): pair["more_seeds"] for pair in pairs}
+    for row, below in pairwise(setting.rows):
+        if found.get((row["strategy"], below["strategy"])) == math.inf:
+            row["seeds_to_next"] = math.inf
+    return replace(setting, tests=setting.tests | {"pairs": pairs}) if pairs else setting
 
 
 def _series(setting: Setting, axis: str, mean: str, low: str, high: str, turn: float | None = None) -> pd.DataFrame:
@@ -155,7 +175,7 @@ def _references(setting: Setting, axis: str) -> list[Reference]:
 
 
 def _curves(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
-    order, extra = setting.order, setting.details
+    order, extra, named = setting.order, setting.details, style.emphasised(setting.order)
     for axis, along in (("queries", "queries"), ("seconds", "simulated time")):
         frame = _series(setting, axis, "test_mean", "test_lo", "test_hi", setting.optimum)
         if len(frame):
@@ -165,21 +185,22 @@ def _curves(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
             )
             references = _references(setting, axis)
             spec = plots_curves.regret(frame, names, order, axis=axis, references=references)
-            yield Chart(f"regret-{axis}", "curves", f"Regret over {along}", about, spec)
+            also = [each.label for each in references]
+            yield Chart(f"regret-{axis}", "curves", f"Regret over {along}", about, spec, named, also)
     if extra:
         strategies, rank, hit = extra["strategies"], extra["rank"], extra["targets"]
         about = (
             "Rank by test accuracy among the strategies on the same seed, mean over seeds; 1 is the best, equals share."
         )
         spec = plots_curves.ranks(_grid(strategies, rank["at"], rank["mean"]), names, order)
-        yield Chart("rank", "curves", "Rank over queries", about, spec)
+        yield Chart("rank", "curves", "Rank over queries", about, spec, named)
         targets = ", ".join(f"{target:g}" for target in hit["targets"])
         about = (
             f"Share of pairs of run and target hit so far; targets are test regrets of {targets} points; one never hit "
             "still counts."
         )
         spec = plots_curves.targets_hit(_grid(strategies, hit["at"], hit["share"]), names, order)
-        yield Chart("targets", "curves", "Targets hit over queries", about, spec)
+        yield Chart("targets", "curves", "Targets hit over queries", about, spec, named)
 
 
 def _tests(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
@@ -188,7 +209,8 @@ def _tests(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]
     runs = min(int(row["runs"]) for row in setting.rows)
     if len(ranks) > 1 and runs > 1:
         difference = significance.critical_difference(len(ranks), runs)
-        spec = plots_compare.critical_difference(ranks, _together(ranks, difference), names, difference=difference)
+        together = _together(ranks, difference)
+        spec = plots_compare.critical_difference(ranks, together, names, order=order, difference=difference)
         about = (
             f"Mean ranks over {runs} seeds; a bar joins strategies whose ranks differ by less than Nemenyi's critical "
             "difference (5%)."
@@ -207,7 +229,7 @@ def _tests(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]
         frame = _grid(extra["strategies"], profile["at"], profile["share"])
         spec = plots_curves.profile(frame[frame["at"] > 0], names, order)
         about = "Share of runs that end with at most so much regret: the higher, the better."
-        yield Chart("profile", "tests", "Performance profile", about, spec)
+        yield Chart("profile", "tests", "Performance profile", about, spec, style.emphasised(order))
     cost = [
         {
             "strategy": row["strategy"],
@@ -252,14 +274,19 @@ def _fronts(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
         exact["cell"] = [f"cell {cell}" for cell in exact["cell"]]
         spec = plots_compare.fronts(exact, pd.concat(parts), names, setting.order, cost=front["cost"])
         about = "Points: the exact front. Lines: what half of a strategy's runs attain (median attainment surface)."
-        yield Chart("front", "fronts", f"Front of test accuracy and {front['cost']}", about, spec)
+        named = style.emphasised([name for name in setting.order if name in front["attained"]])
+        yield Chart("front", "fronts", f"Front of test accuracy and {front['cost']}", about, spec, named)
     for axis, along in (("queries", "queries"), ("seconds", "simulated time")):
         columns = ("hypervolume_mean", "hypervolume_lo", "hypervolume_hi")
         frame = _series(setting, axis, *columns)
         if len(frame):
             spec = plots_curves.hypervolume(frame, names, setting.order, axis=axis)
-            about = "Normalised hypervolume of the cells queried as a share of the exact front's, mean over seeds."
-            yield Chart(f"hypervolume-{axis}", "fronts", f"Hypervolume over {along}", about, spec)
+            about = (
+                "Normalised hypervolume of the cells queried as a share of the exact front's, mean over seeds; less than "
+                "the axis shows is drawn at its foot."
+            )
+            named = style.emphasised(setting.order)
+            yield Chart(f"hypervolume-{axis}", "fronts", f"Hypervolume over {along}", about, spec, named)
 
 
 def _landscape(content: Row) -> list[Chart]:

@@ -1,9 +1,8 @@
-"""The parts of the report page as HTML text: tables, strategies, cells, how it was made. Complete without JavaScript."""
+"""The parts of the report page as HTML text: tables, strategies, cells. Complete without JavaScript."""
 
 from __future__ import annotations
 
 import html
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -68,12 +67,22 @@ def scrolling(inner: str, label: str, class_: str | None = None) -> str:
 
 def swatch(look: style.Look) -> str:
     """A short piece of a strategy's line."""
-    dash = ",".join(str(part) for part in style.DASHES[look.dash]) if look.dash else ""
-    pattern = f' stroke-dasharray="{dash}"' if dash else ""
+    return _piece(f"h{look.hue}", 3, style.DASHES[look.dash] if look.dash else ())
+
+
+def _piece(colour: str, width: float, dash: Sequence[int]) -> str:
+    pattern = f' stroke-dasharray="{",".join(map(str, dash))}"' if dash else ""
     return (
         '<svg class="swatch" viewBox="0 0 26 8" width="26" height="8" aria-hidden="true">'
-        f'<path d="M1,4H25" stroke="var(--h{look.hue})" stroke-width="3" fill="none"{pattern}/></svg>'
+        f'<path d="M1,4H25" stroke="var(--{colour})" stroke-width="{width:g}" fill="none"{pattern}/></svg>'
     )
+
+
+def names_below(strategies: Sequence[tuple[style.Look, int]], others: Sequence[str]) -> str:
+    """Names of the lines above, for a page too narrow to have them at their ends; `others` are the grey dotted ones."""
+    parts = [element("span", swatch(look) + escaped(look.label), data_s=number) for look, number in strategies]
+    parts += [element("span", _piece("muted", 1.2, (1, 3)) + escaped(name)) for name in others]
+    return element("p", "".join(parts), class_="names")
 
 
 def family(spec: str, facts: Mapping[str, Row]) -> str:
@@ -121,7 +130,7 @@ def pairs(board: Board, setting: Setting) -> str:
             _number(pair["improvement"], ".2f"),
             _p(pair["p_holm"]),
             "yes" if pair["separated"] else "no",
-            _number(pair["more_seeds"], ",.0f"),
+            "" if pair["more_seeds"] is None else leaderboard_text.seeds(pair["more_seeds"]),
         )
         for pair in kept
     ]
@@ -315,82 +324,3 @@ def _cell_figure(board: Board, setting: Setting, item: Row) -> str:
     )
     caption = f"<strong>cell {arch}</strong> {escaped(facts)} {element('code', escaped(cell.to_string(arch)))}"
     return element("figure", drawing.cell_svg(arch, page=True) + element("figcaption", caption), class_="cell-card")
-
-
-def made(manifest: Row, checklist: Sequence[Row], folder: str) -> str:
-    """How the numbers came about: commands, policies, tables, versions, runs, checklist."""
-    study = manifest.get("study", {})
-    tasks = study.get("tasks", [])
-    parts = [
-        "<h3>Again, on your machine</h3>",
-        element("pre", escaped("\n".join(commands(study, folder))), tabindex="0", aria_label="commands", role="region"),
-    ]
-    if tasks:
-        keys = [key for key in tasks[0] if any(task.get(key) not in (None, [], ()) for task in tasks)]
-        rows = [[_plain(task.get(key)) for key in keys] for task in tasks]
-        parts += [
-            "<h3>Tasks and policies</h3>",
-            table([key.replace("_", " ") for key in keys], rows, "Tasks and policies"),
-        ]
-    tables = [
-        (name, item.get("label", ""), item.get("digest", "")) for name, item in manifest.get("tables", {}).items()
-    ]
-    if tables:
-        parts += ["<h3>Tables</h3>", table(("table", "what", "digest"), tables, "Tables", class_="digests")]
-    versions = list(manifest.get("versions", {}).items())
-    if versions:
-        parts += ["<h3>Versions</h3>", table(("package", "version"), versions, "Versions")]
-    runs = [
-        (run.get("strategy", ""), run.get("table", ""), run.get("id", ""), run.get("records_sha256", ""))
-        for run in manifest.get("runs", [])
-    ]
-    if runs:
-        inner = table(("strategy", "table", "run id", "SHA-256 of the records"), runs, "Runs", class_="digests")
-        parts.append(f"<details><summary>{len(runs)} runs and the digests of their records</summary>{inner}</details>")
-    if checklist:
-        items = [
-            (str(item.get("item", "")), str(item.get("status", "")), str(item.get("why", ""))) for item in checklist
-        ]
-        about = "Best practice of NAS research (Lindauer and Hutter, JMLR 21-243, 2020), as far as the manifest tells."
-        parts += [
-            "<h3>Checklist</h3>",
-            element("p", about, class_="note"),
-            table(("item", "status", "why"), items, "Checklist"),
-        ]
-    return "".join(parts)
-
-
-def commands(study: Row, folder: str) -> list[str]:
-    """What gives the same numbers again."""
-    lines = [f"nasbench-lab reproduce {folder}      # re-runs everything and compares every record"]
-    quoted = " ".join(f"'{spec}'" if set(spec) & set(":=, ") else spec for spec in study.get("strategies", []))
-    for task in study.get("tasks", []):
-        options = [f"--table {task['table']}"]
-        options += [f"--score {name}" for name in task.get("score") or []]
-        for key, default in (
-            ("search", None),
-            ("trials", "mean"),
-            ("noise", 0),
-            ("repeats", "charge"),
-            ("simulated_workers", 1),
-            ("evaluator", "tabular"),
-            ("max_queries", None),
-            ("max_seconds", None),
-        ):
-            value = task.get(key)
-            if value is not None and value != default:
-                options.append(
-                    f"--{key.replace('_', '-')} {value:g}"
-                    if isinstance(value, (int, float))
-                    else f"--{key.replace('_', '-')} {value}"
-                )
-        options += [f"--objectives {name}" for name in (task.get("objectives") or ["val"])[1:]]
-        options += [f"--source {name}" for name in task.get("sources") or []]
-        lines.append(f"nasbench-lab compare {quoted} {' '.join(options)} --seeds {study.get('seeds')}")
-    return lines
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return "" if value is None else (value if isinstance(value, str) else json.dumps(value))

@@ -1,9 +1,12 @@
-"""One page that lists the leaderboards of a folder of results, from their leaderboard.json: results/index.md."""
+"""The leaderboards of a folder of results, a line per setting, from their leaderboard.json: results/index.md.
+
+`report_index` makes a page of the same lines.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nasbench_lab import leaderboard, leaderboard_text, markdown
 from nasbench_lab.core import LabError
@@ -11,7 +14,19 @@ from nasbench_lab.files import write_atomically
 
 Row = dict[str, Any]
 HEADS = ("study", "table", "search sees", "budget", "seeds", "strategies", "may be the best", "test %")
+NOTE = (
+    "May be the best: strategies whose rank 1 the tests cannot exclude (sign-flip tests of paired means, Holm"
+    " over all pairs, 5%); their best mean test accuracy."
+)
 _FEW = 3
+
+
+class Line(NamedTuple):
+    """A setting of a study: the study's folder and title, and the texts under the other `HEADS`."""
+
+    folder: str
+    title: str
+    cells: list[str]
 
 
 def folders(root: Path) -> list[Path]:
@@ -26,22 +41,33 @@ def folders(root: Path) -> list[Path]:
     return found
 
 
+def lines(root: Path) -> list[Line]:
+    """What was searched, and which strategies may be the best, for every setting of every study.
+
+    Raises:
+        LabError: a leaderboard cannot be read, or there is none.
+    """
+    found = []
+    for folder in folders(root):
+        content = leaderboard.read_rows(folder)
+        title = str(content.get("title", folder.name))
+        found += [Line(folder.name, title, _cells(rows)) for rows in _settings(content["rows"])]
+    return found
+
+
 def to_markdown(root: Path) -> str:
-    """A row per setting of every study: what was searched, and which strategies may be the best.
+    """The lines as a page; a study's title stands in its first.
 
     Raises:
         LabError: a leaderboard cannot be read, or there is none.
     """
     table: list[list[str]] = []
-    for folder in folders(root):
-        content = leaderboard.read_rows(folder)
-        link = f"[{content['title']}]({folder.name}/leaderboard.md)"
-        for i, rows in enumerate(_settings(content["rows"])):
-            table.append([link if i == 0 else "", *_cells(rows)])
-    note = (
-        "May be the best: strategies whose rank 1 the tests cannot exclude (sign-flip tests of paired means, Holm"
-        " over all pairs, 5%); their best mean test accuracy. Made by `nasbench-lab leaderboard --all`."
-    )
+    before = ""
+    for line in lines(root):
+        link = f"[{line.title}]({line.folder}/leaderboard.md)" if line.folder != before else ""
+        table.append([link, *line.cells])
+        before = line.folder
+    note = f"{NOTE} Made by `nasbench-lab leaderboard --all`."
     return "\n".join(["# Results", "", *markdown.table(HEADS, table), "", note, ""])
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nasbench_lab import api, engine, leaderboard
+from nasbench_lab import api, engine, leaderboard, report_index, results_index
 from nasbench_lab.study import from_json
 from nasbench_lab.tables import catalog
 
@@ -47,6 +48,19 @@ def cheapest(rows: list[dict]) -> list[str]:
 
 def test_there_are_committed_results_on_embedded_tables():
     assert RESULTS / "digits" in folders()
+
+
+def test_the_lists_of_committed_leaderboards_are_current(tmp_path):
+    """Of the folders they name; what else may lie there is somebody's own. Studies with a file are among them."""
+    text = (RESULTS / "index.md").read_text()
+    listed = re.findall(r"\]\((\w+)/leaderboard\.md\)", text)
+    for name in listed:
+        (tmp_path / name).symlink_to(RESULTS / name)
+    again = "rebuild them with `nasbench-lab leaderboard --all`"
+    assert results_index.to_markdown(tmp_path) == text, again
+    assert report_index.page(tmp_path, "leaderboard.md") == (RESULTS / "index.html").read_text(), again
+    studies = {path.stem for path in RESULTS.parent.glob("benchmarks/*.toml")}
+    assert {path.parent.name for path in RESULTS.glob("*/leaderboard.json")} & studies <= set(listed)
 
 
 @pytest.mark.parametrize("folder", folders(), ids=lambda folder: folder.name)

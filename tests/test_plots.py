@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,17 @@ def test_critical_differences_name_all_and_draw_a_bar_per_group():
         assert f"{name}  {rank:.2f}" in text or f"{rank:.2f}  {name}" in text
 
 
+def test_critical_differences_colour_the_best_of_the_board_and_leave_readable_names_to_the_others():
+    names = [f"s{i:02}" for i in range(20)]
+    ranks = {name: float(i) for i, name in enumerate(names)}
+    board = names[::-1]  # best first by another measure than ranks
+    looks = style.looks(names, board[: style.EMPHASISED])
+    text = style.svg(plots_compare.critical_difference(ranks, [], looks, order=board))
+    fills = dict(re.findall(r'<text aria-label="(s\d\d)"[^>]*fill="(#\w+)"', text))
+    assert len(fills) == 20
+    assert {name for name, fill in fills.items() if fill == style.MUTED} == set(names) - set(board[: style.EMPHASISED])
+
+
 def test_all_ranks_alike_can_be_drawn():
     ranks = dict.fromkeys(["a", "b", "c"], 2.0)
     assert "<path" in drawn(plots_compare.critical_difference(ranks, [list(ranks)], style.looks(ranks)), list(ranks))
@@ -101,9 +113,34 @@ def test_points_of_deciding_keep_their_names_apart():
         for i in range(6)
     ]
     names = [row["strategy"] for row in rows]
-    placed = plots_compare._labelled(pd.DataFrame(rows), style.looks(names), (0.3, 3.0), (0.1, 1.0))
+    placed = plots_compare._labelled(pd.DataFrame(rows), names, style.looks(names), (0.3, 3.0), (0.1, 1.0))
     assert len(set(zip(placed["align"], placed["at"].round(6), strict=True))) == 6
-    assert "<text" in style.svg(plots_compare.cost_of_deciding(pd.DataFrame(rows), style.looks(names), names))
+    text = style.svg(plots_compare.cost_of_deciding(pd.DataFrame(rows), style.looks(names), names))
+    assert ">test regret at the end, points</text>" in text
+    assert ">real time deciding, ms per query</text>" in text
+
+
+def test_names_of_deciding_avoid_points_that_have_none():
+    looks = style.looks(["a", "grey"])
+    row = {"milliseconds": 1.0, "regret": 0.3, "low": 0.28, "high": 0.33}
+    beside = row | {"milliseconds": 1.1}
+    alone, crowded = (
+        plots_compare._labelled(pd.DataFrame(rows), ["a"], looks, (0.1, 10.0), (0.1, 1.0)).iloc[0]
+        for rows in ([row | {"strategy": "a"}], [row | {"strategy": "a"}, beside | {"strategy": "grey"}])
+    )
+    assert (alone["align"], alone["at"]) == ("left", pytest.approx(0.3))
+    assert crowded["align"] == "right" or crowded["at"] != pytest.approx(0.3)
+
+
+def test_a_small_tick_keeps_its_digits_on_the_page():
+    rows = [
+        {"strategy": name, "milliseconds": ms, "regret": 0.5, "low": math.nan, "high": math.nan}
+        for name, ms in (("a", 0.002), ("b", 0.01))
+    ]
+    text = drawn(plots_compare.cost_of_deciding(pd.DataFrame(rows), style.looks(["a", "b"]), ["a", "b"]), ["a", "b"])
+    ticks = re.findall(r">(0\.\d+)</text>", text)
+    assert {"0.001", "0.002", "0.005", "0.01"} <= set(ticks)
+    assert "0.00" not in ticks
 
 
 def test_nobody_who_thinks_no_time_breaks_the_chart():

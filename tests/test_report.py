@@ -107,6 +107,63 @@ class TestInTheBrowser:
     def test_nothing_sticks_out_sideways(self, view: Any) -> None:
         assert view.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
 
+    def test_no_table_has_a_scrollbar_for_what_only_shows_on_demand(self, view: Any) -> None:
+        """A column's meaning hangs below its head, and of a short table out of it."""
+        button = view.locator("#leaderboard table.rank thead button").first
+        for _ in range(2):
+            tall = view.evaluate(
+                """() => [...document.querySelectorAll(".scroll:not(.explorer *)")]
+                  .filter(e => e.offsetParent && e.scrollHeight > e.clientHeight).map(e => e.getAttribute("aria-label"))"""
+            )
+            assert tall == []
+            button.hover()
+
+    def test_a_column_s_meaning_is_in_sight(self, view: Any) -> None:
+        button = view.locator("#leaderboard table.rank thead button").last
+        button.scroll_into_view_if_needed()
+        button.hover()
+        tip, head = (view.locator(f"#{button.get_attribute('aria-describedby')}").bounding_box(), button.bounding_box())
+        assert head["y"] + head["height"] <= tip["y"] <= head["y"] + 60
+        assert tip["x"] >= 0
+        assert tip["x"] + tip["width"] <= view.viewport_size["width"]
+
+    def test_lines_are_named_at_their_ends_or_below_where_the_page_is_narrow(self, view: Any) -> None:
+        narrow = view.viewport_size["width"] < 720
+        figure = view.locator("#curves figure").first
+        figure.scroll_into_view_if_needed()
+        below = figure.locator(".names span[data-s]")
+        assert below.count() == len(STRATEGIES)
+        assert all(name.is_visible() == narrow for name in below.all())
+        frame = figure.locator(".scroll").bounding_box()
+        ends = figure.locator("svg text[data-s]")
+        assert ends.count() == len(STRATEGIES)
+        for end in ends.all():
+            box = end.bounding_box()
+            assert (box["x"] >= frame["x"] + frame["width"] - 1) == narrow
+            assert narrow or box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
+
+    def test_on_paper_nothing_is_cut_and_every_strategy_is_open(self, view: Any) -> None:
+        view.emulate_media(media="print")
+        hidden = "e => getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth"
+        cut = view.evaluate(f"() => [...document.querySelectorAll('main *')].filter({hidden}).map(e => e.className)")
+        assert set(cut) == {"scroll cut"}  # plots whose names stand below
+        assert all(names.is_visible() for names in view.locator("#curves .names").all())
+        assert not view.locator(".bar").is_visible()
+        view.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert all(part.get_attribute("open") is not None for part in view.locator("details.strategy").all())
+        view.emulate_media(media="screen")
+
+    def test_axe_finds_nothing_in_light_nor_dark(self, view: Any) -> None:
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        view.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+        for _ in range(2):
+            found = axe.run(view, options={"resultTypes": ["violations", "passes"]}).response
+            assert len(found["passes"]) > 20
+            assert [
+                (each["id"], [node["html"][:120] for node in each["nodes"][:3]]) for each in found["violations"]
+            ] == []
+            view.locator("#theme").click()
+
     def test_a_column_sorts_both_ways(self, view: Any) -> None:
         def column() -> list[float]:
             cells = view.locator("#leaderboard table.rank").first.locator("tbody tr td:nth-child(3)").all_inner_texts()

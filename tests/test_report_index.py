@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from nasbench_lab import publish, report, report_charts
+from nasbench_lab import publish, report, report_charts, report_index, report_made
 from nasbench_lab.core import LabError
 
 
@@ -17,16 +17,25 @@ def results(lab, tmp_path):
     return tmp_path
 
 
-def test_all_pages_are_written_and_the_index_leads_to_them(lab, results):
+def test_all_pages_are_written_and_one_leads_to_them(lab, results):
     code, out, _ = lab("report", "--all", results)
     assert code == 0
-    assert out.count("report.html") == 2
-    text = (results / "index.html").read_text()
+    assert out.count("report.html") == 3
+    text = (results / "report.html").read_text()
     links = re.findall(r'href="([^"#]+/[^"]+)"', text)
     assert links == ["one/report.html", "two/report.html"]
     assert all((results / link).is_file() for link in links)
     assert "(synthetic)" in text
     assert "6 queries" in text
+
+
+def test_the_index_leads_to_leaderboards_that_are_there_without_any_page(lab, results):
+    code, out, _ = lab("leaderboard", "--all", results)
+    assert code == 0
+    assert "index.html" in out
+    text = (results / "index.html").read_text()
+    assert re.findall(r'href="([^"#]+/[^"]+)"', text) == ["one/leaderboard.md", "two/leaderboard.md"]
+    assert re.findall(r"5 queries|6 queries", text) == ["5 queries", "6 queries"]
 
 
 def test_the_strategies_that_may_be_the_best_are_named(results):
@@ -35,8 +44,7 @@ def test_the_strategies_that_may_be_the_best_are_named(results):
     for row in content["rows"]:
         row["rank_low"] = 1 if row["strategy"] == "random_search" else 2
     path.write_text(json.dumps(content))
-    publish.write_all(results)
-    row = re.search(r"<tr><th[^>]*><a href=\"one/.*?</tr>", (results / "index.html").read_text())[0]
+    row = re.search(r"<tr><th[^>]*><a href=\"one/.*?</tr>", report_index.page(results, "leaderboard.md"))[0]
     assert "random_search" in row
     assert "local_search" not in row
 
@@ -44,7 +52,7 @@ def test_the_strategies_that_may_be_the_best_are_named(results):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--all", "{}/nothing"), "no results folder"),
+        (("--all", "{}/nothing"), "no results in"),
         ((), "which results folder"),
         (("--all", "{}", "--out", "x.html"), "for one folder"),
         (("{}/one", "--charts", "gif"), "svg, png or pdf"),
@@ -102,8 +110,6 @@ def test_only_tables_of_the_package_have_their_scores_in_the_page(results, tmp_p
 
 
 def test_commands_of_the_page_name_every_policy(results):
-    from nasbench_lab import report_sections
-
     study = {
         "strategies": ["a", "b:x=1"],
         "seeds": 7,
@@ -113,10 +119,31 @@ def test_commands_of_the_page_name_every_policy(results):
              "objectives": ["val", "params"], "sources": ["s"]}
         ],
     }  # fmt: skip
-    assert report_sections.commands(study, "results/x")[1] == (
+    assert report_made.commands(study, "results/x")[1] == (
         "nasbench-lab compare a 'b:x=1' --table toy --score t2 --search 12 --trials sample --noise 0.5 --repeats free "
-        "--simulated-workers 4 --max-seconds 100 --objectives params --source s --seeds 7"
+        "--simulated-workers 4 --max-seconds 100 --objectives params --source s --seeds 7 --out results/mine_x"
     )
+
+
+def test_commands_keep_tasks_apart_and_seeds_from_elsewhere_away():
+    study = {"strategies": ["a"], "seeds": 7, "tasks": [{"table": "toy"}, {"table": "digits"}]}
+    lines = report_made.commands(study, "my results/x")
+    assert [line.partition("--out ")[2] for line in lines[1:]] == ["'my results/mine_x_1'", "'my results/mine_x_2'"]
+    assert len(report_made.commands(study | {"first_seed": 500}, "results/x")) == 1
+
+
+def test_seeds_that_no_number_suffices_for_are_said_as_in_markdown(results):
+    """JSON has null both for that and for what is unknown; the last row has no next one."""
+    path = results / "one" / "leaderboard.json"
+    content = json.loads(path.read_text())
+    assert len(content["rows"]) == 2
+    content["rows"][0]["seeds_to_next"] = content["tests"][0]["pairs"][0]["more_seeds"] = None
+    content["tests"][0]["pairs"][0]["separated"] = False
+    path.write_text(json.dumps(content))
+    assert report.page(report.read(results / "one")).count("&gt; 10,000") == 2  # its row, and the pair
+    content["tests"][0]["pairs"][0]["difference"] = None
+    path.write_text(json.dumps(content))
+    assert "&gt; 10,000" not in report.page(report.read(results / "one"))
 
 
 def test_groups_of_ranks_are_the_largest_within_the_critical_difference():

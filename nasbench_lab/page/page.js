@@ -40,6 +40,18 @@
     body.append(...keyed.map(([, , row]) => row));
   }));
 
+  // what a head means: below it, wherever its table was scrolled to
+  all(".rank thead .tip").forEach((tip) => {
+    const head = tip.parentElement, button = one("button", head);
+    const put = () => {
+      const box = head.getBoundingClientRect(), wide = tip.offsetWidth;
+      tip.style.top = `${box.bottom}px`;
+      tip.style.left = `${Math.max(8, Math.min(box.left, root.clientWidth - wide - 8))}px`;
+    };
+    button.addEventListener("pointerenter", put);
+    button.addEventListener("focus", put);
+  });
+
   // filters: settings by table and budget, strategies by family and text
   const chosen = (name) => { const field = one(`#filter-${name}`); return field ? field.value : ""; };
   const status = one("#filter-status");
@@ -62,7 +74,7 @@
   const boxes = all("#series input");
   let focus = null;
   function draw() {
-    const off = boxes.filter((box) => !box.checked).map((box) => `.chart [data-s="${box.dataset.s}"]`);
+    const off = boxes.filter((box) => !box.checked).map((box) => `:is(.chart, .names) [data-s="${box.dataset.s}"]`);
     const rules = off.length ? [`${off.join(",")}{display:none}`] : [];
     if (focus !== null) {
       const hue = one(`#series label[data-s="${focus}"] path`)?.getAttribute("stroke") || "var(--ink)";
@@ -108,7 +120,7 @@
   // charts too wide for the screen can be scrolled by keyboard
   const named = (part) => [one("h4", part.parentElement)?.textContent, one("h3", part.closest(".setting, section"))?.textContent, "scrolls sideways"].filter(Boolean).join(", ");
   const reach = () => all("figure > .scroll").forEach((part) => {
-    const wide = part.scrollWidth > part.clientWidth + 1;
+    const wide = part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflowX !== "hidden";
     if (wide) { part.tabIndex = 0; part.setAttribute("role", "region"); part.setAttribute("aria-label", named(part)); }
     else ["tabindex", "role", "aria-label"].forEach((name) => part.removeAttribute(name));
   });
