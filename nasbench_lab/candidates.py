@@ -85,11 +85,7 @@ def _of_study(folder: Path, name: str | None, top: int) -> tuple[Table, list[Can
     Equal scores are ordered by how many runs ended there, then by index.
     """
     manifest = _manifest(folder)
-    ids = {str(run["id"]) for run in manifest.get("runs", [])}  # a folder may also hold runs of older code
-    files = [path for path in sorted((folder / "runs").glob("*.parquet")) if not ids or path.stem.split("-")[-2] in ids]
-    blocks = [store.read(path) for path in files]
-    if not blocks:
-        raise LabError(f"no runs in {folder / 'runs'}; run the study first (runs are not committed with results)")
+    blocks = [store.read(path) for path in runs_of(folder)]
     tables = {str(block.header["evaluator"]["table"]): block.header["evaluator"] for block in blocks}
     if len(tables) > 1 and name is None:
         raise LabError(f"the study searched {', '.join(tables)}; say which one with --table")
@@ -103,6 +99,19 @@ def _of_study(folder: Path, name: str | None, top: int) -> tuple[Table, list[Can
     seen = _seen(reference, policy["search"])
     ranked = sorted(counts, key=lambda arch: (-seen[arch], -counts[arch], arch))
     return reference, [Candidate(arch, "best", counts[arch]) for arch in ranked[:top]]
+
+
+def runs_of(folder: Path) -> list[Path]:
+    """The files of a study's runs.
+
+    Raises:
+        LabError: there are none.
+    """
+    ids = {str(run["id"]) for run in _manifest(folder).get("runs", [])}  # a folder may also hold runs of older code
+    files = [path for path in sorted((folder / "runs").glob("*.parquet")) if not ids or path.stem.split("-")[-2] in ids]
+    if not files:
+        raise LabError(f"no runs in {folder / 'runs'}; run the study first (runs are not committed with results)")
+    return files
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

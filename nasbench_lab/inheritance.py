@@ -36,6 +36,9 @@ class Found:
     arch: int
 
 
+Heir = tuple[Found, Network]
+
+
 def of_study(files: list[Path]) -> list[Found]:
     """The last answers of all runs of one-shot strategies in these blocks of runs.
 
@@ -56,26 +59,31 @@ def of_study(files: list[Path]) -> list[Found]:
     return sorted(found, key=lambda each: (each.strategy, each.seed))
 
 
+def heirs(found: list[Found], problem: Problem) -> list[Heir]:
+    """The cells' networks, with the weights that their runs' supernets ended with.
+
+    Raises:
+        LabError: a run left no checkpoint here, or its supernet is of other data or shape than the recipe's network.
+    """
+    return [(each, _inherited(each, problem)) for each in found]
+
+
 def compare(
-    found: list[Found], problem: Problem, seeds: range, *, device: str, progress: Callable[[int], None]
+    heirs: list[Heir], problem: Problem, seeds: range, device: str, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Train every cell both ways; rows per run, means per strategy and over all runs, as JSON values.
 
     Args:
-        found: runs and their cells.
+        heirs: runs, their cells and their weights.
         problem: data and recipe of both trainings.
         seeds: of the trainings.
         device: where they run.
         progress: called with the trainings done.
-
-    Raises:
-        LabError: a run left no checkpoint, or its supernet is of another shape than the recipe's network.
     """
-    networks = [inherited(each, problem) for each in found]  # all are there, before anything is trained
     data = problem.load(device)
     cache = Cache(default_cache(problem, device).with_name(f"{problem.data}-inherited.jsonl"))
     rows = []
-    for done, (each, network) in enumerate(zip(found, networks, strict=True), start=1):
+    for done, (each, network) in enumerate(heirs, start=1):
         start = _accuracy(network, problem, data)
         ways = {
             way: [_trained(each.arch, own, problem, data, seed, cache) for seed in seeds]
@@ -88,7 +96,7 @@ def compare(
             | {"gain": float((test["inherited"] - test["scratch"]).mean())}
         )
         progress(2 * done * len(seeds))
-    strategies = list(dict.fromkeys(each.strategy for each in found))
+    strategies = list(dict.fromkeys(each.strategy for each, _ in heirs))
     own = {name: [row for row in rows if row["strategy"] == name] for name in strategies}
     means = [{"strategy": name, **_mean(own[name])} for name in strategies]
     return {"rows": rows, "strategies": means, "all": _mean(rows), "seeds": len(seeds), "epochs": problem.recipe.epochs}
@@ -100,17 +108,14 @@ def _mean(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"runs": len(rows), **means, "gain": gain, "gain_lo": low, "gain_hi": high}
 
 
-def inherited(found: Found, problem: Problem) -> Network:
-    """The cell's network with the weights that its run's supernet ended with.
-
-    Raises:
-        LabError: the run left no checkpoint here, or its supernet has another shape than the recipe's network.
-    """
+def _inherited(found: Found, problem: Problem) -> Network:
     strategy = loading.build("strategies", found.strategy)
-    if strategy.problem().shape != problem.shape or strategy.data.removesuffix("-valid") != problem.data.removesuffix(
-        "-valid"
-    ):
-        raise LabError(f"{found.strategy} has a supernet on {strategy.data} of another shape than is trained here")
+    own = strategy.problem()
+    if own.shape != problem.shape or own.data.removesuffix("-valid") != problem.data.removesuffix("-valid"):
+        raise LabError(
+            f"the supernet of {found.strategy} is of {own.data} with C={own.shape.channels}, N={own.shape.cells}; what "
+            f"is trained here is of {problem.data} with C={problem.shape.channels}, N={problem.shape.cells}"
+        )
     strategy.start(core.Task(cell.SPACE, (1,)), found.seed)
     if strategy.trained < strategy.rounds:
         raise LabError(

@@ -11,12 +11,13 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import agreement, candidates, cell
+from nasbench_lab import agreement, candidates, cell, inheritance
 from nasbench_lab.candidates import Candidate
 from nasbench_lab.core import LabError, stream
 from nasbench_lab.evaluators.training import Training, default_cache
@@ -39,6 +40,7 @@ class Settings:
         top: candidates taken of the target. random: random classes beside them.
         seeds: new trainings per candidate, seeds `first_seed` ..., which the table must not have used.
         tune: trials of hyper-parameter optimisation per candidate; 0 for none.
+        inherit: also train the cells of a study's one-shot runs from their supernets' weights; see `inheritance`.
 
     Raises:
         LabError: a number out of range.
@@ -52,6 +54,7 @@ class Settings:
     tune: int = 0
     device: str = "cpu"
     workers: int = 1
+    inherit: bool = False
 
     def __post_init__(self) -> None:
         if self.top < 0 or self.random < 0 or self.top + self.random < 1 or self.first_seed < 0:
@@ -83,16 +86,31 @@ def validate(
         target, table=table, top=settings.top, epochs=settings.problem.recipe.epochs
     )
     _check_new(reference, settings)
+    heirs = _heirs(target, settings)
     chosen = [*found, *candidates.random_others(found, reference, settings.random, settings.first_seed)]
     report = progress or (lambda _done, _total: None)
     tuned_trainings = len(found) * (settings.tune + settings.seeds) if settings.tune else 0
-    total = len(chosen) * settings.seeds + tuned_trainings
+    total = (len(chosen) + 2 * len(heirs)) * settings.seeds + tuned_trainings
     new = _train_all(chosen, settings, lambda done: report(done, total))
     content = compare(reference, chosen, new, settings)
+    done = len(chosen) * settings.seeds
+    if heirs:
+        content["inheritance"] = inheritance.compare(
+            heirs, settings.problem, settings.new_seeds, settings.device, lambda more: report(done + more, total)
+        )
+        done += 2 * len(heirs) * settings.seeds
     if settings.tune:
-        done = len(chosen) * settings.seeds
         content["tuning"] = _tune_all(found, new, settings, lambda more: report(done + more, total))
     return content | {"target": target}
+
+
+def _heirs(target: str, settings: Settings) -> list[inheritance.Heir]:
+    """The one-shot runs whose cells are trained from inherited weights too."""
+    if not settings.inherit:
+        return []
+    if not Path(target).is_dir():
+        raise LabError(f"weights are inherited from the runs of a study; {target!r} is no results folder")
+    return inheritance.heirs(inheritance.of_study(candidates.runs_of(Path(target))), settings.problem)
 
 
 def _check_new(table: Table, settings: Settings) -> None:

@@ -64,7 +64,8 @@ def to_markdown(content: Content) -> str:
         "![Predicted against measured](validation.svg)",
         "",
     ]
-    lines += [*_agreement(content), *_ranks(content), *_choice(content), *_tuning(content), *_rows(content)]
+    lines += [*_agreement(content), *_ranks(content), *_choice(content), *_tuning(content)]
+    lines += [*_inheritance(content), *_rows(content)]
     return "\n".join(lines)
 
 
@@ -163,6 +164,33 @@ def _tuning(content: Content) -> list[str]:
         f"Mean gain {tuning['gain']:+.2f} points of test ({_range(tuning, 'gain')} over cells), {tuning['trials']} trials a "
         "cell, the recipe's among them: Gaussian process with expected improvement on validation. Recipe and winner are "
         "then trained with the same fresh seeds, which no choice has seen; intervals are paired by seed.",
+        "",
+    ]
+
+
+def _inheritance(content: Content) -> list[str]:
+    found = content.get("inheritance")
+    if not found:
+        return []
+    rows = [
+        [
+            f"`{row['strategy']}`" if "strategy" in row else "all",
+            str(row["runs"]),
+            *(_number(row[name]) for name in ("before", "scratch", "inherited")),
+            f"{row['gain']:+.2f}",
+            _range(row, "gain"),
+        ]
+        for row in [*found["strategies"], found["all"]]
+    ]
+    heads = ["strategy", "runs", "val before", "test, from scratch", "test, inherited", "gain", "95% interval"]
+    return [
+        "## From scratch or from the supernet's weights",
+        "",
+        *markdown.table(heads, rows, numbers=True),
+        "",
+        f"The cell every run ended with, trained for {found['epochs']} epochs from a seed's weights and from those of the run's "
+        f"supernet, by the same recipe on the same images, {found['seeds']} seeds each. Val before: validation accuracy with "
+        "the supernet's weights, untrained. Gain: points of test accuracy, mean over runs; t-interval over runs.",
         "",
     ]
 
