@@ -171,7 +171,7 @@ def rebuild(chosen: Study, out: Path) -> Leaderboard:
     """The leaderboard of finished runs, written to `out`."""
     collected = engine.collect(chosen, out)
     members = list(entries(collected))
-    board = leaderboard.build(chosen.title, members)
+    board = leaderboard.build(chosen.title, members, describe.notes(chosen))
     leaderboard.write(board, out, _manifest(chosen, collected))
     write_atomically(out / "details.json", details.to_json(members).encode())
     return board

@@ -28,7 +28,7 @@ _EQUAL = 1e-9  # points: means that differ by less differ by rounding
 _SETTING = ("table", "score", "kind", "search", "budget", "policy")
 
 
-def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
+def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Leaderboard:
     """Rank the strategies of every setting."""
     sections, curves, scored = [], [], []
     for setting, members in _by_setting(entries):
@@ -51,7 +51,8 @@ def build(title: str, entries: Sequence[Entry]) -> Leaderboard:
             curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
     single = [each for each in scored if each.setting.front is None]
     overall = standings.overall([each.end for each in single], [each.setting.truth for each in single])
-    return Leaderboard(title, sections, pd.concat(curves, ignore_index=True), _agreements(scored), overall)
+    drawn = pd.concat(curves, ignore_index=True)
+    return Leaderboard(title, sections, drawn, _agreements(scored), overall, tuple(notes))
 
 
 def _ranked(rows: list[Row]) -> list[Row]:
@@ -306,6 +307,8 @@ def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Pa
 def to_json(board: Leaderboard) -> str:
     """{"title", "columns", "rows", "references", "tests"}, of several settings "agreement" and "overall"; the unknown is null.
 
+    "notes" where there are any.
+
     "tests" has what `standings.of` says of every setting, in the order of "references".
     """
     content = {
@@ -319,6 +322,8 @@ def to_json(board: Leaderboard) -> str:
         content["agreement"] = board.agreements
     if board.overall:
         content["overall"] = board.overall
+    if board.notes:
+        content["notes"] = list(board.notes)
     text = json.dumps(_plain(content), indent=1)
     return _PAIR.sub(lambda found: re.sub(r"\n *", " ", found.group()), text) + "\n"
 

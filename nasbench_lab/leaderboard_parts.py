@@ -129,13 +129,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Sections and curves, ready to be written; of several sections how well rankings agree, and aggregates over all."""
+    """Sections and curves, ready to be written; of several sections how well rankings agree, and aggregates over all.
+
+    `notes` say where the study gives strategies nothing of what they are for (`describe.notes`).
+    """
 
     title: str
     sections: list[Section]
     curves: pd.DataFrame
     agreements: list[Row] = field(default_factory=list)
     overall: list[Row] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[Row]:

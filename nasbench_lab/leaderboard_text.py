@@ -161,6 +161,8 @@ def blocks(board: Leaderboard) -> list[Block]:
 def to_markdown(board: Leaderboard) -> str:
     """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
     lines = [f"# {board.title}", ""]
+    for note in board.notes:
+        lines += [f"> {note}", ""]
     for block in blocks(board):
         lines += [f"## {block.title}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
     if board.columns != COLUMNS:

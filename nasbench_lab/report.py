@@ -173,7 +173,8 @@ def _lead(content: Content) -> str:
     made_up = [row["table"] for row in board.rows if row["kind"] != "measured"]
     kind = f" {', '.join(dict.fromkeys(made_up))}: not measured, see the headings." if made_up else ""
     first = study.get("first_seed", 0)
-    return html.element(
+    notes = (html.element("p", html.escaped(note), class_="note") for note in content.manifest.get("notes", []))
+    lead = html.element(
         "p",
         html.escaped(
             f"{len(board.looks)} strategies on {', '.join(tables)}, {count} seeds each, from {first} on; the same seeds, "
@@ -181,6 +182,7 @@ def _lead(content: Content) -> str:
         ),
         class_="lead",
     )
+    return lead + "".join(notes)
 
 
 Section = tuple[str, str, str] | None

@@ -277,3 +277,18 @@ class TestInTheBrowser:
     def test_the_keyboard_reaches_the_leaderboard_first(self, view: Any) -> None:
         view.keyboard.press("Tab")
         assert "leaderboard" in view.evaluate("document.activeElement.innerText").lower()
+
+
+def test_page_and_leaderboard_say_where_strategies_are_not_given_what_they_are_for(tmp_path: Path) -> None:
+    import html
+    import json
+
+    from nasbench_lab import publish
+
+    study = Study(("random_search", "transfer_gp"), (StudyTask("toy", max_queries=5),), seeds=2)
+    board = api.run(study, tmp_path)
+    (note,) = board.notes
+    assert note.startswith("transfer_gp: no other dataset's scores to read on toy")
+    assert f"> {note}" in (tmp_path / "leaderboard.md").read_text()
+    assert json.loads((tmp_path / "leaderboard.json").read_text())["notes"] == [note]
+    assert note in html.unescape(publish.write_report(tmp_path)[0].read_text())
