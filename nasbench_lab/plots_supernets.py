@@ -44,7 +44,6 @@ def inherited_against_true(rows: Rows, order: Sequence[str], title: str) -> str:
     """
     frame = pd.DataFrame(rows)
     frame = frame[frame["truth"] >= frame["truth"].quantile(0.1)]
-    names = style.looks(order)
 
     def panel(own: pd.DataFrame, colour: str) -> Any:
         scale = alt.Scale(zero=False)
@@ -53,4 +52,4 @@ def inherited_against_true(rows: Rows, order: Sequence[str], title: str) -> str:
         y = alt.Y("truth:Q", title="table %", scale=scale, axis=axis)
         return alt.layer(alt.Chart(own).mark_circle(color=colour, size=14, opacity=0.6).encode(x=x, y=y))
 
-    return plots_surrogates.panels(frame, list(names), panel, title, by="strategy")
+    return plots_surrogates.panels(frame, order, panel, title, by="strategy")
