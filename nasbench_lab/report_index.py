@@ -43,7 +43,7 @@ def _head(name: str) -> str:
 def _row(line: Line, target: str) -> str:
     link = html.element("a", html.escaped(line.title), href=f"{line.folder}/{target}")
     cells = [
-        html.element("td", html.escaped(text), class_=_class(head))
+        html.element("td", html.breakable(text), class_=_class(head))
         for head, text in zip(results_index.HEADS[1:], line.cells, strict=True)
     ]
     return html.element("tr", html.element("th", link, scope="row", class_="text") + "".join(cells))

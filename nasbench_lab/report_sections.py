@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -33,6 +34,11 @@ _ALL_PAIRS = 8  # strategies up to which the page lists every pair, not only nei
 def escaped(value: Any) -> str:
     """Text for HTML, in elements and attributes."""
     return html.escape(str(value), quote=True)
+
+
+def breakable(text: str) -> str:
+    """Text for HTML whose long names of strategies may be broken into lines."""
+    return re.sub(r"([_:,=])(?=\w)", r"\1<wbr>", escaped(text))
 
 
 def element(tag: str, content: str, **attributes: Any) -> str:
@@ -186,8 +192,7 @@ def _row(
     out = []
     for name, text in zip(heads, cells, strict=True):
         if name == "strategy":
-            breakable = escaped(text).replace("_", "_<wbr>").replace(":", ":<wbr>").replace(",", ",<wbr>")
-            link = element("a", swatch(looks[spec]) + breakable, href=f"#s{index[spec]}")
+            link = element("a", swatch(looks[spec]) + breakable(text), href=f"#s{index[spec]}")
             out.append(element("th", link, scope="row", class_="text"))
         elif name == "95% interval" and not drawn:
             drawn = True
