@@ -144,7 +144,7 @@ def blocks(board: Leaderboard) -> list[Block]:
             heading(section.rows[0]),
             heads_of(section.rows[0]),
             [cells_of(row) for row in section.rows],
-            footing(section.reference),
+            " ".join(filter(None, (footing(section.reference), standings.too_few(section.tests)))),
             (1,),
         )
         for section in board.sections

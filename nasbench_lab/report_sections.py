@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from nasbench_lab import cell, drawing, leaderboard_text
+from nasbench_lab import cell, drawing, leaderboard_text, standings
 from nasbench_lab import plots_style as style
 from nasbench_lab.report_charts import Board, Row, Setting
 
@@ -155,6 +155,8 @@ def pairs(board: Board, setting: Setting) -> str:
             f" With {tests['runs']} seeds the typical pair is told apart, with {tests['power']:.0%} power, from a true "
             f"difference of {tests['detectable_difference']:.3g} on."
         )
+    if few := standings.too_few(tests):
+        note += f" {few}"
     friedman = tests.get("friedman")
     if friedman and friedman.get("p") is not None:
         note += f" Friedman's test of all at once: p {_p(friedman['p'])}."

@@ -220,6 +220,11 @@ def runs_needed(difference: float, sd: float, *, alpha: float = ALPHA, power: fl
     return math.ceil(((level + chance) * sd / difference) ** 2 + level**2 / 2)
 
 
+def fewest_runs(alpha: float = ALPHA) -> int:
+    """Runs from which on the sign-flip test can reach this level at all: its smallest p-value is 2^(1 - runs)."""
+    return math.ceil(1 - math.log2(alpha))
+
+
 class Comparison(NamedTuple):
     """All pairs of a setting.
 
@@ -278,7 +283,8 @@ def compare(scores: FloatArray, *, alpha: float = ALPHA) -> Comparison:
 def more_runs(found: Comparison, runs: int, one: int, other: int) -> float:
     """How many seeds more would separate two strategies with `POWER`, if their true difference is the one seen.
 
-    0 where they are separated, inf where no difference was seen, nan where it is unknown.
+    At least so many that the test can reach its level. 0 where they are separated, inf where no difference was seen, nan
+    where it is unknown.
     """
     where = np.flatnonzero((found.first == min(one, other)) & (found.second == max(one, other)))[0]
     if found.separated[where]:
@@ -286,4 +292,5 @@ def more_runs(found: Comparison, runs: int, one: int, other: int) -> float:
     difference, sd = float(found.difference[where]), float(found.sd[where])
     if math.isnan(difference) or math.isnan(sd):
         return math.nan
-    return max(1.0, runs_needed(difference, sd, alpha=found.open_alpha) - runs)
+    needed = max(runs_needed(difference, sd, alpha=found.open_alpha), fewest_runs(found.open_alpha))
+    return max(1.0, needed - runs)

@@ -78,12 +78,30 @@ def _friedman(scores: FloatArray) -> significance.Friedman | None:
 
 
 def _detectable(found: significance.Comparison, runs: int) -> float:
-    """What the typical pair could be separated by at so many seeds, after the correction for all pairs."""
+    """What the typical pair could be separated by at so many seeds, after the correction for all pairs; nan: by nothing."""
     known = found.sd[~np.isnan(found.sd)]
-    if not known.size:
+    alpha = significance.ALPHA / max(1, len(found.first))
+    if not known.size or runs < significance.fewest_runs(alpha):
         return math.nan
-    alpha = significance.ALPHA / len(found.first)
     return significance.detectable_difference(float(np.median(known)), runs, alpha=alpha)
+
+
+def too_few(tests: Row) -> str:
+    """What is to be said where no difference is large enough for the tests, as seeds are too few; "" elsewhere.
+
+    Args:
+        tests: as `of` gives them, or as they stand in leaderboard.json.
+    """
+    known = sum(pair["p_holm"] is not None and pair["p_holm"] == pair["p_holm"] for pair in tests.get("pairs", ()))
+    if not known:
+        return ""
+    fewest = significance.fewest_runs(tests["alpha"] / known)
+    if tests["runs"] >= fewest:
+        return ""
+    return (
+        f"Seeds: {tests['runs']}. The tests can separate no pair with so few, however far apart two strategies are; "
+        f"{fewest} are the fewest."
+    )
 
 
 def _pairs(

@@ -40,6 +40,22 @@ def test_the_detectable_difference_is_of_the_typical_pair_after_correction():
     assert tests["detectable_difference"] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("runs", "strategies", "fewest"), [(5, 2, 6), (5, 16, 13), (12, 16, 13)])
+def test_where_seeds_are_too_few_for_any_difference_that_is_said(runs, strategies, fewest):
+    """Fifty deviations apart: the sign-flip test's smallest p-value, corrected for all pairs, decides alone."""
+    names = [str(i) for i in range(strategies)]
+    scores = np.random.default_rng(0).normal(-5.0 * np.arange(strategies), 0.1, (fewest, strategies))
+    rows, tests = standings.of(names, scores[:runs], "x")
+    assert {(row["rank_low"], row["rank_high"]) for row in rows} == {(1, strategies)}
+    assert {row["seeds_to_next"] for row in rows[:-1]} == {fewest - runs}
+    assert math.isnan(tests["detectable_difference"])
+    assert f"{fewest} are the fewest" in standings.too_few(tests)
+    rows, tests = standings.of(names, scores, "x")
+    assert [row["rank_low"] for row in rows] == list(range(1, strategies + 1))
+    assert tests["detectable_difference"] > 0
+    assert standings.too_few(tests) == ""
+
+
 def test_what_is_unknown_has_no_rank_and_separates_nobody():
     scores = scores_of(5.0, 0.0, 0.0)
     scores[0, 2] = np.nan
