@@ -44,11 +44,13 @@ def supernet(
 ) -> None:
     """Train supernets, score cells with their weights, and say how well that ranking agrees with the table's."""
     from nasbench_lab import supernet_report, supernets
-    from nasbench_lab.training.problem import make_problem
+    from nasbench_lab.training.problem import check_device, make_problem
 
     make_problem(data)  # an unknown name is refused as such, not as a missing table
     given = {"data": None if data == "digits" else data, "epochs": epochs, "device": device}
     specs = tuple(supernets.with_options(spec, **given) for spec in strategies or ["spos"])
+    for spec in specs:
+        check_device(supernets.built(spec).device)
     settings = supernets.Settings(
         specs, table or data.removesuffix("-valid"), seeds, cells, every, images, calibration, target
     )

@@ -1,6 +1,7 @@
 """Supernets as files: supernets.md, .csv (a row per seed and scoring), epochs.csv, .json, manifest.json, four charts.
 
-Every number is a mean over seeds with its 95% interval; see `means`.
+Every number is a mean over seeds with its 95% interval; see `means`. That is over supernets, given the classes that were
+scored; how much these matter is told beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pandas as pd
 
 from nasbench_lab import engine, markdown, means
 from nasbench_lab import plots_supernets as plots
-from nasbench_lab.core import LabError
+from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import write_atomically
 from nasbench_lab.supernets import TOP, Job, Outcome, Settings, sampled
 from nasbench_lab.tables import catalog
@@ -66,7 +67,12 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
             outcomes[header["strategy"]].append(outcome)
     table = catalog.load(settings.table)
     archs = sampled(settings.truth, settings.cells)
-    rows = sorted((_row(spec, outcomes[spec]) for spec in settings.strategies), key=lambda row: -row["tau"])
+    share = len(archs) / len(sampled(settings.truth, 0))
+    rows = [
+        _row(spec, own) | {"tau_classes": classes_error(settings.truth[archs], [each["scores"] for each in own], share)}
+        for spec, own in outcomes.items()
+    ]
+    rows.sort(key=lambda row: -row["tau"])
     return {
         "table": table.label,
         "digest": table.digest,
@@ -77,18 +83,8 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
         "code": {header["strategy"]: header["code"] for header, _ in found},
         "rows": rows,
         "curves": [curve for spec in settings.strategies for curve in _curves(spec, outcomes[spec])],
-        "points": [
-            {"strategy": spec, "seed": seed, **point}
-            for spec, own in outcomes.items()
-            for seed, outcome in enumerate(own)
-            for point in outcome["points"]
-        ],
-        "epochs": [
-            {"strategy": spec, "seed": seed, **epoch}
-            for spec, own in outcomes.items()
-            for seed, outcome in enumerate(own)
-            for epoch in outcome["epochs"]
-        ],
+        "points": _listed(outcomes, "points"),
+        "epochs": _listed(outcomes, "epochs"),
         "scatter": [
             {"strategy": spec, "truth": float(truth), "score": score}
             for spec, own in outcomes.items()
@@ -97,6 +93,16 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
             ]
         ],
     }
+
+
+def _listed(outcomes: dict[str, list[Outcome]], part: str) -> list[Row]:
+    """All entries of a part of the outcomes, with strategy and seed."""
+    return [
+        {"strategy": spec, "seed": seed, **entry}
+        for spec, own in outcomes.items()
+        for seed, outcome in enumerate(own)
+        for entry in outcome[part]
+    ]
 
 
 def command(settings: Settings) -> str:
@@ -113,6 +119,19 @@ def _row(spec: str, outcomes: list[Outcome]) -> Row:
     for measure, _, _ in ENDS:
         row |= means.row(measure, _floats([end[measure] for end in ends]))
     return row
+
+
+def classes_error(truth: FloatArray, scores: Sequence[Sequence[float]], share: float) -> float:
+    """Half of the 95% interval of mean tau that comes from which classes were drawn, by Hajek's projection.
+
+    Args:
+        truth: (n,) of the classes drawn. scores: (R, n), a row per supernet.
+        share: of all classes that were drawn; of all of them there is no other draw.
+    """
+    order = np.sign(truth[:, None] - truth)
+    signs = sum(np.sign(own[:, None] - own) for own in np.asarray(scores, dtype=np.float64)) / len(scores)
+    own = (order * signs).sum(axis=1) / (len(truth) - 1)  # every class's part in tau
+    return float(1.96 * 2 * own.std(ddof=1) / math.sqrt(len(truth)) * math.sqrt(1 - share))
 
 
 def _curves(spec: str, outcomes: list[Outcome]) -> list[Row]:
@@ -200,6 +219,7 @@ def to_markdown(content: Content) -> str:
         "## After the last epoch",
         "",
         *_ends(content["rows"]),
+        *_sample(content),
         "## By epoch",
         "",
         *_by_epoch(content),
@@ -223,6 +243,19 @@ def _ends(rows: list[Row]) -> list[str]:
         for row in rows
     ]
     return [*markdown.table(heads, table, numbers=True), ""]
+
+
+def _sample(content: Content) -> list[str]:
+    """What the intervals do not hold."""
+    largest = max(row["tau_classes"] for row in content["rows"])
+    if not largest:
+        return []
+    return [
+        f"Intervals are over supernets, all of them scored on the same {content['cells']:,} classes. Tau over all classes may "
+        f"differ by up to ±{largest:.3f} more (95%): that is how far another draw of classes moves it; "
+        "strategies share part of that.",
+        "",
+    ]
 
 
 def _by_epoch(content: Content) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from nasbench_lab import cell, core, loading, means, supernet_report, supernets
 from nasbench_lab.core import LabError
@@ -129,6 +130,14 @@ def test_what_cannot_be_done_is_refused_before_anything_is_trained(spec, more, m
         supernets.plan(Settings((spec,), "digits", **more), tmp_path)
 
 
+@pytest.mark.parametrize("how", [("--device", "banana"), ("darts:device=banana",)])
+def test_a_device_that_is_not_there_is_refused_with_a_message(how, lab, tmp_path):
+    code, _, err = lab("supernet", *how, "--cells", "20", "--out", tmp_path / "out")
+    assert code == 2
+    assert "no such device: 'banana'; use cpu, cuda or cuda:0" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_experiment_goes_on_where_it_was_and_its_files_say_what_was_measured(tmp_path, monkeypatch):
     settings = Settings((SPECS["darts"], SPECS["spos"]), "digits", **SMALL | {"seeds": 2})
     seen = []
@@ -154,7 +163,21 @@ def test_an_experiment_goes_on_where_it_was_and_its_files_say_what_was_measured(
     assert rows[SPECS["darts"]]["skips"] is not None
     assert means.shown(rows[SPECS["spos"]], "tau", 3) in page
     assert content["command"] in page
+    assert f"±{max(row['tau_classes'] for row in rows.values()):.3f} more (95%)" in page
     assert (tmp_path / "agreement.svg").read_text().count("<path") > 2
+
+
+def test_the_error_of_drawn_classes_is_how_far_another_draw_moves_tau():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=2000)
+    scores = truth + rng.normal(size=(2, 2000))
+    taus, errors = [], []
+    for _ in range(300):
+        drawn = rng.permutation(2000)[:100]
+        taus.append(np.mean([stats.kendalltau(truth[drawn], own[drawn]).statistic for own in scores]))
+        errors.append(supernet_report.classes_error(truth[drawn], scores[:, drawn].tolist(), 100 / 2000))
+    assert np.mean(errors) == pytest.approx(1.96 * np.std(taus), rel=0.1)
+    assert supernet_report.classes_error(truth, scores.tolist(), 1.0) == 0
 
 
 def test_charts_that_have_nothing_to_show_are_not_written(tmp_path):
