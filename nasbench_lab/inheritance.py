@@ -7,6 +7,7 @@ own. Supernets come from the checkpoints that the study's runs left (NASBENCH_LA
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from nasbench_lab.training.network import Network
 from nasbench_lab.training.problem import Problem
 
 Weights = Mapping[str, torch.Tensor]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,28 @@ def compare(
             | {"gain": float((test["inherited"] - test["scratch"]).mean())}
         )
         progress(2 * done * len(seeds))
-    strategies = list(dict.fromkeys(each.strategy for each, _ in heirs))
-    own = {name: [row for row in rows if row["strategy"] == name] for name in strategies}
-    means = [{"strategy": name, **_mean(own[name])} for name in strategies]
-    return {"rows": rows, "strategies": means, "all": _mean(rows), "seeds": len(seeds), "epochs": problem.recipe.epochs}
+    return {"rows": rows, **summary(rows), "seeds": len(seeds), "epochs": problem.recipe.epochs}
 
 
-def _mean(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    gain, low, high = agreement.paired(np.array([row["gain"] for row in rows]))
-    means = {name: float(np.mean([row[name] for row in rows])) for name in ("before", "scratch", "inherited")}
-    return {"runs": len(rows), **means, "gain": gain, "gain_lo": low, "gain_hi": high}
+def summary(rows: list[Row]) -> dict[str, Any]:
+    """Means per strategy, over its runs, and of all, over strategies: runs of one strategy are alike.
+
+    Args:
+        rows: strategy, before, scratch, inherited, gain; nan where a training diverged: such runs are counted, not averaged.
+    """
+    names = list(dict.fromkeys(str(row["strategy"]) for row in rows))
+    strategies = [{"strategy": name, **_mean([row for row in rows if row["strategy"] == name])} for name in names]
+    counts = {name: sum(row[name] for row in strategies) for name in ("runs", "diverged")}
+    return {"strategies": strategies, "all": _mean(strategies) | counts}
+
+
+def _mean(rows: list[Row]) -> Row:
+    known = [row for row in rows if math.isfinite(row["gain"])]
+    gain, low, high = agreement.paired(np.array([row["gain"] for row in known]))
+    names = ("before", "scratch", "inherited")
+    means = {name: float(np.mean([row[name] for row in known])) if known else math.nan for name in names}
+    ends = {"gain": gain, "gain_lo": low, "gain_hi": high}
+    return {"runs": len(known), "diverged": len(rows) - len(known), **means, **ends}
 
 
 def _inherited(found: Found, problem: Problem) -> Network:
@@ -118,9 +132,12 @@ def _inherited(found: Found, problem: Problem) -> Network:
         )
     strategy.start(core.Task(cell.SPACE, (1,)), found.seed)
     if strategy.trained < strategy.rounds:
+        there = (
+            f"a checkpoint of {strategy.trained} of {strategy.rounds} rounds" if strategy.trained else "no checkpoint"
+        )
         raise LabError(
-            f"no checkpoint of {found.strategy}, seed {found.seed}: run the study with NASBENCH_LAB_CHECKPOINTS set "
-            "to a folder, and keep it set"
+            f"{there} of {found.strategy}, seed {found.seed}: run the study with NASBENCH_LAB_CHECKPOINTS set to a folder, "
+            "and keep it set; with another --out if its runs are finished, as these are not repeated"
         )
     network: Network = strategy.network(found.arch)
     return network

@@ -174,10 +174,10 @@ def _inheritance(content: Content) -> list[str]:
         return []
     rows = [
         [
-            f"`{row['strategy']}`" if "strategy" in row else "all",
+            f"`{row['strategy']}`" if "strategy" in row else "all strategies",
             str(row["runs"]),
             *(_number(row[name]) for name in ("before", "scratch", "inherited")),
-            f"{row['gain']:+.2f}",
+            f"{row['gain']:+.2f}" if math.isfinite(row["gain"]) else "",
             _range(row, "gain"),
         ]
         for row in [*found["strategies"], found["all"]]
@@ -189,8 +189,15 @@ def _inheritance(content: Content) -> list[str]:
         *markdown.table(heads, rows, numbers=True),
         "",
         f"The cell every run ended with, trained for {found['epochs']} epochs from a seed's weights and from those of the run's "
-        f"supernet, by the same recipe on the same images, {found['seeds']} seeds each. Val before: validation accuracy with "
-        "the supernet's weights, untrained. Gain: points of test accuracy, mean over runs; t-interval over runs.",
+        f"supernet, by the same recipe on the same images, {found['seeds']} seeds each, the same for all runs. Gain: points of "
+        "test accuracy, with a t-interval over runs; of all strategies the mean of theirs, over strategies. What the supernet's "
+        "training cost is not in it: from scratch a cell has the recipe's epochs alone. Val before: validation accuracy with "
+        "the supernet's weights, untrained; too high where the search chose the cell by it."
+        + (
+            f" Runs with a training that diverged, left out: {found['all']['diverged']}."
+            if found["all"]["diverged"]
+            else ""
+        ),
         "",
     ]
 

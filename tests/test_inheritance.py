@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-from nasbench_lab import api, inheritance, validation, validation_report
+from nasbench_lab import api, inheritance, supernets, validation, validation_report
 from nasbench_lab.core import LabError
 from nasbench_lab.strategies._one_shot import CHECKPOINTS
 from nasbench_lab.study import Study, StudyTask
@@ -72,6 +73,29 @@ def test_every_one_shot_run_is_trained_both_ways(folder, monkeypatch):
     assert validation.validate(str(folder), settings)["inheritance"] == found
 
 
+def test_all_is_over_strategies_and_what_diverged_is_counted():
+    """Fifty runs of each of two strategies that disagree say little of a third: two are what there is."""
+    rows = [
+        {"strategy": name, "before": 50.0, "scratch": 80.0, "inherited": 80.0 + gain, "gain": gain + 0.01 * (run % 2)}
+        for name, gain in (("a", 1.0), ("b", -1.0))
+        for run in range(50)
+    ]
+    rows.append({"strategy": "b", "before": 10.0, "scratch": math.nan, "inherited": 80.0, "gain": math.nan})
+    found = inheritance.summary(rows)
+    a, b = found["strategies"]
+    assert (a["runs"], a["diverged"], b["runs"], b["diverged"]) == (50, 0, 50, 1)
+    assert 1 < a["gain_lo"] < a["gain_hi"] < 1.01
+    assert (b["before"], b["scratch"]) == (50, 80)
+    assert found["all"]["gain"] == pytest.approx(0.005)
+    assert found["all"]["gain_lo"] < -12
+    assert (found["all"]["runs"], found["all"]["diverged"]) == (100, 1)
+    nothing = inheritance.summary(rows[-1:])
+    content = {"inheritance": nothing | {"epochs": 6, "seeds": 3}}
+    page = "\n".join(validation_report._inheritance(content))
+    assert "nan" not in page
+    assert "diverged, left out: 1." in page
+
+
 def test_the_weights_are_those_the_run_ended_with(folder):
     files = sorted((folder / "runs").glob("*.parquet"))
     found = [each for each in inheritance.of_study(files) if each.strategy == DARTS]
@@ -97,4 +121,9 @@ def test_what_cannot_be_inherited_is_said(folder, tmp_path, monkeypatch):
         inheritance.of_study(files)
     monkeypatch.setenv(CHECKPOINTS, str(tmp_path / "elsewhere"))
     with pytest.raises(LabError, match="no checkpoint of darts.* seed 0: run the study with NASBENCH_LAB_CHECKPOINTS"):
+        validation.validate(str(folder), settings)
+    watching = supernets.Settings((SMASH,), "digits", seeds=1, cells=20, images=16, every=1)
+    monkeypatch.setenv(CHECKPOINTS, str(tmp_path / "checkpoints"))
+    supernets.observe(SMASH, watching, 0)  # trains its epochs again, and not what the search does after them
+    with pytest.raises(LabError, match="a checkpoint of 2 of 3 rounds of smash.*with another --out"):
         validation.validate(str(folder), settings)
