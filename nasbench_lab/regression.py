@@ -59,7 +59,7 @@ def against(rows: Sequence[Row], tables: dict[str, str], folder: Path, *, alpha:
         alpha: chance of any false alarm.
 
     Raises:
-        LabError: no baseline there, one of another table, or no row in common.
+        LabError: no baseline there, one of another table, no row in common, or none that can be tested.
     """
     if not 0 < alpha < 1:
         raise LabError(f"alpha must lie between 0 and 1, got {alpha}")
@@ -74,6 +74,8 @@ def against(rows: Sequence[Row], tables: dict[str, str], folder: Path, *, alpha:
             f"nothing to compare with {folder}: it has no such strategy and setting; its rows are of {known}"
         )
     found = [welch(_summary(then), _summary(now)) for then, now in pairs]
+    if all(math.isnan(p) for p, _ in found):
+        raise LabError(f"nothing can be tested against {folder}: no row has a mean of two seeds or more, there and now")
     adjusted = significance.holm(np.array([p for p, _ in found])).tolist()
     return [
         _verdict(then, now, p, _reach(error, alpha / len(pairs)), alpha)
@@ -128,11 +130,11 @@ def welch(then: Summary, now: Summary) -> tuple[float, float]:
     error = math.hypot(then.error, now.error)
     if math.isnan(now.mean) and not math.isnan(then.mean):
         return 0.0, error
-    if math.isnan(then.mean + now.mean + error):
-        return math.nan, math.nan
     fall = then.mean - now.mean
     if abs(fall) < 1e-9:
         return 1.0, error
+    if math.isnan(fall + error):
+        return math.nan, math.nan
     if error == 0:  # all seeds agreed then, and all agree now, on another score
         return (0.0 if fall > 0 else 1.0), error
     parts = [(s.error**4 / (s.runs - 1)) for s in (then, now) if s.runs > 1]
@@ -155,7 +157,8 @@ def in_words(verdicts: Sequence[Verdict], folder: Path, alpha: float) -> str:
     lines[0] += f" (one-sided Welch test, chance of any false alarm at most {alpha:.0%}, Holm)"
     for each in sorted(verdicts, key=lambda verdict: (not verdict.worse, verdict.where)):
         then, now = (f"{x:.4g}" if math.isfinite(x) else "not every run answered" for x in (each.then, each.now))
-        line = f"  {'WORSE' if each.worse else 'ok   '}  {each.where}: {each.what} {then} then, {now} now"
+        state = "WORSE" if each.worse else "?    " if math.isnan(each.p) else "ok   "
+        line = f"  {state}  {each.where}: {each.what} {then} then, {now} now"
         line += ", p unknown" if math.isnan(each.p) else f", p = {each.p:.2g}"
         reach = f"; a fall of {each.detectable:.2g} would be found with power 80%"
         lines.append(line + (reach if math.isfinite(each.detectable) else ""))

@@ -71,6 +71,19 @@ def test_rows_without_a_mean_or_a_deviation(baseline, now, worse):
     assert verdict.worse == worse
 
 
+def test_a_baseline_of_one_seed_is_no_all_clear(baseline):
+    rows = [row("good", 99.0, sd=None, runs=1), row("bad", 93.0)]
+    (baseline / "leaderboard.json").write_text(json.dumps({"rows": rows}))
+    with pytest.raises(LabError, match="nothing can be tested"):
+        regression.against([row("good", 80.0, sd=None, runs=1)], {"a": "abc"}, baseline)
+    (same,) = regression.against([row("good", 99.0, sd=None, runs=1)], {"a": "abc"}, baseline)
+    assert (same.p, same.worse) == (1.0, False)  # the same records
+    both = regression.against([row("good", 80.0), row("bad", 93.0)], {"a": "abc"}, baseline)
+    _, known, unknown = regression.in_words(both, baseline, 0.01).splitlines()
+    assert unknown.startswith("  ?      good")
+    assert known.startswith("  ok     bad")
+
+
 def test_words_for_runs_without_an_answer(baseline):
     verdicts = regression.against([row("good", None, sd=None), row("bad", 93.0)], {"a": "abc"}, baseline)
     _, gone, same = regression.in_words(verdicts, baseline, 0.01).splitlines()
