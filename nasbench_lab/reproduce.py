@@ -1,14 +1,17 @@
 """Re-runs what a results folder recorded and compares it exactly; says what differs and what may be why.
 
 Where the runs are there, every record is compared. Where only the committed files are (a fresh clone), the study in
-manifest.json is run anew elsewhere and the digests of its records are compared with the manifest's.
+manifest.json is run anew elsewhere and the digests of its records are compared with the manifest's. Checkpoints of one-shot
+runs are left alone: with them nothing would be trained, and a run be compared with itself.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +25,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.tables import catalog
 
 _SHOWN = 3  # differences told of one strategy
+_CHECKPOINTS = "NASBENCH_LAB_CHECKPOINTS"  # see strategies/_one_shot.py, which imports torch
 
 
 class Outcome(NamedTuple):
@@ -53,9 +57,23 @@ def reproduce(out: Path, *, run: str | None = None, workers: int = 1) -> Iterato
         LabError: not a results folder, or no run of that id.
     """
     files = sorted((out / "runs").glob("*.parquet"))
-    if not files:
-        yield from _from_manifest(out, run, workers)
-        return
+    with _from_the_start():
+        yield from _from_runs(out, files, run) if files else _from_manifest(out, run, workers)
+
+
+@contextmanager
+def _from_the_start() -> Iterator[None]:
+    """No run goes on from a checkpoint, here and in processes that are started meanwhile."""
+    folder = os.environ.pop(_CHECKPOINTS, None)
+    try:
+        yield
+    finally:
+        if folder is not None:
+            os.environ[_CHECKPOINTS] = folder
+
+
+def _from_runs(out: Path, files: Sequence[Path], run: str | None) -> Iterator[Outcome]:
+    """Every recorded run again."""
     wanted, _, seed = (run or "").partition(":")
     current = _ids(out) if run is None else {wanted}
     found = False

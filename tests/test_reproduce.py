@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ import nasbench_lab
 from nasbench_lab import store
 from nasbench_lab.core import LabError
 from nasbench_lab.reproduce import Outcome, reproduce, told
+from nasbench_lab.strategies._one_shot import CHECKPOINTS
+from nasbench_lab.training.shared import SharedWeights
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +114,21 @@ def test_what_changed_since_is_named(folder):
     cause = next(iter(reproduce(folder))).cause
     assert "numpy 1.0 then" in cause
     assert "code of the strategy or of the loop" in cause
+
+
+@pytest.mark.parametrize("runs", ["there", "gone"])
+def test_one_shot_runs_are_trained_again_whatever_checkpoints_there_are(runs, tmp_path, monkeypatch):
+    monkeypatch.setenv(CHECKPOINTS, str(tmp_path / "checkpoints"))
+    spec = "rsps:images=32,batch=16,held_out=32,channels=2,epochs=2,select=2,score_batch=8"
+    nasbench_lab.compare(spec, table="digits", seeds=1, max_queries=3, out=tmp_path / "out")
+    if runs == "gone":
+        shutil.rmtree(tmp_path / "out" / "runs")
+    trained = []
+    learn = SharedWeights.learn
+    monkeypatch.setattr(SharedWeights, "learn", lambda self, *args: trained.append(1) or learn(self, *args))
+    (outcome,) = reproduce(tmp_path / "out")
+    assert (outcome.verdict, len(trained)) == ("same", 4)
+    assert os.environ[CHECKPOINTS] == str(tmp_path / "checkpoints")
 
 
 def test_a_run_that_cannot_be_run_is_said_for_every_seed(folder):
