@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from nasbench_lab import loading
+from nasbench_lab.core import LabError
+
 Row = dict[str, Any]
 ENOUGH = 20  # seeds from which on intervals are shown
 
@@ -54,6 +57,20 @@ def _own(spec: str) -> bool:
     """Whether a strategy is not one of this package: a file, another package's class, or a program of its own."""
     head = spec.split("=", maxsplit=1)[0]
     return "." in head or head.split(":")[0] == "external"
+
+
+def _one_shot(manifest: Row) -> list[str]:
+    """The strategies of this package that learn from images and ask a table nothing."""
+    found = []
+    for spec in _strategies(manifest):
+        if _own(spec):
+            continue
+        try:
+            cls = loading.load("strategies", loading.split_spec(spec)[0])
+        except LabError:  # a name of then
+            continue
+        found += [spec] if cls.family == "one-shot" else []
+    return found
 
 
 def _training_code(manifest: Row) -> tuple[str, str]:
@@ -104,6 +121,8 @@ def _same_benchmark(manifest: Row) -> tuple[str, str]:
     leaks = sorted({_leak(task) for task in _tasks(manifest)} - {""})
     if leaks:
         return "partly", f"the same table for all, but read in another way than it is meant: {'; '.join(leaks)}"
+    if own := _one_shot(manifest):
+        return "partly", f"the same test scores for all; learning from images, not from the table: {', '.join(own)}"
     return (
         "yes",
         "all strategies of a task searched the same table, under the same policies, and are scored on the same test scores",
@@ -160,7 +179,10 @@ def _tabular(manifest: Row) -> tuple[str, str]:
     others = sorted(name for name in _evaluators(manifest) if not name.startswith(("tabular", "surrogate")))
     if others:
         return "partly", f"queries were answered by {', '.join(others)}"
-    return "yes", "queries were answered from " + ", ".join(facts["label"] for facts in manifest["tables"].values())
+    answered = "queries were answered from " + ", ".join(facts["label"] for facts in manifest["tables"].values())
+    if own := _one_shot(manifest):
+        return "partly", f"{answered}; none were asked by {', '.join(own)}"
+    return "yes", answered
 
 
 def _tuning(manifest: Row) -> tuple[str, str]:

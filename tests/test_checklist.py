@@ -55,6 +55,13 @@ def test_every_item_is_answered_once_with_a_reason():
         ("1e", manifest_of(seeds=4), "yes", "seeds 3 to 6"),
         ("2a", manifest_of(), "yes", "same table"),
         ("2a", manifest_of(search="oracle"), "partly", "test accuracy"),
+        (
+            "2a",
+            manifest_of("random_search", "rsps:epochs=3"),
+            "partly",
+            "from images, not from the table: rsps:epochs=3",
+        ),
+        ("2h", manifest_of("random_search", "rsps:epochs=3"), "partly", "none were asked by rsps:epochs=3"),
         ("2a", manifest_of(evaluator="tabular:reading=search-on-test"), "partly", "search-on-test"),
         ("2c", manifest_of(), "no", "variants"),
         ("2c", manifest_of("a:x=1", "a:x=2"), "yes", "variants of a"),
