@@ -3,7 +3,7 @@
     NASBENCH_LAB_CHECKPOINTS=DIR python benchmarks/one_shot.py [--workers 2] [--out results/one_shot]
 
 With NASBENCH_LAB_CHECKPOINTS set a supernet is trained once: the study goes on from what the first part left. Both parts
-are resumable: a supernet, or a run, that is finished is not repeated. About 3 hours of one core.
+are resumable: a supernet, or a run, that is finished is not repeated. Do not go back to the first part after the second.
 """
 
 from __future__ import annotations
