@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from nasbench_lab import cell
-from nasbench_lab.core import Task
+from nasbench_lab.core import Result, Task
 from nasbench_lab.strategies.smash import Smash
+
+TASK = Task(cell.SPACE, (1, 4, 12))
 
 
 def _started(**settings: bool) -> Smash:
     strategy = Smash(images=16, batch=8, held_out=16, channels=2, epochs=2, score_images=8, **settings)
-    strategy.start(Task(cell.SPACE, (1, 4, 12)), 0)
+    strategy.start(TASK, 0)
     return strategy
 
 
@@ -55,3 +58,29 @@ def test_the_hypernetwork_learns_and_the_supernets_own_convolutions_do_not():
     moved = {name for name, p in network.named_parameters() if not torch.equal(own[name], p)}
     assert "head.weight" in moved
     assert not [name for name in moved if ".convs." in name]
+
+
+def test_cells_share_part_of_the_weights_that_are_made_for_them():
+    """Without a part in common one cell's step would tell the next nothing."""
+    strategy = Smash(images=32, batch=16, held_out=32, channels=4, epochs=2, select=2)
+    strategy.start(TASK, 0)
+    rng = np.random.default_rng(0)
+    threes = [arch for arch in rng.integers(cell.SPACE.size, size=400).tolist() if cell.ops(arch)[3] == cell.CONV3]
+    made = [strategy.hyper(arch).get(f"stages.0.convs.{cell.CONV3}-3.weight") for arch in threes]
+    kernels = torch.stack([kernel.flatten() for kernel in made if kernel is not None])
+    directions = kernels / kernels.norm(dim=1, keepdim=True)
+    likeness = (directions @ directions.T).detach().numpy()[np.triu_indices(len(directions), 1)]
+    assert likeness.min() > 0.3
+    assert likeness.mean() < 0.999  # and part of their own
+
+
+def test_the_hypernetwork_learns_at_its_own_rate():
+    strategy = Smash(images=32, batch=16, held_out=32, channels=2, epochs=2, select=2)
+    strategy.start(TASK, 0)
+    before = {name: value.clone() for name, value in strategy.hyper.state_dict().items()}
+    for _ in range(2):
+        strategy.tell(Result(query := strategy.ask(), 50.0, query.overhead))
+    after = strategy.hyper.state_dict()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    moved = max(float((after[name] - before[name]).abs().max()) for name in before)
+    assert moved <= 1.7e-3 * 4  # four steps of Adam at 1e-3 or less; the first are a little longer with these betas
