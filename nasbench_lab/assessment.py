@@ -13,7 +13,6 @@ on validation, whatever the surrogate was assessed on.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,10 +25,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nasbench_lab import calibration, cell, core, engine, loading, sources
+from nasbench_lab import calibration, cell, core, engine, loading, outcomes, sources
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.files import write_atomically
+from nasbench_lab.outcomes import Header, Job, Outcome
 from nasbench_lab.space import IntArray
 from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
@@ -43,8 +42,6 @@ _SPLIT, _FIT = 51, 52  # streams
 _FEWEST_HELD_OUT = 20
 _WARM = 20  # cells of the fit that is not timed
 _BLOCK = 5  # seeds of a search that make one job
-Header = dict[str, Any]
-Outcome = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -135,23 +132,6 @@ def split(scores: FloatArray, how: str, test_size: int, seed: int) -> tuple[IntA
     return rng.permutation(pool[place > last]), rng.permutation(pool[place <= last])[:test_size]
 
 
-@dataclass(frozen=True)
-class Job:
-    """One surrogate on one number of training cells with one seed. Plain data: any process can run it."""
-
-    header: Header
-    path: Path
-    settings: Settings
-
-    def read(self) -> Outcome | None:
-        """The outcome, or None: not there, damaged, or of another job."""
-        try:
-            found: Outcome = json.loads(self.path.read_text())
-            return found if found["header"] == self.header and found["measures"] else None
-        except (OSError, ValueError, LookupError, TypeError):
-            return None
-
-
 def plan(settings: Settings, out: Path) -> list[Job]:
     """All jobs; everything is checked here, before anything runs.
 
@@ -171,7 +151,9 @@ def plan(settings: Settings, out: Path) -> list[Job]:
     if settings.max_queries:
         engine.plan(search_study(settings), out)
     return [
-        _job(_header(settings, table, spec), count, seed, out, settings)
+        outcomes.job(
+            _header(settings, table, spec) | {"train": count, "seed": seed}, settings, out, Path(spec).stem, count, seed
+        )
         for spec in settings.surrogates
         for count in settings.train
         for seed in range(settings.seeds)
@@ -194,13 +176,6 @@ def _header(settings: Settings, table: Table, spec: str) -> Header:
     }
     plain: Header = json.loads(json.dumps(header))
     return plain
-
-
-def _job(header: Header, count: int, seed: int, out: Path, settings: Settings) -> Job:
-    header = header | {"train": count, "seed": seed}
-    name = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
-    slug = "".join(c if c.isalnum() or c == "_" else "-" for c in Path(header["surrogate"]).stem)[:40]
-    return Job(header, out / "runs" / f"{slug}-{count}-{seed}-{name}.json", settings)
 
 
 @cache
@@ -227,7 +202,7 @@ def run_job(job: Job) -> int:
         raise
     except Exception as error:  # the surrogate is somebody's code: say what it did, without our traceback
         raise LabError(f"{spec} failed on {count} cells, seed {seed}: {engine.place(error)}") from error
-    write_atomically(job.path, json.dumps({"header": job.header, **outcome}).encode())
+    job.write(outcome)
     return 1
 
 
@@ -288,14 +263,10 @@ def run(settings: Settings, out: Path, *, workers: int = 1, progress: engine.Pro
         LabError: something does not exist or failed; what is finished is kept.
     """
     jobs = plan(settings, out)
-    todo = [job for job in jobs if job.read() is None]
     searches = settings.seeds * len(settings.surrogates) if settings.max_queries else 0
     report = progress or (lambda _done, _total: None)
-    done, total = len(jobs) - len(todo), len(jobs) + searches
-    report(done, total)
-    for count in engine.execute(run_job, todo, workers):
-        done += count
-        report(done, total)
+    total = len(jobs) + searches
+    outcomes.run(run_job, jobs, out, workers=workers, report=lambda done: report(done, total))
     if searches:
         study = search_study(settings)
         engine.run_study(study, out, workers=workers, progress=lambda some, _all: report(len(jobs) + some, total))

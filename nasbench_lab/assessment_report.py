@@ -18,9 +18,10 @@ import pandas as pd
 
 from nasbench_lab import assessment, calibration, markdown, means, stats
 from nasbench_lab import plots_surrogates as plots
-from nasbench_lab.assessment import Job, Outcome, Settings
+from nasbench_lab.assessment import Settings
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import write_atomically
+from nasbench_lab.outcomes import Job, Outcome
 from nasbench_lab.tables import catalog
 
 Content = dict[str, Any]

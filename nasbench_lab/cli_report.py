@@ -21,15 +21,15 @@ def report(
         list[str] | None,
         typer.Option(metavar="FORMAT", help="Write every chart as a file too: svg, png or pdf; repeat for several."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="The pages of all results folders, and one that lists them.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="The pages of all results folders, and one that lists them.")
+    ] = False,
 ) -> None:
     """Write a results folder as one HTML page that needs nothing else: no network, no other file."""
     from nasbench_lab import publish
 
     if all_ and (out or charts):
-        raise LabError(
-            "--all writes report.html into every folder; --out and --charts are for one folder"
-        )
+        raise LabError("--all writes report.html into every folder; --out and --charts are for one folder")
     if folder is None and not all_:
         raise LabError("which results folder? nasbench-lab report DIR, or --all")
     if all_:

@@ -81,5 +81,5 @@ def _show(content: dict[str, Any]) -> None:
         grid.add_column(heading, justify="right")
     for row in content["rows"]:
         ends = (means.shown(row, name, digits) for name, _, digits in supernet_report.ENDS)
-        grid.add_row(row["strategy"], str(row["epochs"]), *ends)
+        grid.add_row(row["strategy"] + supernet_report.lost(row), str(row["epochs"]), *ends)
     terminal.print(grid)

@@ -16,22 +16,20 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from nasbench_lab import core, loading, runner, sources, store
+from nasbench_lab import backends, core, loading, runner, sources, store
 from nasbench_lab.core import LabError
 from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 
 FORMAT = 2  # of headers; another format makes other ids, so old files are simply not used
-J = TypeVar("J")  # a job: plain data, so that any engine can carry it to another process
 Progress = Callable[[int, int], None]  # runs done, runs in all
 
 
@@ -329,7 +327,7 @@ def run_study(
     done = total - sum(len(job.seeds) for job in todo)
     report = progress or (lambda _done, _total: None)
     report(done, total)
-    for count in execute(run_job, todo, workers, backend):
+    for count in backends.execute(run_job, todo, workers, backend):
         done += count
         report(done, total)
 
@@ -356,77 +354,6 @@ def _sweep(folder: Path) -> None:
     for path in folder.glob(".*.tmp") if folder.is_dir() else ():
         if time.time() - path.stat().st_mtime > 3600:
             path.unlink(missing_ok=True)
-
-
-def execute(function: Callable[[J], int], jobs: Sequence[J], workers: int, backend: str = "loky") -> Iterator[int]:
-    """Run a function on jobs, in this process where one worker is all there is; yields what it returns as jobs finish.
-
-    Raises:
-        LabError: a worker process died, or there is no such engine.
-    """
-    if not jobs:
-        return
-    if workers == 1 and backend == "loky":  # one process needs no engine
-        yield from map(function, jobs)
-        return
-    from joblib.externals.loky.process_executor import BrokenProcessPool
-
-    try:
-        yield from _spread(function, jobs, backend, workers)
-    except BrokenProcessPool as error:
-        raise LabError("a worker process died (out of memory?); what is finished is kept, run it again") from error
-
-
-def _spread(function: Callable[[J], int], jobs: Sequence[J], backend: str, workers: int) -> Iterator[int]:
-    import joblib
-
-    returning = "list" if backend.startswith("ray") else "generator_unordered"  # ray's cannot yield as it goes
-    with _engine(backend, workers):
-        yield from joblib.Parallel(return_as=returning)(joblib.delayed(function)(job) for job in jobs)
-
-
-@contextmanager
-def _engine(backend: str, workers: int) -> Iterator[None]:
-    """The joblib engine of a name; "dask" and "ray" take an address, "dask:tcp://host:8786", or start locally.
-
-    Raises:
-        LabError: no such engine, or what it needs is not installed or not reachable.
-    """
-    import joblib
-
-    name, _, address = backend.partition(":")
-    with ExitStack() as stack:
-        try:
-            if name == "dask":
-                stack.enter_context(_dask_client(address, workers))
-            elif name == "ray":
-                _connect_ray(address)
-            inner = {"inner_max_num_threads": 1} if name == "loky" else {}
-            stack.enter_context(joblib.parallel_config(backend=name, n_jobs=workers, **inner))
-        except ImportError as error:
-            raise LabError(f"engine {name!r} is not installed ({error}); pip install 'nasbench-lab[{name}]'") from error
-        except (ValueError, TypeError, OSError) as error:
-            raise LabError(f"engine {backend!r} cannot be used: {error}") from error
-        yield
-
-
-def _dask_client(address: str, workers: int) -> Any:
-    """The client that is open already, one of a running scheduler, or one of a local cluster."""
-    import distributed
-
-    try:
-        return nullcontext(distributed.get_client())
-    except ValueError:  # no client is open
-        local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
-        return distributed.Client(address, timeout=10) if address else distributed.Client(**local)
-
-
-def _connect_ray(address: str) -> None:
-    import ray
-    from ray.util.joblib import register_ray
-
-    ray.init(address=address or None, ignore_reinit_error=True, log_to_driver=False)
-    register_ray()
 
 
 def collect(study: Study, out: Path) -> list[tuple[Group, store.Runs]]:

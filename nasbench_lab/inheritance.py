@@ -18,7 +18,7 @@ import torch
 
 from nasbench_lab import agreement, cell, core, loading, store
 from nasbench_lab.core import LabError
-from nasbench_lab.evaluators.training import default_cache
+from nasbench_lab.evaluators.training import default_cache, train_and_keep
 from nasbench_lab.training import trainer
 from nasbench_lab.training.cache import Cache, Trained
 from nasbench_lab.training.data import Data
@@ -36,6 +36,7 @@ class Found:
     strategy: str
     seed: int
     arch: int
+    rounds: int  # of the run; its supernet may be one further, where the budget left no room for the answer
 
 
 Heir = tuple[Found, Network]
@@ -54,7 +55,9 @@ def of_study(files: list[Path]) -> list[Found]:
         if getattr(cls, "shares_weights", False):
             ends = block.last("incumbent")
             found += [
-                Found(spec, int(seed), int(arch)) for seed, arch in zip(block.seeds, ends, strict=True) if arch >= 0
+                Found(spec, int(seed), int(arch), int(rounds))
+                for seed, arch, rounds in zip(block.seeds, ends, block.counts, strict=True)
+                if arch >= 0
             ]
     if not found:
         raise LabError("no run of the study is of a one-shot strategy: there are no weights to inherit")
@@ -78,7 +81,7 @@ def compare(
     Args:
         heirs: runs, their cells and their weights.
         problem: data and recipe of both trainings.
-        seeds: of the trainings.
+        seeds: of the trainings of a run with seed 0; every further run has the next ones.
         device: where they run.
         progress: called with the trainings done.
     """
@@ -88,7 +91,7 @@ def compare(
     for done, (each, network) in enumerate(heirs, start=1):
         start = _accuracy(network, problem, data)
         ways = {
-            way: [_trained(each.arch, own, problem, data, seed, cache) for seed in seeds]
+            way: [_trained(each.arch, own, problem, data, seed + each.seed * len(seeds), cache) for seed in seeds]
             for way, own in (("scratch", None), ("inherited", network.state_dict()))
         }
         test = {way: np.array([trained.test for trained in trainings]) for way, trainings in ways.items()}
@@ -131,10 +134,8 @@ def _inherited(found: Found, problem: Problem) -> Network:
             f"is trained here is of {problem.data} with C={problem.shape.channels}, N={problem.shape.cells}"
         )
     strategy.start(core.Task(cell.SPACE, (1,)), found.seed)
-    if strategy.trained < strategy.rounds:
-        there = (
-            f"a checkpoint of {strategy.trained} of {strategy.rounds} rounds" if strategy.trained else "no checkpoint"
-        )
+    if strategy.trained < found.rounds:
+        there = f"a checkpoint of {strategy.trained} of {found.rounds} rounds" if strategy.trained else "no checkpoint"
         raise LabError(
             f"{there} of {found.strategy}, seed {found.seed}: run the study with NASBENCH_LAB_CHECKPOINTS set to a folder, "
             "and keep it set; with another --out if its runs are finished, as these are not repeated"
@@ -158,14 +159,6 @@ def _accuracy(network: Network, problem: Problem, data: Data) -> float:
 
 def _trained(arch: int, weights: Weights | None, problem: Problem, data: Data, seed: int, cache: Cache) -> Trained:
     """One training of the cell, from scratch or from these weights; read from the cache if it is there."""
-    key = problem.digest(str(data.device)) + ("" if weights is None else f"+{trainer.digest(weights)}")
-    known = cache.get((key, arch, seed))
-    if known is not None:
-        return known
-    checkpoint = None if problem.data == "digits" else cache.path.parent / "checkpoints" / f"{key}-{arch}-{seed}.pt"
-    done = trainer.train(arch, data, problem.recipe, seed=seed, weights=weights, checkpoint=checkpoint)
-    made = f"{done.engine} {done.device}"
-    kept = cache.add(Trained(key, arch, seed, done.val, done.test, round(done.seconds, 3), done.reason, made))
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-    return kept
+    digest = problem.digest(str(data.device)) + ("" if weights is None else f"+{trainer.digest(weights)}")
+    known = cache.get((digest, arch, seed))
+    return known or train_and_keep(cache, digest, problem, lambda: data, arch, seed, weights)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from nasbench_lab import agreement, stats
 from nasbench_lab.core import FloatArray
 
@@ -15,7 +17,8 @@ Row = dict[str, Any]
 
 
 def row(name: str, values: FloatArray) -> Row:
-    """Mean of (R,) values and the ends of its interval; what is not finite is None, as strict JSON has it."""
+    """Mean of those of (R,) values that are known, and the ends of its interval; what is not finite is None (strict JSON)."""
+    values = values[~np.isnan(values)]
     if len(values) < stats.FEWEST:
         mean, low, high = agreement.paired(values)
     else:

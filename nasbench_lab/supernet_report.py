@@ -21,7 +21,8 @@ from nasbench_lab import engine, markdown, means
 from nasbench_lab import plots_supernets as plots
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import write_atomically
-from nasbench_lab.supernets import TOP, Job, Outcome, Settings, sampled
+from nasbench_lab.outcomes import Job, Outcome
+from nasbench_lab.supernets import TOP, Settings, sampled
 from nasbench_lab.tables import catalog
 
 Content = dict[str, Any]
@@ -69,10 +70,10 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
     archs = sampled(settings.truth, settings.cells)
     share = len(archs) / len(sampled(settings.truth, 0))
     rows = [
-        _row(spec, own) | {"tau_classes": classes_error(settings.truth[archs], [each["scores"] for each in own], share)}
+        _row(spec, own) | {"tau_classes": classes_error(settings.truth[archs], _ranking(own), share)}
         for spec, own in outcomes.items()
     ]
-    rows.sort(key=lambda row: -row["tau"])
+    rows.sort(key=lambda row: -math.inf if row["tau"] is None else row["tau"], reverse=True)
     return {
         "table": table.label,
         "digest": table.digest,
@@ -114,11 +115,18 @@ def command(settings: Settings) -> str:
 
 def _row(spec: str, outcomes: list[Outcome]) -> Row:
     """One strategy at the end of its training."""
-    row: Row = {"strategy": spec, "seeds": len(outcomes), "epochs": outcomes[0]["points"][-1]["epoch"]}
+    diverged = sum(outcome["points"][-1]["tau"] is None for outcome in outcomes)
+    epochs = outcomes[0]["points"][-1]["epoch"]
+    row: Row = {"strategy": spec, "seeds": len(outcomes), "diverged": diverged, "epochs": epochs}
     ends = [outcome["points"][-1] | outcome["epochs"][-1] for outcome in outcomes]
     for measure, _, _ in ENDS:
         row |= means.row(measure, _floats([end[measure] for end in ends]))
     return row
+
+
+def _ranking(outcomes: list[Outcome]) -> list[list[float]]:
+    """The scores of the supernets that did not diverge."""
+    return [each["scores"] for each in outcomes if each["points"][-1]["tau"] is not None]
 
 
 def classes_error(truth: FloatArray, scores: Sequence[Sequence[float]], share: float) -> float:
@@ -127,7 +135,12 @@ def classes_error(truth: FloatArray, scores: Sequence[Sequence[float]], share: f
     Args:
         truth: (n,) of the classes drawn. scores: (R, n), a row per supernet.
         share: of all classes that were drawn; of all of them there is no other draw.
+
+    Returns:
+        0 where there is no supernet.
     """
+    if not len(scores):
+        return 0.0
     order = np.sign(truth[:, None] - truth)
     signs = sum(np.sign(own[:, None] - own) for own in np.asarray(scores, dtype=np.float64)) / len(scores)
     own = (order * signs).sum(axis=1) / (len(truth) - 1)  # every class's part in tau
@@ -212,7 +225,8 @@ def to_markdown(content: Content) -> str:
         "",
         f"{content['table']}: {content['cells']:,} classes, scored on {settings['images']:,} validation images each with the "
         f"shared weights ({norms}), against the table's {target} after its longest schedule. Mean over {seeds} "
-        f"seed{'s' * (seeds > 1)} ± half of its 95% interval.",
+        f"seed{'s' * (seeds > 1)} ± half of its 95% interval. A cell is scored as a path of its own; "
+        "darts and drnas train mixtures and never such a path, spos recalibrates norms before it scores.",
         "",
         f"    {content['command']}",
         "",
@@ -239,10 +253,19 @@ def to_markdown(content: Content) -> str:
 def _ends(rows: list[Row]) -> list[str]:
     heads = ["strategy", "epochs", *(heading for _, heading, _ in ENDS)]
     table = [
-        [f"`{row['strategy']}`", str(row["epochs"]), *(means.shown(row, name, digits) for name, _, digits in ENDS)]
+        [
+            f"`{row['strategy']}`{lost(row)}",
+            str(row["epochs"]),
+            *(means.shown(row, name, digits) for name, _, digits in ENDS),
+        ]
         for row in rows
     ]
     return [*markdown.table(heads, table, numbers=True), ""]
+
+
+def lost(row: Row) -> str:
+    """How many supernets diverged, in words; nothing if none did."""
+    return f" ({row['diverged']} of {row['seeds']} diverged)" if row["diverged"] else ""
 
 
 def _sample(content: Content) -> list[str]:

@@ -11,19 +11,17 @@ NASBENCH_LAB_CHECKPOINTS set, a study that comes later finds these supernets tra
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nasbench_lab import calibration, cell, core, engine, loading, sources
+from nasbench_lab import calibration, cell, core, engine, loading, outcomes, sources
 from nasbench_lab.core import FloatArray, LabError
-from nasbench_lab.files import write_atomically
+from nasbench_lab.outcomes import Header, Job, Outcome
 from nasbench_lab.space import IntArray
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
@@ -34,8 +32,6 @@ TOP = 0.1  # share of the sampled cells that `recall` looks for
 FEWEST = 20  # cells below which ranks say nothing
 _CELLS = 61  # the stream that draws the cells
 _FILES = ("space.py", "cell.py", "core.py", "calibration.py", "supernets.py")  # beside the strategy's own
-Header = dict[str, Any]
-Outcome = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -104,23 +100,6 @@ def sampled(truth: FloatArray, count: int) -> IntArray:
     return np.sort(core.stream(0, _CELLS).permutation(known)[:count])
 
 
-@dataclass(frozen=True)
-class Job:
-    """One supernet. Plain data: any process can train it."""
-
-    header: Header
-    path: Path
-    settings: Settings
-
-    def read(self) -> Outcome | None:
-        """The outcome, or None: not there, damaged, or of another job."""
-        try:
-            found: Outcome = json.loads(self.path.read_text())
-            return found if found["header"] == self.header and found["points"] else None
-        except (OSError, ValueError, LookupError, TypeError):
-            return None
-
-
 def plan(settings: Settings, out: Path) -> list[Job]:
     """All jobs; everything is checked here, before anything is trained.
 
@@ -130,7 +109,11 @@ def plan(settings: Settings, out: Path) -> list[Job]:
     table = catalog.load(settings.table)
     sampled(settings.truth, settings.cells)
     headers = [_header(settings, table, spec) for spec in settings.strategies]
-    return [_job(header | {"seed": seed}, out, settings) for header in headers for seed in range(settings.seeds)]
+    return [
+        outcomes.job(header | {"seed": seed}, settings, out, header["strategy"], seed)
+        for header in headers
+        for seed in range(settings.seeds)
+    ]
 
 
 def _header(settings: Settings, table: Table, spec: str) -> Header:
@@ -182,12 +165,6 @@ def sharing() -> list[str]:
     return found
 
 
-def _job(header: Header, out: Path, settings: Settings) -> Job:
-    name = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
-    slug = "".join(c if c.isalnum() or c == "_" else "-" for c in header["strategy"])[:40]
-    return Job(header, out / "runs" / f"{slug}-{header['seed']}-{name}.json", settings)
-
-
 def run(settings: Settings, out: Path, *, workers: int = 1, progress: engine.Progress | None = None) -> list[Job]:
     """Train what is not done yet; returns all jobs.
 
@@ -201,13 +178,8 @@ def run(settings: Settings, out: Path, *, workers: int = 1, progress: engine.Pro
         LabError: something does not exist or failed; what is finished is kept.
     """
     jobs = plan(settings, out)
-    todo = [job for job in jobs if job.read() is None]
-    report: Callable[[int, int], None] = progress or (lambda _done, _total: None)
-    done = len(jobs) - len(todo)
-    report(done, len(jobs))
-    for count in engine.execute(run_job, todo, workers):
-        done += count
-        report(done, len(jobs))
+    report = progress or (lambda _done, _total: None)
+    outcomes.run(run_job, jobs, out, workers=workers, report=lambda done: report(done, len(jobs)))
     return jobs
 
 
@@ -220,8 +192,7 @@ def run_job(job: Job) -> int:
     settings, spec, seed = job.settings, job.header["strategy"], job.header["seed"]
     if _header(settings, catalog.load(settings.table), spec) | {"seed": seed} != job.header:
         raise LabError(f"table {settings.table}, the code of {spec} or the lab changed meanwhile; run it again")
-    outcome = observe(spec, settings, seed)
-    write_atomically(job.path, json.dumps({"header": job.header, **outcome}).encode())
+    job.write(observe(spec, settings, seed))
     return 1
 
 
@@ -229,7 +200,7 @@ def observe(spec: str, settings: Settings, seed: int) -> Outcome:
     """Everything that is measured of one supernet, as JSON values.
 
     Returns:
-        points: per scoring `epoch`, simulated `seconds`, and `agreement`'s numbers.
+        points: per scoring `epoch`, simulated `seconds`, and `agreement`'s numbers, null once the weights diverged.
         epochs: per epoch the search's `answer` (-1 where it has none yet), its `skips`, and the `entropy` of its choices
             (mean over edges, in nats; null where it has no distribution, and before the last epoch if `every` is 0).
         scores: (cells,) of the last scoring, %, for the cells of `sampled`.
@@ -250,7 +221,9 @@ def observe(spec: str, settings: Settings, seed: int) -> Outcome:
         epochs.append({"epoch": number, "answer": answer, "skips": skips, "entropy": entropy})
         if last or (settings.every and number % settings.every == 0):
             scores = strategy.inherited(archs.tolist(), settings.images, settings.calibration)
-            points.append({"epoch": number, "seconds": strategy.weights.seconds} | agreement(truth[archs], scores))
+            found = agreement(truth[archs], scores)
+            known = found if not strategy.diverged else dict.fromkeys(found)  # weights that are no numbers rank nothing
+            points.append({"epoch": number, "seconds": strategy.weights.seconds} | known)
     return {"points": points, "epochs": epochs, "scores": np.round(scores, 3).tolist()}
 
 

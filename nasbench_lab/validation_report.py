@@ -189,10 +189,10 @@ def _inheritance(content: Content) -> list[str]:
         *markdown.table(heads, rows, numbers=True),
         "",
         f"The cell every run ended with, trained for {found['epochs']} epochs from a seed's weights and from those of the run's "
-        f"supernet, by the same recipe on the same images, {found['seeds']} seeds each, the same for all runs. Gain: points of "
-        "test accuracy, with a t-interval over runs; of all strategies the mean of theirs, over strategies. What the supernet's "
-        "training cost is not in it: from scratch a cell has the recipe's epochs alone. Val before: validation accuracy with "
-        "the supernet's weights, untrained; too high where the search chose the cell by it."
+        f"supernet, by the same recipe on the same images, {found['seeds']} seeds each, other ones for every seed of the search. "
+        "Gain: points of test accuracy, with a t-interval over runs; of all strategies the mean of theirs, over strategies. "
+        "What the supernet's training cost is not in it: from scratch a cell has the recipe's epochs alone. Val before: "
+        "validation accuracy with the supernet's weights, untrained; too high where the search chose the cell by it."
         + (
             f" Runs with a training that diverged, left out: {found['all']['diverged']}."
             if found["all"]["diverged"]

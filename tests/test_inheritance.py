@@ -123,7 +123,10 @@ def test_what_cannot_be_inherited_is_said(folder, tmp_path, monkeypatch):
     with pytest.raises(LabError, match="no checkpoint of darts.* seed 0: run the study with NASBENCH_LAB_CHECKPOINTS"):
         validation.validate(str(folder), settings)
     watching = supernets.Settings((SMASH,), "digits", seeds=1, cells=20, images=16, every=1)
-    monkeypatch.setenv(CHECKPOINTS, str(tmp_path / "checkpoints"))
-    supernets.observe(SMASH, watching, 0)  # trains its epochs again, and not what the search does after them
+    supernets.observe(SMASH, watching, 0)  # trains its epochs alone, and not what the search does after them
+    files = sorted((folder / "runs").glob("smash*.parquet"))
     with pytest.raises(LabError, match="a checkpoint of 2 of 3 rounds of smash.*with another --out"):
-        validation.validate(str(folder), settings)
+        inheritance.heirs(inheritance.of_study(files), PROBLEM)
+    monkeypatch.setenv(CHECKPOINTS, str(tmp_path / "checkpoints"))
+    supernets.observe(SMASH, watching, 0)  # beside a finished search: its checkpoints stay as they are
+    assert len(inheritance.heirs(inheritance.of_study(files), PROBLEM)) == 2

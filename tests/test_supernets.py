@@ -196,3 +196,21 @@ def _noting(function, specs):
         return function(spec, settings, seed)
 
     return wrapped
+
+
+def test_supernets_that_diverged_are_counted_and_rank_nothing(tmp_path):
+    spec = f"spos:{TINY},learning_rate=1e30,clip=inf"
+    settings = Settings((spec, SPECS["spos"]), "digits", **SMALL)
+    content = supernet_report.build(settings, supernets.run(settings, tmp_path), tmp_path)
+    assert [(row["strategy"], row["diverged"]) for row in content["rows"]] == [(SPECS["spos"], 0), (spec, 1)]
+    assert content["rows"][1]["tau"] is None
+    supernet_report.write(content, tmp_path)
+    assert f"`{spec}` (1 of 1 diverged)" in (tmp_path / "supernets.md").read_text()
+    assert "NaN" not in (tmp_path / "supernets.json").read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_trained(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(supernets, "observe", None)
+    with pytest.raises(LabError, match="cannot be written"):
+        supernets.run(Settings((SPECS["spos"],), "digits", **SMALL), tmp_path / "file")

@@ -11,7 +11,7 @@ speed nor on what came from the cache. A search that died is simply run again: t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -190,31 +190,53 @@ class Training:
         return measured.from_trials(name, trials, seconds=self._seconds, step=step, metrics=self._columns, about=about)
 
     def _train(self, member: int, seed: int) -> Trained:
-        checkpoint = self._checkpoint(member, seed)
-        try:
-            if self._data is None:
-                self._data = self.problem.load(self.device)
-            outcome = train(member, self._data, self.problem.recipe, seed=seed, checkpoint=checkpoint)
-        except (MemoryError, RuntimeError) as error:
-            if not _starved(error):
-                raise
-            raise _memory_error(member, self.problem) from error
-        except OSError as error:
-            raise disk_error(error, checkpoint or self.cache.path) from error
-        finished = Trained(
-            self.digest, member, seed, outcome.val, outcome.test, round(outcome.seconds, 3), outcome.reason,
-            f"{outcome.engine} {outcome.device}",
-        )  # fmt: skip
-        kept = self.cache.add(finished)
-        if checkpoint is not None:
-            checkpoint.unlink(missing_ok=True)
-        return kept
+        return train_and_keep(self.cache, self.digest, self.problem, self._loaded, member, seed)
 
-    def _checkpoint(self, member: int, seed: int) -> Path | None:
-        """Where a long training goes on after a crash; digits take about a second and need none."""
-        if self.problem.data == "digits":
-            return None
-        return self.cache.path.parent / "checkpoints" / f"{self.digest[:12]}-{member}-{seed}.pt"
+    def _loaded(self) -> Data:
+        if self._data is None:
+            self._data = self.problem.load(self.device)
+        return self._data
+
+
+def train_and_keep(
+    cache: Cache,
+    digest: str,
+    problem: Problem,
+    data: Callable[[], Data],
+    arch: int,
+    seed: int,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> Trained:
+    """Train a cell and add it to the cache; returns what counts there.
+
+    Args:
+        cache: where to. digest: of all the training depends on; with cell and seed its key.
+        problem: data and recipe. data: loads the data.
+        arch, seed: what is trained. weights: to start from, in place of the seed's.
+
+    Raises:
+        LabError: out of memory, or the disk is full; what is finished is kept.
+    """
+    checkpoint = None  # digits take about a second
+    if problem.data != "digits":
+        short = digest[:12] + digest[64:]  # what is beyond SHA-256 tells of the weights it starts from
+        checkpoint = cache.path.parent / "checkpoints" / f"{short}-{arch}-{seed}.pt"
+    try:
+        outcome = train(arch, data(), problem.recipe, seed=seed, weights=weights, checkpoint=checkpoint)
+    except (MemoryError, RuntimeError) as error:
+        if not _starved(error):
+            raise
+        raise _memory_error(arch, problem) from error
+    except OSError as error:
+        raise disk_error(error, checkpoint or cache.path) from error
+    finished = Trained(
+        digest, arch, seed, outcome.val, outcome.test, round(outcome.seconds, 3), outcome.reason,
+        f"{outcome.engine} {outcome.device}",
+    )  # fmt: skip
+    kept = cache.add(finished)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return kept
 
 
 def default_cache(problem: Problem, device: str = "cpu") -> Path:

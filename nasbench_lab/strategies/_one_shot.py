@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import pickle
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy, par
 from nasbench_lab.files import write_atomically
 from nasbench_lab.training import shared
 from nasbench_lab.training.network import Network
-from nasbench_lab.training.problem import Problem, make_problem
+from nasbench_lab.training.problem import Problem, check_device, make_problem
 from nasbench_lab.training.shared import Batch, Schedule, SharedWeights
 from nasbench_lab.training.supernet import EVERYTHING, Choices, path
 
@@ -84,11 +85,15 @@ class OneShot(Strategy):
     shares_weights = True  # any cell can be scored with the weights that are trained
     recalibrates = True  # whether norms can take statistics of training images before a cell is scored
     answers_while_training = True  # whether there is an answer before the last epoch
-    resumes = True  # whether a checkpoint is gone on from; without, it is only written
+    resumes = True  # whether a checkpoint is gone on from; without, one is only written where there is none
 
     def __post_init__(self) -> None:
         if min(self.channels, self.cells, self.images, self.held_out) < 0:
             raise ValueError(f"channels, cells, images and held_out must not be negative, got {self}")
+        if self.data == "cifar10":
+            raise ValueError(
+                "cifar10 validates on images it trains on: search on cifar10-valid, score on table cifar10"
+            )
         self.schedule()
         try:
             self.problem()
@@ -116,6 +121,7 @@ class OneShot(Strategy):
     def setup(self) -> None:
         if self.task.space.options != cell.SPACE.options:
             raise LabError(f"{type(self).__name__} searches the NAS-Bench-201 cell only, got {self.task.space}")
+        check_device(self.device)
         start = self.rng.bit_generator.state
         seed = int(self.rng.integers(2**31))
         self.weights = SharedWeights(self.problem(), self.schedule(), seed=seed, device=self.device)
@@ -124,8 +130,11 @@ class OneShot(Strategy):
         self.begin()
         self._round = 0
         self._file = _checkpoint_file(self, start)
-        if self.resumes and self._file is not None and self._file.exists():
-            self._restore(self._file)
+        if self._file is not None and self._file.exists():
+            if self.resumes:
+                self._restore(self._file)
+            else:  # what is there may know more rounds than this run will
+                self._file = None
 
     def propose(self) -> Query | None:
         if self._waiting or self._round >= self.rounds:
@@ -174,6 +183,11 @@ class OneShot(Strategy):
         """Rounds done, by this run or by the one whose checkpoint it goes on from."""
         return len(self._history)
 
+    @property
+    def diverged(self) -> bool:
+        """Whether a shared weight is no longer finite."""
+        return not all(bool(p.isfinite().all()) for p in self.weights.network.parameters())
+
     def network(self, arch: int) -> Network:
         """A copy of a cell's network with the shared weights as they are now, in training mode."""
         return self.weights.network.standalone(arch)
@@ -202,12 +216,15 @@ class OneShot(Strategy):
         write_atomically(file, buffer.getvalue())
 
     def _restore(self, file: Path) -> None:
-        content = torch.load(file, weights_only=True, map_location=self.weights.device)
-        for name, part in self._all_parts().items():
-            part.load_state_dict(content[name])
-        self.rng.bit_generator.state = json.loads(content["rng"])
-        self._design.bit_generator.state = json.loads(content["design"])
-        self._history = [(int(arch), float(seconds)) for arch, seconds in content["history"]]
+        try:
+            content = torch.load(file, weights_only=True, map_location=self.weights.device)
+            for name, part in self._all_parts().items():
+                part.load_state_dict(content[name])
+            self.rng.bit_generator.state = json.loads(content["rng"])
+            self._design.bit_generator.state = json.loads(content["design"])
+            self._history = [(int(arch), float(seconds)) for arch, seconds in content["history"]]
+        except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, pickle.UnpicklingError) as error:
+            raise LabError(f"checkpoint {file} is damaged ({type(error).__name__}); delete it and run again") from error
 
     def _all_parts(self) -> dict[str, Stateful]:
         return {"weights": self.weights, **self.parts()}

@@ -3,8 +3,9 @@
 Turn by turn, once per epoch: every step of the weights trains the path of one cell drawn from the controller; then the
 controller takes `controller_steps` steps of Adam, each on `aggregate` drawn cells, whose reward is the accuracy on one
 validation batch plus a small multiple of the entropy, less a moving average of rewards. The answer is the best of ten
-drawn cells on one batch each. Settings are those of NAS-Bench-201's own runs (310 epochs, batch 128, rate 0.05 to 0.0005,
-50 controller steps of 20 cells), its controller too: two LSTM layers of 32, logits 2.5 tanh(x / 5).
+drawn cells on one batch each. Settings are those of NAS-Bench-201's own runs (250 epochs, 310 in the first version of their
+settings; batch 128, rate 0.05 to 0.0005, 50 controller steps of 20 cells), its controller too: two LSTM layers of 32,
+logits 2.5 tanh(x / 5).
 
 As in Pham et al.'s code the entropy counts as a number, its own gradient is not taken, and the moving average goes on from
 cell to cell (in NAS-Bench-201's runs entropy has a gradient, and the average moves once an epoch).

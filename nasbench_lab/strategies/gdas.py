@@ -3,7 +3,7 @@
 Every step draws one cell: the largest of log softmax(alpha) + Gumbel noise on every edge, a sample of softmax(alpha). It
 alone is computed, forwards and backwards. Its gates are 1; their gradient is passed to the soft sample, the softmax of
 the same sum over the temperature, which falls linearly from 10 to 0.1 over the epochs (straight-through estimator).
-Settings are those of NAS-Bench-201's own runs, which take 250 epochs.
+Settings are those of NAS-Bench-201's own runs, which take 250 epochs (240 in the first version of their settings).
 
 A gate that was not drawn gets the gradient 0: what it would have been is not known without computing its operation.
 With all operations computed the estimator is unbiased for the gradient of a linear loss of the soft sample (a test shows

@@ -6,7 +6,7 @@ one validation batch each, and the best is the answer. Settings are those of NAS
 of 512 for scoring, 250 epochs.
 
 Deviations: as in the authors' code the most probable cells are scored, where the paper draws them; gradients of weights
-are clipped as in the other strategies, where the authors' code for this one does not.
+are clipped as in the other strategies, where the authors' code for this one does not (`clip=inf`).
 """
 
 from __future__ import annotations

@@ -91,6 +91,10 @@ class Smash(Ranked):
         self.weights.charge(path(arch), len(images), 1)
         return 100 * float((self.logits(arch, images).argmax(1) == labels).float().mean())
 
+    @property
+    def diverged(self) -> bool:
+        return super().diverged or not all(bool(p.isfinite().all()) for p in self.hyper.parameters())
+
     def network(self, arch: int) -> Network:
         """A copy of a cell's network with the weights made for it, in training mode."""
         filled = copy.deepcopy(self.weights.network)

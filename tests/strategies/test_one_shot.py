@@ -151,3 +151,54 @@ def test_alpha_learns_on_validation_and_weights_on_training_images(monkeypatch):
     batches = list(strategy.weights.batches(0))
     assert all(torch.equal(x, b.images) for x, b in zip(seen["learn"], batches, strict=True))
     assert all(torch.equal(x, b.val_images) for x, b in zip(seen["gradient"], batches, strict=True))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv(CHECKPOINTS, str(tmp_path))
+    strategy = Gdas(images=8, batch=8, held_out=16, channels=2, epochs=2)
+    strategy.start(TASK, 3)
+    _ask(strategy, 1)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
+        file.write_bytes(damaged)
+        with pytest.raises(LabError, match=rf"checkpoint {file} is damaged .*; delete it and run again"):
+            Gdas(images=8, batch=8, held_out=16, channels=2, epochs=2).start(TASK, 3)
+
+
+def test_who_does_not_resume_leaves_a_checkpoint_as_it_is(tmp_path, monkeypatch):
+    """It may hold rounds that the run that looks on will never do."""
+    monkeypatch.setenv(CHECKPOINTS, str(tmp_path))
+    settings = {"images": 8, "batch": 8, "held_out": 16, "channels": 2, "epochs": 3}
+    strategy = Gdas(**settings)
+    strategy.start(TASK, 3)
+    _ask(strategy, 3)
+    (file,) = tmp_path.iterdir()
+    before = file.read_bytes()
+    other = Gdas(**settings)
+    other.resumes = False
+    other.start(TASK, 3)
+    assert other.trained == 0
+    assert len(_ask(other, 2)) == other.trained == 2
+    assert file.read_bytes() == before
+
+
+def test_images_that_were_trained_on_are_no_validation():
+    with pytest.raises(ValueError, match="cifar10 validates on images it trains on: search on cifar10-valid"):
+        Gdas(data="cifar10")
+
+
+def test_a_device_that_is_not_there_is_said():
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(LabError, match="no CUDA device here"):
+        Gdas(device="cuda", images=8, held_out=8).start(TASK, 0)
+
+
+def test_weights_that_are_no_numbers_are_known():
+    strategy = Gdas(images=8, batch=8, held_out=16, channels=2, epochs=1)
+    strategy.start(TASK, 0)
+    assert not strategy.diverged
+    with torch.no_grad():
+        next(iter(strategy.weights.network.parameters())).fill_(float("nan"))
+    assert strategy.diverged
