@@ -33,7 +33,7 @@ def main() -> None:
         print(f"{done} of {total}", flush=True)
 
     jobs = supernets.run(settings, out, workers=options.workers, progress=told)
-    supernet_report.write(supernet_report.build(settings, jobs, out), out)
+    supernet_report.write(supernet_report.build(settings, jobs), out)
     api.run(study, options.out, workers=options.workers, progress=told)
 
 

@@ -19,9 +19,9 @@ import pandas as pd
 from nasbench_lab import assessment, calibration, markdown, means, stats
 from nasbench_lab import plots_surrogates as plots
 from nasbench_lab.assessment import Settings
-from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.core import FloatArray
 from nasbench_lab.files import write_atomically
-from nasbench_lab.outcomes import Job, Outcome
+from nasbench_lab.outcomes import Job, Outcome, read_all
 from nasbench_lab.tables import catalog
 
 Content = dict[str, Any]
@@ -63,12 +63,9 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
     Raises:
         LabError: outcomes are missing.
     """
-    found = [(job.header, job.read()) for job in jobs]
-    missing = sum(outcome is None for _, outcome in found)
-    if missing:
-        raise LabError(f"{missing} fits are missing or damaged in {out / 'runs'}; run it again")
+    found = read_all(jobs, "fits")
     outcomes: dict[tuple[str, int, int], Outcome] = {
-        (header["surrogate"], header["train"], header["seed"]): outcome for header, outcome in found if outcome
+        (header["surrogate"], header["train"], header["seed"]): outcome for header, outcome in found
     }
     table = catalog.load(settings.table)
     return {

@@ -56,7 +56,7 @@ def supernet(
     )
     with screen.progress("supernets") as progress:
         jobs = supernets.run(settings, out, workers=workers, progress=progress)
-    content = supernet_report.build(settings, jobs, out)
+    content = supernet_report.build(settings, jobs)
     written = supernet_report.write(content, out)
     if as_json:
         screen.print_json(content["rows"])

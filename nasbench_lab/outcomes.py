@@ -58,6 +58,19 @@ def job(header: Header, settings: Any, out: Path, *name: object) -> Job:
     return Job(header, out / "runs" / f"{'-'.join([*parts, digest])}.json", settings)
 
 
+def read_all(jobs: Sequence[Job], what: str) -> list[tuple[Header, Outcome]]:
+    """Every job's header with its outcome; `what` says what the jobs are, in the plural.
+
+    Raises:
+        LabError: some are missing or damaged; says how many.
+    """
+    found = [(each, each.read()) for each in jobs]
+    there = [(each.header, outcome) for each, outcome in found if outcome is not None]
+    if missing := [each.path for each, outcome in found if outcome is None]:
+        raise LabError(f"{len(missing)} {what} are missing or damaged in {missing[0].parent}; run it again")
+    return there
+
+
 def run(
     function: Callable[[Job], int], jobs: Sequence[Job], out: Path, *, workers: int, report: Callable[[int], None]
 ) -> None:

@@ -19,9 +19,9 @@ import pandas as pd
 
 from nasbench_lab import engine, markdown, means
 from nasbench_lab import plots_supernets as plots
-from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.core import FloatArray
 from nasbench_lab.files import write_atomically
-from nasbench_lab.outcomes import Job, Outcome
+from nasbench_lab.outcomes import Job, Outcome, read_all
 from nasbench_lab.supernets import TOP, Settings, sampled
 from nasbench_lab.tables import catalog
 
@@ -52,20 +52,14 @@ ENDS = (
 _PANEL = 300  # cells of a chart's panel
 
 
-def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
+def build(settings: Settings, jobs: Sequence[Job]) -> Content:
     """Everything the report is written from, as JSON values.
 
     Raises:
         LabError: outcomes are missing.
     """
-    found = [(job.header, job.read()) for job in jobs]
-    missing = sum(outcome is None for _, outcome in found)
-    if missing:
-        raise LabError(f"{missing} supernets are missing or damaged in {out / 'runs'}; run it again")
-    outcomes: dict[str, list[Outcome]] = {spec: [] for spec in settings.strategies}
-    for header, outcome in found:
-        if outcome:
-            outcomes[header["strategy"]].append(outcome)
+    found = read_all(jobs, "supernets")
+    outcomes = {spec: [each for header, each in found if header["strategy"] == spec] for spec in settings.strategies}
     table = catalog.load(settings.table)
     archs = sampled(settings.truth, settings.cells)
     share = len(archs) / len(sampled(settings.truth, 0))

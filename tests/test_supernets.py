@@ -146,13 +146,13 @@ def test_an_experiment_goes_on_where_it_was_and_its_files_say_what_was_measured(
     assert seen[-1] == (4, 4)
     jobs[0].path.write_text(jobs[0].path.read_text()[:-20])  # cut short, as by a full disk
     with pytest.raises(LabError, match="1 supernets are missing or damaged"):
-        supernet_report.build(settings, jobs, tmp_path)
+        supernet_report.build(settings, jobs)
     trained = []
     monkeypatch.setattr(supernets, "observe", _noting(supernets.observe, trained))
     supernets.run(settings, tmp_path)
     assert trained == [SPECS["darts"]]
 
-    content = supernet_report.build(settings, jobs, tmp_path)
+    content = supernet_report.build(settings, jobs)
     written = {path.name for path in supernet_report.write(content, tmp_path)}
     assert written == set(supernet_report.FILES)
     page = (tmp_path / "supernets.md").read_text()
@@ -184,7 +184,7 @@ def test_charts_that_have_nothing_to_show_are_not_written(tmp_path):
     settings = Settings((SPECS["spos"],), "digits", **SMALL)
     (tmp_path / "skips.svg").write_text("of an earlier experiment")
     jobs = supernets.run(settings, tmp_path)
-    supernet_report.write(supernet_report.build(settings, jobs, tmp_path), tmp_path)
+    supernet_report.write(supernet_report.build(settings, jobs), tmp_path)
     assert not (tmp_path / "skips.svg").exists()
     assert not (tmp_path / "entropy.svg").exists()
     assert "skips.svg" not in (tmp_path / "supernets.md").read_text()
@@ -201,7 +201,7 @@ def _noting(function, specs):
 def test_supernets_that_diverged_are_counted_and_rank_nothing(tmp_path):
     spec = f"spos:{TINY},learning_rate=1e30,clip=inf"
     settings = Settings((spec, SPECS["spos"]), "digits", **SMALL)
-    content = supernet_report.build(settings, supernets.run(settings, tmp_path), tmp_path)
+    content = supernet_report.build(settings, supernets.run(settings, tmp_path))
     assert [(row["strategy"], row["diverged"]) for row in content["rows"]] == [(SPECS["spos"], 0), (spec, 1)]
     assert content["rows"][1]["tau"] is None
     supernet_report.write(content, tmp_path)
