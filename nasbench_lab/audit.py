@@ -19,6 +19,7 @@ import numpy as np
 from nasbench_lab import agreement, api, engine, markdown, significance, stats
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import write_atomically
+from nasbench_lab.leaderboard_text import Block
 from nasbench_lab.store import MEASURED
 from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
@@ -97,19 +98,13 @@ def audit(
     study = Study(tuple(strategies), (task,), seeds, title=f"Audit of {loaded.label}")
     chosen_readings = {name: named(name) for name in readings}
     plain, rows = {task: _scores(study, task, runs)}, []
-    for done, (name, reading) in enumerate(chosen_readings.items()):
+    for done, (name, reading) in enumerate(chosen_readings.items(), start=1):
         base = timed if name == REAL_TIME else task
         if base not in plain:
             plain[base] = _scores(study, base, runs)
-        row: Content = {"reading": name, "what": reading.what, "possible": True, "why_not": ""}
-        try:
-            read = _scores(study, replace(base, evaluator=f"tabular:reading={name}"), runs)
-            row |= _difference(strategies, plain[base], read)
-        except LabError as error:
-            row |= {"possible": False, "why_not": str(error)}
-        rows.append(row)
+        rows.append({"reading": name, "what": reading.what, **_read(study, base, name, plain[base], runs)})
         if progress:
-            progress(done + 1, len(chosen_readings))
+            progress(done, len(chosen_readings))
     means = dict(zip(strategies, plain[task].values.mean(axis=0).tolist(), strict=True))
     return {
         "table": loaded.label,
@@ -123,6 +118,15 @@ def audit(
         "plain": {"means": means, "separated": _pairs(strategies, plain[task].order)},
         "readings": rows,
     }
+
+
+def _read(study: Study, base: StudyTask, reading: str, plain: Scores, runs: Path) -> Content:
+    """What a reading changes, or why it cannot be had of this table."""
+    try:
+        read = _scores(study, replace(base, evaluator=f"tabular:reading={reading}"), runs)
+    except LabError as error:
+        return {"possible": False, "why_not": str(error)}
+    return {"possible": True, "why_not": "", **_difference(study.strategies, plain, read)}
 
 
 def _scores(study: Study, task: StudyTask, runs: Path) -> Scores:
@@ -168,17 +172,7 @@ def _pairs(strategies: Sequence[str], order: set[tuple[int, int]]) -> list[str]:
     return [f"{strategies[a]} > {strategies[b]}" for a, b in sorted(order)]
 
 
-class Part(NamedTuple):
-    """A table as texts, with its title and the note below it; `words` are the columns that are no numbers."""
-
-    title: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    note: str
-    words: Sequence[int]
-
-
-def parts(content: Content) -> list[Part]:
+def blocks(content: Content) -> list[Block]:
     """All that is shown of the audit of one table, for the page and the terminal alike."""
     seen = content["search"] if content["search"] in ("all", "oracle") else f"{content['search']}-epoch validation"
     setting = f"{content['table']}: {seen}, {content['max_queries']} queries, {content['seeds']} seeds"
@@ -189,8 +183,8 @@ def parts(content: Content) -> list[Part]:
     heads = ("reading", "what is read as what", "accuracy", "tau", "pairs separated", "which come and go")
     each = [_changes(name, means[name], possible) for name in names]
     return [
-        Part(setting, heads, rows + [_moved(row) for row in possible], _note(content), (0, 1, 2, 5)),
-        Part(
+        Block(setting, heads, rows + [_moved(row) for row in possible], _note(content), (0, 1, 2, 5)),
+        Block(
             f"{content['table']}: every strategy",
             ("strategy", "as it is meant", *(row["reading"] for row in possible)),
             each,
@@ -256,8 +250,8 @@ def _span(values: Iterable[float], sign: str = "") -> str:
 def to_markdown(content: Content) -> str:
     """The audit of one table as a section of a page."""
     lines = []
-    for level, part in zip(("##", "###"), parts(content), strict=True):
-        lines += [f"{level} {part.title}", "", *markdown.table(part.heads, part.rows), "", part.note, ""]
+    for level, block in zip(("##", "###"), blocks(content), strict=True):
+        lines += [f"{level} {block.title}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
     return "\n".join(lines)
 
 

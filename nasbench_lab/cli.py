@@ -296,13 +296,9 @@ def validate(
     first_seed: Annotated[
         int, typer.Option(help="The first new seed; none the table was made with.", metavar="N", min=0)
     ] = 1000,
-    epochs: Annotated[
-        int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)
-    ] = None,
-    part_size: Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)] = None,
-    held_out_size: Annotated[
-        int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)
-    ] = None,
+    epochs: screen.Epochs = None,
+    part_size: screen.PartSize = None,
+    held_out_size: screen.HeldOutSize = None,
     tune: Annotated[
         int, typer.Option(help="Optimise each candidate's hyper-parameters: so many trials.", metavar="N", min=0)
     ] = 0,

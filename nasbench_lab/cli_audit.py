@@ -35,8 +35,6 @@ def audit(
     """
     import json
 
-    from rich.table import Table as Grid
-
     from nasbench_lab import audit as audits
     from nasbench_lab.tables import catalog
     from nasbench_lab.tables.readings import READINGS
@@ -65,15 +63,5 @@ def audit(
     if as_json:
         screen.print_json(json.loads(written[1].read_text()))
         return
-    terminal = screen.console()
-    for part in (part for content in contents for part in audits.parts(content)):
-        terminal.print(f"\n{part.title}", style="bold", highlight=False, markup=False)
-        grid = Grid(box=None, pad_edge=False, header_style="dim")
-        for i, head in enumerate(part.heads):
-            grid.add_column(head, justify="left" if i in part.words else "right", overflow="fold")
-        for row in part.rows:
-            grid.add_row(*row)
-        terminal.print(grid)
-        terminal.print(part.note, style="dim", highlight=False, markup=False)
-    files = ", ".join(path.name for path in written)
-    terminal.print(f"\nWritten to {out}: {files}; runs/", highlight=False, markup=False)
+    blocks = [block for content in contents for block in audits.blocks(content)]
+    screen.print_blocks(blocks, f"Written to {out}: {', '.join(path.name for path in written)}; runs/")

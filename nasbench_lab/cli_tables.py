@@ -188,13 +188,9 @@ def tables_train(
     best: Annotated[int, typer.Option(help="How many best classes by the first seed get further seeds.")] = 500,
     random: Annotated[int, typer.Option(help="How many other classes do.")] = 500,
     classes: Annotated[int | None, typer.Option(help="Only so many classes, a random sample.")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)
-    ] = None,
-    part_size: Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)] = None,
-    held_out_size: Annotated[
-        int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)
-    ] = None,
+    epochs: screen.Epochs = None,
+    part_size: screen.PartSize = None,
+    held_out_size: screen.HeldOutSize = None,
     workers: screen.Workers = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     shards: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nasbench_lab.leaderboard_parts import Leaderboard
+    from nasbench_lab.leaderboard_text import Block
 
 Workers = Annotated[int, typer.Option(help="Processes to run with.", metavar="N", min=1)]
 Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequential, dask, ray.")]
+Epochs = Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)]
+PartSize = Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)]
+HeldOutSize = Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead of a table.")]
 
 
@@ -56,29 +60,31 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
     """The leaderboard, section by section, or its rows as JSON."""
     import json
 
-    from rich.table import Table as Grid
-
     from nasbench_lab import leaderboard as boards
     from nasbench_lab import leaderboard_text
 
     if as_json:
         print_json(json.loads(boards.to_json(board))["rows"])
         return
+    files = "leaderboard.md, .csv, .json, curves.csv, details.json, manifest.json; runs/"
+    print_blocks(leaderboard_text.blocks(board), f"Written to {folder}: {files}")
+
+
+def print_blocks(blocks: Iterable[Block], end: str) -> None:
+    """Tables with their titles and notes, then a line below all of them."""
+    from rich.table import Table as Grid
+
     terminal = console()
-    for block in leaderboard_text.blocks(board):
+    for block in blocks:
         terminal.print(f"\n{block.title}", style="bold", highlight=False, markup=False)
         grid = Grid(box=None, pad_edge=False, header_style="dim")
-        for i, name in enumerate(block.heads):
-            grid.add_column(name, justify="left" if i in block.words else "right", overflow="fold")
+        for i, head in enumerate(block.heads):
+            grid.add_column(head, justify="left" if i in block.words else "right", overflow="fold")
         for row in block.rows:
             grid.add_row(*row)
         terminal.print(grid)
         terminal.print(block.note, style="dim", highlight=False, markup=False)
-    terminal.print(
-        f"\nWritten to {folder}: leaderboard.md, .csv, .json, curves.csv, details.json, manifest.json; runs/",
-        highlight=False,
-        markup=False,
-    )
+    terminal.print(f"\n{end}", highlight=False, markup=False)
 
 
 def console() -> Console:

@@ -69,7 +69,7 @@ def test_the_page_and_the_json_say_the_same(content, tmp_path):
 
 
 def test_what_is_shown_explains_itself(content):
-    summary, each = audit.parts(content)
+    summary, each = audit.blocks(content)
     possible = [row for row in content["readings"] if row["possible"]]
     assert [row[0] for row in summary.rows[1:]] == list(each.heads[2:]) == [row["reading"] for row in possible]
     assert [row[0] for row in each.rows] == content["strategies"]
