@@ -190,8 +190,8 @@ def between_seeds(table: Table, val: Floats) -> Iterator[str]:
         both = random & ~np.isnan(val[:, a] + val[:, b])
         if both.sum() > 10:
             x, y = val[both, a], val[both, b]
-            row = [f"{seeds[a]}, {seeds[b]}", str(int(both.sum())), f"{spearmanr(x, y)[0]:.3f}"]
-            rows.append([*row, f"{kendalltau(x, y)[0]:.3f}", f"{spearmanr(x, test[both, b])[0]:.3f}"])
+            row = [f"{seeds[a]}, {seeds[b]}", str(int(both.sum())), *correlations(x, y)]
+            rows.append([*row, f"{spearmanr(x, test[both, b])[0]:.3f}"])
     yield "Between two trainings, over the random classes (without the 500 best):"
     yield ""
     yield from grid(["seeds", "classes", "Spearman of val", "Kendall", "val of one, test of the other: Spearman"], rows)
@@ -264,16 +264,7 @@ def fidelities(table: Table) -> Iterator[str]:
         val, test = schedule.val[MEMBERS, i][known], schedule.test[MEMBERS][known]
         seconds = schedule.seconds[MEMBERS, i][known].mean()
         cost = f"{seconds / schedule.seconds[MEMBERS, -1][known].mean():.0%}"
-        rows.append(
-            [
-                str(part),
-                f"{np.median(val):.2f}",
-                f"{spearmanr(val, test)[0]:.3f}",
-                f"{kendalltau(val, test)[0]:.3f}",
-                f"{seconds:.2f}",
-                cost,
-            ]
-        )
+        rows.append([str(part), f"{np.median(val):.2f}", *correlations(val, test), f"{seconds:.2f}", cost])
     yield "## Fidelities"
     yield ""
     yield from grid(
@@ -304,18 +295,10 @@ def elsewhere(table: Table, path: Path) -> Iterator[str]:
         theirs = frame[column].to_numpy()[archs]
         top = np.argsort(-theirs)[: max(3, len(archs) // 10)]
         for name, ours in (("test", table.truth[archs]), ("val", table.last.val[archs, -1])):
-            row = [
-                f"{label}, 200 epochs",
-                name,
-                f"{spearmanr(ours, theirs)[0]:.3f}",
-                f"{kendalltau(ours, theirs)[0]:.3f}",
-            ]
+            row = [f"{label}, 200 epochs", name, *correlations(ours, theirs)]
             rows.append([*row, f"{spearmanr(ours[top], theirs[top])[0]:.3f}"])
     for name, values in (("parameters (live)", table.metrics["params_m"]), ("FLOPs (live)", table.metrics["flops_m"])):
-        ours = table.truth[archs]
-        rows.append(
-            [name, "test", f"{spearmanr(ours, values[archs])[0]:.3f}", f"{kendalltau(ours, values[archs])[0]:.3f}", ""]
-        )
+        rows.append([name, "test", *correlations(table.truth[archs], values[archs]), ""])
     yield from grid(["mean test of", "ours", "Spearman", "Kendall", "Spearman in their best tenth"], rows)
     yield f"Over {len(archs):,} classes, one cell each. The last two rows say how far size alone explains the ranking."
     yield ""
@@ -355,6 +338,11 @@ def grid(header: list[str], rows: list[list[str]]) -> Iterator[str]:
     yield "|" + " --- |" * len(header)
     yield from (f"| {' | '.join(row)} |" for row in rows)
     yield ""
+
+
+def correlations(x: Floats, y: Floats) -> list[str]:
+    """Spearman's and Kendall's."""
+    return [f"{spearmanr(x, y)[0]:.3f}", f"{kendalltau(x, y)[0]:.3f}"]
 
 
 def quantiles(values: Floats) -> str:
