@@ -180,43 +180,64 @@ def _tests(entry: Entry) -> tuple[FloatArray, list[tuple[str, float]]]:
 
 
 def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: float) -> Row:
-    runs, setting = entry.runs, entry.setting
-    first = runs.first(setting.optimal)
-    last = runs.last("incumbent")
-    chosen = last[~np.isnan(last) & (last >= 0)].astype(np.int64)
-    answered = int(runs.counts.sum())
-    regret, val_regret = setting.truth.max() - test, setting.seen.max() - setting.seen[chosen]
-    whole = chosen.size == len(last)
-    bounds = stats.mean_interval(val_regret[:, None]) if whole else (np.full(1, np.nan), np.full(1, np.nan))
-    median = stats.median_interval(test[:, None])
-    middle = stats.aggregate_interval(test[:, None], "iqm")
+    runs = entry.runs
     return {
-        **_setting_columns(setting),
+        **_setting_columns(entry.setting),
         "strategy": entry.strategy,
         "rank": 0,
         "runs": len(runs.seeds),
         "queries": float(runs.counts.mean()),
         "seconds": float(np.nan_to_num(runs.last("finished")).mean()),
+        **_accuracy(test, interval),
+        **_regrets(entry, test, interval),
+        "unanswered": int(np.isnan(test).sum()),
+        "rank_mean": rank,
+        **_effort(entry),
+    }
+
+
+def _accuracy(test: FloatArray, interval: tuple[float, float]) -> Row:
+    """Columns of the test accuracy at the end, nan in `test` where a run has no answer."""
+    median = stats.median_interval(test[:, None])
+    middle = stats.aggregate_interval(test[:, None], "iqm")
+    return {
         "test_mean": float(test.mean()),
         "test_lo": float(interval[0]),
         "test_hi": float(interval[1]),
         "test_median": float(np.median(test)),
         "test_median_lo": float(median[0][0]),
         "test_median_hi": float(median[1][0]),
-        "test_iqm": float(stats.interquartile_mean(test)) if whole else math.nan,
+        "test_iqm": math.nan if np.isnan(test).any() else float(stats.interquartile_mean(test)),
         "test_iqm_lo": middle[0],
         "test_iqm_hi": middle[1],
         "test_sd": float(test.std(ddof=1)) if len(test) > 1 else math.nan,
-        "regret_mean": float(regret.mean()),
-        "regret_lo": float(setting.truth.max() - interval[1]),
-        "regret_hi": float(setting.truth.max() - interval[0]),
-        "val_regret_mean": float(val_regret.mean()) if whole else math.nan,
-        "val_regret_lo": max(float(bounds[0][0]), 0.0) if whole else math.nan,
-        "val_regret_hi": float(bounds[1][0]),
-        "unanswered": int(np.isnan(test).sum()),
-        "rank_mean": rank,
-        "queries_to_optimum_mean": stats.restricted_mean(first, runs.counts.astype(np.float64)),
-        "queries_per_optimum": stats.expected_running_time(first, runs.counts.astype(np.float64)),
+    }
+
+
+def _regrets(entry: Entry, test: FloatArray, interval: tuple[float, float]) -> Row:
+    """Columns of how far the answers are from the best, by test accuracy and by what the search sees."""
+    setting, last = entry.setting, entry.runs.last("incumbent")
+    best = setting.truth.max()
+    row: Row = {
+        "regret_mean": float((best - test).mean()),
+        "regret_lo": float(best - interval[1]),
+        "regret_hi": float(best - interval[0]),
+    }
+    mean = low = high = math.nan
+    if (last >= 0).all():  # nan, of a run without an answer, is not
+        lost = setting.seen.max() - setting.seen[last.astype(np.int64)]
+        bounds = stats.mean_interval(lost[:, None])
+        mean, low, high = float(lost.mean()), max(float(bounds[0][0]), 0.0), float(bounds[1][0])
+    return row | {"val_regret_mean": mean, "val_regret_lo": low, "val_regret_hi": high}
+
+
+def _effort(entry: Entry) -> Row:
+    """Columns of what it takes to find an optimum, and to decide."""
+    runs, first = entry.runs, entry.runs.first(entry.setting.optimal)
+    counts, answered = runs.counts.astype(np.float64), int(runs.counts.sum())
+    return {
+        "queries_to_optimum_mean": stats.restricted_mean(first, counts),
+        "queries_per_optimum": stats.expected_running_time(first, counts),
         "queries_to_optimum_median": stats.censored_median(first),
         "reached_optimum": float(np.isfinite(first).mean()),
         "decision_seconds_per_query": float(runs.total(MEASURED).sum() / answered) if answered else math.nan,

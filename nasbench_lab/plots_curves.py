@@ -92,7 +92,7 @@ def curves(
     layers += [_reference(each, x_channel, y_channel, (low, high), (lows, highs)) for each in references]
     layers.append(_labels(warm, names, references, (low, high), y, shade, highs, name_at))
     chart = alt.layer(*layers).properties(width=style.WIDTH, height=style.HEIGHT)
-    return style.finished(chart.properties(title=style.heading(title)) if title else chart)
+    return style.finished(chart, title)
 
 
 def _reference(each: Reference, x: Any, y: Any, value: tuple[float, float], place: tuple[float, float]) -> Any:

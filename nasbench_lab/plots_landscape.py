@@ -43,7 +43,7 @@ def distance(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
             x=x, y=y("best"), description=words
         ),
     ).properties(width=300, height=240)
-    return style.finished(chart.properties(title=style.heading(title)) if title else chart)
+    return style.finished(chart, title)
 
 
 def distribution(edges: Sequence[float], counts: Sequence[int], *, title: str = "") -> Any:
@@ -66,7 +66,7 @@ def distribution(edges: Sequence[float], counts: Sequence[int], *, title: str = 
     )
     bars = style.panel(frame, width=300, height=240).mark_bar(color=_FILL, stroke=style.PAPER, strokeWidth=0.4)
     chart = bars.encode(x=x, x2="to:Q", y=alt.Y("count:Q", title="cells"), description=style.described("words"))
-    return style.finished(chart.properties(title=style.heading(title)) if title else chart)
+    return style.finished(chart, title)
 
 
 def local_optima(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
@@ -102,4 +102,4 @@ def local_optima(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
     shape = alt.condition("datum.best", alt.value("diamond"), alt.value("circle"))
     marks = style.panel(frame, width=300, height=240).mark_point(filled=True, opacity=0.9, size=52)
     chart = marks.encode(x=x, y=y, color=shade, shape=shape, description=style.described("words"))
-    return style.finished(chart.properties(title=style.heading(title)) if title else chart)
+    return style.finished(chart, title)

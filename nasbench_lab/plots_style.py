@@ -177,8 +177,10 @@ def heading(title: str) -> Any:
     return alt.Title(title, anchor="start", fontSize=13, fontWeight="normal", color=INK, offset=10)
 
 
-def finished(chart: Any) -> Any:
-    """The theme on a top-level chart: few lines, dark text, room for labels at the right."""
+def finished(chart: Any, title: str = "") -> Any:
+    """The theme on a top-level chart: few lines, dark text, room for labels at the right; above it a title, if any."""
+    if title:
+        chart = chart.properties(title=heading(title))
     return (
         chart.configure(font="sans-serif", background=PAPER, padding={"left": 6, "right": 10, "top": 6, "bottom": 6})
         .configure_view(stroke=None)

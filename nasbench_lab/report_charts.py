@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nasbench_lab import details, plots_compare, plots_curves, plots_landscape, significance
+from nasbench_lab import details, plots_compare, plots_critical, plots_curves, plots_landscape, significance
 from nasbench_lab import plots_style as style
 from nasbench_lab.plots_curves import FLOOR, Reference
 
@@ -204,32 +204,45 @@ def _curves(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
 
 
 def _tests(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
-    order, extra = setting.order, setting.details
+    for charts in (_critical_difference, _who_beats_whom, _profile, _deciding):
+        yield from charts(setting, names)
+
+
+def _critical_difference(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
     ranks = {row["strategy"]: row["rank_mean"] for row in setting.rows if row["rank_mean"] == row["rank_mean"]}
     runs = min(int(row["runs"]) for row in setting.rows)
     if len(ranks) > 1 and runs > 1:
         difference = significance.critical_difference(len(ranks), runs)
-        together = _together(ranks, difference)
-        spec = plots_compare.critical_difference(ranks, together, names, order=order, difference=difference)
+        groups = _together(ranks, difference)
+        spec = plots_critical.critical_difference(ranks, groups, names, order=setting.order, difference=difference)
         about = (
             f"Mean ranks over {runs} seeds; a bar joins strategies whose ranks differ by less than Nemenyi's critical "
             "difference (5%)."
         )
         yield Chart("critical-difference", "tests", "Critical differences", about, spec)
+
+
+def _who_beats_whom(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
     if setting.tests.get("pairs"):
-        better, separated = _matrices(setting.tests["pairs"], order)
+        better, separated = _matrices(setting.tests["pairs"], setting.order)
         about = (
             f"Probability that a run of the row's strategy ends with better {setting.tests['by']} than one of the "
             "column's, equals count half; grey: means not separated (paired sign-flip test, Holm over all pairs, 5%)."
         )
-        spec = plots_compare.better(better, separated, order, names)
+        spec = plots_compare.better(better, separated, setting.order, names)
         yield Chart("who-beats-whom", "tests", "Who beats whom", about, spec)
-    if extra:
-        profile = extra["profile"]
-        frame = _grid(extra["strategies"], profile["at"], profile["share"])
-        spec = plots_curves.profile(frame[frame["at"] > 0], names, order)
+
+
+def _profile(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
+    if setting.details:
+        profile = setting.details["profile"]
+        frame = _grid(setting.details["strategies"], profile["at"], profile["share"])
+        spec = plots_curves.profile(frame[frame["at"] > 0], names, setting.order)
         about = "Share of runs that end with at most so much regret: the higher, the better."
-        yield Chart("profile", "tests", "Performance profile", about, spec, style.emphasised(order))
+        yield Chart("profile", "tests", "Performance profile", about, spec, style.emphasised(setting.order))
+
+
+def _deciding(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
     cost = [
         {
             "strategy": row["strategy"],
@@ -242,7 +255,7 @@ def _tests(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]
     ]
     frame = pd.DataFrame(cost).dropna(subset=["milliseconds", "regret"])
     if len(frame[frame["milliseconds"] > 0]):
-        spec = plots_compare.cost_of_deciding(frame, names, order)
+        spec = plots_compare.cost_of_deciding(frame, names, setting.order)
         about = "Real time a strategy thinks per query, against what it reaches; near the lower left is best."
         yield Chart("deciding", "tests", "Decision time against regret", about, spec)
 

@@ -124,45 +124,46 @@ def pairs(board: Board, setting: Setting) -> str:
     tests = setting.tests
     if not tests.get("pairs"):
         return ""
-    order, labels = setting.order, {name: look.label for name, look in board.looks.items()}
-    near = set(pairwise(order))
-    every = len(order) <= _ALL_PAIRS
+    near = set(pairwise(setting.order))
+    every = len(setting.order) <= _ALL_PAIRS
     kept = [pair for pair in tests["pairs"] if every or (pair["one"], pair["other"]) in near]
-    rows = [
-        (
-            labels[pair["one"]],
-            labels[pair["other"]],
-            f"{_number(pair['difference'], '.3f')} ({_number(pair['low'], '.3f')} to {_number(pair['high'], '.3f')})",
-            _number(pair["improvement"], ".2f"),
-            _p(pair["p_holm"]),
-            "yes" if pair["separated"] else "no",
-            "" if pair["more_seeds"] is None else leaderboard_text.seeds(pair["more_seeds"]),
-        )
-        for pair in kept
-    ]
-    heads = (
-        "strategy",
-        "than",
-        f"{tests['by']} more by (95%)",
-        "probability better",
-        "p, Holm",
-        "separated",
-        "more seeds",
+    rows = [_pair(pair, {name: look.label for name, look in board.looks.items()}) for pair in kept]
+    more = f"{tests['by']} more by (95%)"
+    heads = ("strategy", "than", more, "probability better", "p, Holm", "separated", "more seeds")
+    title = "Every pair as a table" if every else "Neighbours in the ranking as a table"
+    inner = table(heads, rows, f"{title}, {leaderboard_text.heading(setting.rows[0])}")
+    note = element("p", escaped(_how_tested(tests)), class_="note")
+    return f"<details><summary>{title}</summary>{inner}{note}</details>"
+
+
+def _pair(pair: Row, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """The cells of one pair."""
+    difference, low, high = (_number(pair[key], ".3f") for key in ("difference", "low", "high"))
+    return (
+        labels[pair["one"]],
+        labels[pair["other"]],
+        f"{difference} ({low} to {high})",
+        _number(pair["improvement"], ".2f"),
+        _p(pair["p_holm"]),
+        "yes" if pair["separated"] else "no",
+        "" if pair["more_seeds"] is None else leaderboard_text.seeds(pair["more_seeds"]),
     )
-    note = f"{tests['method']}, level {tests['alpha']:g}."
+
+
+def _how_tested(tests: Row) -> str:
+    """The method, what it can see with so many seeds, and the test of all at once."""
+    sentences = [f"{tests['method']}, level {tests['alpha']:g}."]
     if tests.get("detectable_difference") is not None:
-        note += (
-            f" With {tests['runs']} seeds the typical pair is told apart, with {tests['power']:.0%} power, from a true "
+        sentences.append(
+            f"With {tests['runs']} seeds the typical pair is told apart, with {tests['power']:.0%} power, from a true "
             f"difference of {tests['detectable_difference']:.3g} on."
         )
     if few := standings.too_few(tests):
-        note += f" {few}"
+        sentences.append(few)
     friedman = tests.get("friedman")
     if friedman and friedman.get("p") is not None:
-        note += f" Friedman's test of all at once: p {_p(friedman['p'])}."
-    title = "Every pair as a table" if every else "Neighbours in the ranking as a table"
-    inner = table(heads, rows, f"{title}, {leaderboard_text.heading(setting.rows[0])}")
-    return f"<details><summary>{title}</summary>{inner}{element('p', escaped(note), class_='note')}</details>"
+        sentences.append(f"Friedman's test of all at once: p {_p(friedman['p'])}.")
+    return " ".join(sentences)
 
 
 def _number(value: Any, form: str) -> str:

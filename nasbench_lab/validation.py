@@ -221,14 +221,6 @@ def compare(table: Table, chosen: list[Candidate], new: dict[int, list[Any]], se
     comparable = _comparable(table, settings.problem)
     parts = _both(schedule, archs, fresh)
     common = _common(schedule, fresh)
-    rows = []
-    for i, candidate in enumerate(chosen):
-        row: dict[str, Any] = asdict(candidate) | {"cell": cell.to_string(candidate.arch)}
-        row["diverged"] = sum(bool(t.reason) for t in new[candidate.arch])
-        for name, part in parts.items():
-            row |= {f"{name}_{key}": float(getattr(part, key)[i]) for key in part._fields}
-            row |= {f"{name}_trials": _count(schedule, name)[candidate.arch].item()}
-        rows.append(row)
     groups = {group: np.array([c.group == group for c in chosen]) for group in dict.fromkeys(c.group for c in chosen)}
     return {
         "table": table.label,
@@ -238,23 +230,47 @@ def compare(table: Table, chosen: list[Candidate], new: dict[int, list[Any]], se
         "seeds": list(settings.new_seeds),
         "comparable": comparable,
         "common": common,
-        "rows": rows,
+        "rows": _rows(schedule, chosen, new, parts),
         "summary": {g: _summary({n: parts[n] for n in comparable}, mask, common) for g, mask in groups.items()},
-        "ranks": {name: _ranks(part, np.ones(len(archs), bool), settings.seeds) for name, part in parts.items()}
-        | {
-            f"{name}, {g}": _ranks(p, m, settings.seeds)
-            for g, m in groups.items()
-            if len(groups) > 1
-            for name, p in parts.items()
-        },
+        "ranks": _ranks_of(parts, groups, settings.seeds),
         "choice": _choice(archs, parts, fresh),
-        "records": [
-            {"arch": int(arch), "seed": t.seed, "val": t.val[-1], "test": t.test, "seconds": t.seconds}
-            | {"reason": t.reason, "made": t.made}
-            for arch in archs
-            for t in new[int(arch)]
-        ],
+        "records": _records(new, archs),
     }
+
+
+def _rows(
+    schedule: Schedule, chosen: list[Candidate], new: dict[int, list[Any]], parts: dict[str, agreement.Comparison]
+) -> list[dict[str, Any]]:
+    """A row per candidate: what was predicted, what was measured."""
+    rows = []
+    for i, candidate in enumerate(chosen):
+        row: dict[str, Any] = asdict(candidate) | {"cell": cell.to_string(candidate.arch)}
+        row["diverged"] = sum(bool(t.reason) for t in new[candidate.arch])
+        for name, part in parts.items():
+            row |= {f"{name}_{key}": float(getattr(part, key)[i]) for key in part._fields}
+            row |= {f"{name}_trials": _count(schedule, name)[candidate.arch].item()}
+        rows.append(row)
+    return rows
+
+
+def _ranks_of(
+    parts: dict[str, agreement.Comparison], groups: dict[str, NDArray[np.bool_]], seeds: int
+) -> dict[str, dict[str, Any]]:
+    """Agreement of ranks over all candidates, then, if there are several groups, within each."""
+    masks = {"": np.any(list(groups.values()), axis=0)}
+    if len(groups) > 1:
+        masks |= {f", {group}": mask for group, mask in groups.items()}
+    return {f"{name}{of}": _ranks(part, mask, seeds) for of, mask in masks.items() for name, part in parts.items()}
+
+
+def _records(new: dict[int, list[Any]], archs: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Every training."""
+    return [
+        {"arch": arch, "seed": t.seed, "val": t.val[-1], "test": t.test, "seconds": t.seconds}
+        | {"reason": t.reason, "made": t.made}
+        for arch in archs.tolist()
+        for t in new[arch]
+    ]
 
 
 def _count(schedule: Schedule, name: str) -> NDArray[np.int64]:

@@ -34,6 +34,7 @@ LAYERS = [
         "leaderboard_text",
         "plots",
         "plots_compare",
+        "plots_critical",
         "plots_surrogates",
         "assessment",
         "supernets",

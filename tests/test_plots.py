@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasbench_lab import details, plots_compare, plots_curves, plots_landscape
+from nasbench_lab import details, plots_compare, plots_critical, plots_curves, plots_landscape
 from nasbench_lab import plots_style as style
 from nasbench_lab.plots_curves import FLOOR, Axis, Reference
 
@@ -67,7 +67,7 @@ def test_an_axis_of_ten_says_ten():
 
 def test_critical_differences_name_all_and_draw_a_bar_per_group():
     ranks = {"a": 1.2, "b": 1.5, "c": 2.4, "d": 3.9}
-    chart = plots_compare.critical_difference(
+    chart = plots_critical.critical_difference(
         ranks, [["a", "b"], ["b", "c"]], style.looks(ranks), difference=0.9, title="t"
     )
     text = drawn(chart, list(ranks))
@@ -82,7 +82,7 @@ def test_critical_differences_colour_the_best_of_the_board_and_leave_readable_na
     ranks = {name: float(i) for i, name in enumerate(names)}
     board = names[::-1]  # best first by another measure than ranks
     looks = style.looks(names, board[: style.EMPHASISED])
-    text = style.svg(plots_compare.critical_difference(ranks, [], looks, order=board))
+    text = style.svg(plots_critical.critical_difference(ranks, [], looks, order=board))
     fills = dict(re.findall(r'<text aria-label="(s\d\d)"[^>]*fill="(#\w+)"', text))
     assert len(fills) == 20
     assert {name for name, fill in fills.items() if fill == style.MUTED} == set(names) - set(board[: style.EMPHASISED])
@@ -90,7 +90,7 @@ def test_critical_differences_colour_the_best_of_the_board_and_leave_readable_na
 
 def test_all_ranks_alike_can_be_drawn():
     ranks = dict.fromkeys(["a", "b", "c"], 2.0)
-    assert "<path" in drawn(plots_compare.critical_difference(ranks, [list(ranks)], style.looks(ranks)), list(ranks))
+    assert "<path" in drawn(plots_critical.critical_difference(ranks, [list(ranks)], style.looks(ranks)), list(ranks))
 
 
 def test_the_matrix_shows_numbers_of_few_and_grey_for_not_separated():
