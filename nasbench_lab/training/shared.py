@@ -15,7 +15,7 @@ What no image goes through (a controller, a hypernetwork) is not charged: below 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -99,21 +99,11 @@ class SharedWeights:
             self.network.parameters(), schedule.lr, schedule.momentum, nesterov=schedule.momentum > 0,
             weight_decay=schedule.weight_decay, fused=True,
         )  # fmt: skip
-        self._prepare(self.network.parameters())
+        if schedule.momentum:  # paths get gradients at different times, and a fused step wants all buffers to exist
+            for p in self.network.parameters():
+                self.optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
         self.seconds = 0.0
         self._data: Data | None = None
-
-    def add(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Let the optimizer train further parameters with the weights."""
-        found = list(parameters)
-        self.optimizer.add_param_group({"params": found})
-        self._prepare(found)
-
-    def _prepare(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Momentum from zero: paths get gradients at different times, and a fused step wants all buffers to exist."""
-        if self.schedule.momentum:
-            for p in parameters:
-                self.optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
 
     @property
     def data(self) -> Data:
