@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -84,7 +85,10 @@ def search(
 def _known(policies: dict[str, Any], allowed: tuple[str, ...]) -> None:
     unknown = [key for key in policies if key not in allowed]
     if unknown:
-        raise LabError(f"unknown policy {unknown[0]!r}; allowed: {', '.join(allowed)}")
+        known = (*allowed, "table", "search", "max_queries", "max_seconds", "seed", "seeds", "score", "out")
+        near = [name for name in difflib.get_close_matches(unknown[0], known, n=1) if name not in allowed]
+        hint = f"; did you mean the argument {near[0]!r}?" if near else ""
+        raise LabError(f"unknown policy {unknown[0]!r}{hint} Policies: {', '.join(allowed)}")
 
 
 def compare(
@@ -148,15 +152,20 @@ def make_study(
     if math.isinf(max_queries) and math.isinf(max_seconds):
         max_queries = 100
     name = table or catalog.default()
+    objectives = policies.get("objectives", ())
+    policies |= {"objectives": ("val", objectives)} if isinstance(objectives, str) else {}
     task = StudyTask(
         name, search=search, score=tuple(score), max_queries=max_queries, max_seconds=max_seconds, **policies
     )
-    return Study(
-        tuple(strategies) or DEFAULT_STRATEGIES,
-        (task,),
-        seeds,
-        title=f"Search strategies on {catalog.load(name).label}",
-    )
+    chosen = tuple(strategies) or DEFAULT_STRATEGIES
+    title = f"Search strategies on {catalog.load(name).label}"
+    return Study(chosen, (task,), seeds, title, block=1 if _trains(chosen, task) else 25)
+
+
+def _trains(strategies: Sequence[str], task: StudyTask) -> bool:
+    """Whether runs train networks: each is then a file of its own, so that an interruption loses one at most."""
+    one_shot = (loading.build("strategies", spec).family == "one-shot" for spec in strategies)
+    return loading.split_spec(task.evaluator)[0] == "training" or any(one_shot)
 
 
 def run(

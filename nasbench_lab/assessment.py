@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nasbench_lab import calibration, cell, core, engine, loading, outcomes, sources
+from nasbench_lab import calibration, cell, checks, core, engine, loading, outcomes, sources
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.outcomes import Header, Job, Outcome
@@ -201,7 +201,7 @@ def run_job(job: Job) -> int:
     except LabError:
         raise
     except Exception as error:  # the surrogate is somebody's code: say what it did, without our traceback
-        raise LabError(f"{spec} failed on {count} cells, seed {seed}: {engine.place(error)}") from error
+        raise LabError(f"{spec} failed on {count} cells, seed {seed}: {checks.place(error)}") from error
     job.write(outcome)
     return 1
 

@@ -57,7 +57,9 @@ def _engine(backend: str, workers: int) -> Iterator[None]:
             inner = {"inner_max_num_threads": 1} if name == "loky" else {}
             stack.enter_context(joblib.parallel_config(backend=name, n_jobs=workers, **inner))
         except ImportError as error:
-            raise LabError(f"engine {name!r} is not installed ({error}); pip install 'nasbench-lab[{name}]'") from error
+            raise LabError(
+                f"engine {name!r} is not installed ({error}); in a clone: pip install -c constraints.txt '.[{name}]'"
+            ) from error
         except (ValueError, TypeError, OSError) as error:
             raise LabError(f"engine {backend!r} cannot be used: {error}") from error
         yield

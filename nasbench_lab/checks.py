@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,10 +42,17 @@ class Check:
         except Exception as error:
             if isinstance(error, LabError) and not isinstance(error, self.blamed):
                 raise  # there is no such plug-in, so nothing to check
-            raise CheckFailed(f"{type(error).__name__}: {error}") from error
+            raise CheckFailed(place(error)) from error
 
     def __str__(self) -> str:
         return self.name
+
+
+def place(error: Exception) -> str:
+    """What was raised, and the last line of code it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
 
 
 def require(condition: bool, message: str) -> None:

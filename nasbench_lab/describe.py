@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nasbench_lab import cell, core, engine, loading, references, stats
 from nasbench_lab.core import LabError, Task
 from nasbench_lab.study import Study, StudyTask
+from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
 
@@ -284,7 +285,25 @@ def notes(chosen: Study) -> list[str]:
             members = ", ".join(spec for spec, own in families.items() if own == family)
             if members and not given(opened):
                 found.setdefault((words, members), []).append(_task_named(task, opened))
-    return [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
+    plainer = [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
+    return plainer + _other_data(chosen)
+
+
+def _other_data(chosen: Study) -> list[str]:
+    """Strategies that learn from images of another dataset than a table is of."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for spec in chosen.strategies:
+        strategy = loading.build("strategies", spec)
+        for task in chosen.tasks if strategy.family == "one-shot" else ():
+            table = catalog.load(task.table)
+            if (own := strategy.data.removesuffix("-valid")) != (
+                dataset := str(table.about.get("dataset", table.name))
+            ):
+                found.setdefault((own, f"{task.table} (of {dataset})"), []).append(spec)
+    return [
+        f"{', '.join(specs)}: trained on images of {own}, scored on {table}; choose with data=... or --table"
+        for (own, table), specs in found.items()
+    ]
 
 
 def _task_named(task: StudyTask, opened: Task) -> str:

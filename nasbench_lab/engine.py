@@ -15,7 +15,6 @@ import math
 import platform
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_lab import backends, core, loading, runner, sources, store
+from nasbench_lab import backends, checks, core, loading, runner, sources, store
 from nasbench_lab.core import LabError
 from nasbench_lab.study import Study, StudyTask
 from nasbench_lab.tables import catalog
@@ -266,7 +265,7 @@ def rerun(header: store.Header, table: str, seeds: Iterable[int]) -> dict[int, r
         except LabError:
             raise
         except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
-            raise LabError(f"{header['strategy']} failed with seed {seed}: {place(error)}") from error
+            raise LabError(f"{header['strategy']} failed with seed {seed}: {checks.place(error)}") from error
     return found
 
 
@@ -287,13 +286,6 @@ def one_blas_thread() -> Any:
     import threadpoolctl
 
     return threadpoolctl.threadpool_limits(limits=1, user_api="blas")
-
-
-def place(error: Exception) -> str:
-    """What was raised, and the last line of code it came from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{where}"
 
 
 def _objectives(header: store.Header) -> tuple[str, ...]:
@@ -346,7 +338,7 @@ def _try(job: Job) -> None:
     except LabError as error:
         raise LabError(f"{spec} cannot search {job.table}: {error}") from error
     except Exception as error:  # as in `rerun`
-        raise LabError(f"{spec} failed while starting: {place(error)}") from error
+        raise LabError(f"{spec} failed while starting: {checks.place(error)}") from error
 
 
 def _sweep(folder: Path) -> None:

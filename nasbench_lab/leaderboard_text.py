@@ -30,7 +30,14 @@ FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2
 
 def heads_of(row: Row) -> tuple[str, ...]:
     """The heads of a row's cells."""
-    return FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
+    heads = FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
+    place = heads.index("queries")
+    return (*heads[:place], *(("seconds",) if _timed(row) else ()), *heads[place:])
+
+
+def _timed(row: Row) -> bool:
+    """Whether the budget is one of simulated seconds: what was used of it is then shown."""
+    return str(row["budget"]).endswith(" s")
 
 
 def cells_of(row: Row) -> tuple[str, ...]:
@@ -50,6 +57,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
         _text(row["regret_mean"], 2),
         _text(row["val_regret_mean"], 2),
         seeds(row["seeds_to_next"]),
+        *((_text(row["seconds"], 0),) if _timed(row) else ()),
         _text(row["queries"], 0),
         bound + _text(row["queries_to_optimum_mean"], 0),
         f"{100 * row['reached_optimum']:.0f}%",
@@ -180,7 +188,7 @@ def to_markdown(board: Leaderboard) -> str:
         f"studentised bootstrap interval (from {stats.FEWEST} seeds on; docs/statistics.md: how often it covers). "
         "Regret: points below the best test accuracy; val regret: below the best score the search could see. To "
         "optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and count with "
-        "their length. ms/query: real time the strategy spent deciding.",
+        "their length. Seconds: simulated, used on average. ms/query: real time the strategy spent deciding.",
         "",
     ]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Means over seeds with their 95% intervals, as the rows of reports: `name`, `name_lo`, `name_hi`; and in words.
 
-Bootstrap (`stats.mean_interval`) from 20 seeds on, Student's t with fewer, none with one.
+Bootstrap (`stats.mean_interval`) from 20 seeds on, Student's t with fewer, none with one or two: with two its half-width is
+9 times the difference between them, which says nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from nasbench_lab import agreement, stats
 from nasbench_lab.core import FloatArray
 
 Row = dict[str, Any]
+_FEWEST = 3
 
 
 def row(name: str, values: FloatArray) -> Row:
@@ -24,6 +26,8 @@ def row(name: str, values: FloatArray) -> Row:
     else:
         mean = float(values.mean())
         low, high = (float(end[0]) for end in stats.mean_interval(values[:, None]))
+    if len(values) < _FEWEST:
+        low = high = math.nan
     ends = {name: mean, f"{name}_lo": low, f"{name}_hi": high}
     return {key: value if math.isfinite(value) else None for key, value in ends.items()}
 

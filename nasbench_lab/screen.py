@@ -53,7 +53,10 @@ def progress(what: str = "runs") -> Iterator[Callable[[int, int], None]]:
         try:
             yield lambda done, total: bar.update(task, completed=done, total=total)
         except KeyboardInterrupt:
-            raise LabError(f"interrupted; finished {what} are kept, the same command goes on from there") from None
+            raise LabError(
+                f"interrupted; finished {what} are kept (runs in blocks of 25 seeds, those that train one by one), the same "
+                "command goes on from there"
+            ) from None
 
 
 def show(board: Leaderboard, folder: Path, as_json: bool) -> None:

@@ -79,8 +79,15 @@ class Settings:
 
 
 def with_options(spec: str, **options: Any) -> str:
-    """A spec with further parameters, where it does not say them itself; None is none."""
+    """A spec with further parameters; None is none.
+
+    Raises:
+        LabError: the spec itself says something else.
+    """
     name, own = loading.split_spec(spec)
+    for key, value in options.items():
+        if value is not None and own.get(key, str(value)) != str(value):
+            raise LabError(f"{spec} says {key}={own[key]}, the option --{key} {value}; leave one of them out")
     merged = {key: str(value) for key, value in options.items() if value is not None} | own
     written = (f"{key}=({value})" if set(value) & set(":,()") else f"{key}={value}" for key, value in merged.items())
     return f"{name}:{','.join(written)}" if merged else name

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 
@@ -108,3 +109,32 @@ def test_importing_the_package_is_cheap():
         "print([m for m in ('torch', 'sklearn', 'pandas', 'pyarrow', 'scipy', 'altair', 'joblib') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_runs_that_train_are_files_of_their_own_so_that_more_seeds_repeat_nothing():
+    def blocks(*strategies, **policies):
+        given = {"table": None, "score": (), "search": None, "seeds": 3, "max_queries": 5, "max_seconds": math.inf}
+        return api.make_study(strategies, **given | policies).block
+
+    assert blocks("random_search") == 25
+    assert blocks("random_search", "darts:epochs=2") == 1
+    assert blocks("random_search", evaluator="training:epochs=1") == 1
+
+
+def test_hints_name_the_argument_that_was_meant():
+    with pytest.raises(LabError, match="unknown policy 'seed'; did you mean the argument 'seed"):
+        nasbench_lab.compare("random_search", seed=3)
+    with pytest.raises(LabError, match="unknown policy 'max_querie'; did you mean the argument 'max_queries'"):
+        nasbench_lab.search("local_search", "toy", max_querie=5)
+
+
+def test_one_further_objective_may_be_a_text(tmp_path):
+    frame = nasbench_lab.compare(
+        "mo_random", table="toy", objectives="params_m", seeds=2, max_queries=5, out=tmp_path / "out"
+    )
+    assert "hypervolume_mean" in frame
+
+
+def test_a_table_says_what_it_is_in_one_line():
+    assert "\n" not in repr(nasbench_lab.load_table("toy"))
+    assert "toy" in repr(nasbench_lab.load_table("toy"))

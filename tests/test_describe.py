@@ -98,3 +98,13 @@ def test_what_is_given_is_not_noted(tmp_path):
     other = str(make_table("other").save(tmp_path / "other.npz"))
     task = StudyTask("toy", max_queries=5, sources=(other,), objectives=("val", "params_m"))
     assert describe.notes(Study(("transfer_gp", "hyperband", "nsga2", "random_search"), (task,))) == []
+
+
+def test_strategies_that_learn_from_other_images_than_the_table_is_of_are_noted():
+    tasks = (StudyTask("cifar10-surrogate", max_queries=5), StudyTask("digits", max_queries=5))
+    specs = ("darts:epochs=2", "gdas:epochs=2", "enas:data=cifar10-valid,epochs=2", "random_search")
+    on_cifar, on_digits = describe.notes(Study(specs, tasks))
+    assert on_cifar.startswith(
+        "darts:epochs=2, gdas:epochs=2: trained on images of digits, scored on cifar10-surrogate"
+    )
+    assert on_digits.startswith("enas:data=cifar10-valid,epochs=2: trained on images of cifar10, scored on digits")

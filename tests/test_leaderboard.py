@@ -304,3 +304,15 @@ def test_the_page_that_is_not_there_is_a_lab_error(tmp_path):
 def test_an_unwritable_folder_is_a_lab_error(made, blocked):
     with pytest.raises(LabError, match="cannot write"):
         leaderboard.write(made[0], blocked, {})
+
+
+def test_what_was_used_of_a_budget_in_seconds_is_shown(tmp_path):
+    runs = runs_of(RandomSearch, tmp_path, max_seconds=200)
+    timed = leaderboard.build(
+        "x", [Entry(setting_of(max_queries=math.inf, max_seconds=200), "random_search", runs)]
+    ).rows[0]
+    counted = leaderboard.build("x", [Entry(setting_of(), "random_search", runs)]).rows[0]
+    shown = dict(zip(leaderboard_text.heads_of(timed), leaderboard_text.cells_of(timed), strict=True))
+    assert shown["seconds"] == f"{runs.last('finished').mean():.0f}"
+    assert "seconds" not in leaderboard_text.heads_of(counted)
+    assert len(leaderboard_text.heads_of(counted)) == len(leaderboard_text.cells_of(counted))

@@ -104,9 +104,12 @@ def test_sampled_cells_are_of_different_classes_and_known():
         supernets.sampled(np.full(cell.SPACE.size, np.nan), 100)
 
 
-def test_options_go_into_specs_but_a_spec_that_says_more_wins():
+def test_options_go_into_specs_and_must_not_contradict_them():
     assert supernets.with_options("spos", epochs=3, device=None) == "spos:epochs=3"
-    assert supernets.with_options("spos:epochs=9,fair=true", epochs=3) == "spos:epochs=9,fair=true"
+    assert supernets.with_options("spos:fair=true", epochs=3) == "spos:epochs=3,fair=true"
+    assert supernets.with_options("spos:epochs=3", epochs=3) == "spos:epochs=3"
+    with pytest.raises(LabError, match="spos:epochs=9 says epochs=9, the option --epochs 3; leave one of them out"):
+        supernets.with_options("spos:epochs=9", epochs=3)
     assert supernets.with_options("pkg.mod:Cls", epochs=3) == "pkg.mod:Cls:epochs=3"
     assert supernets.with_options("spos", epochs=None) == "spos"
 
@@ -214,3 +217,10 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_trained(tmp_
     monkeypatch.setattr(supernets, "observe", None)
     with pytest.raises(LabError, match="cannot be written"):
         supernets.run(Settings((SPECS["spos"],), "digits", **SMALL), tmp_path / "file")
+
+
+def test_two_seeds_have_no_interval():
+    assert means.row("x", np.array([1.0, 2.0])) == {"x": 1.5, "x_lo": None, "x_hi": None}
+    three = means.row("x", np.array([1.0, 2.0, np.nan, 3.0]))
+    assert three["x"] == 2.0
+    assert three["x_lo"] < 2.0 < three["x_hi"]

@@ -92,6 +92,9 @@ class Table:
         """What the numbers are: "measured", "synthetic" (made up) or "predicted" (by a fitted surrogate)."""
         return str(self.about.get("kind", "measured"))
 
+    def __repr__(self) -> str:
+        return f"Table({self.label}; schedules {', '.join(map(str, self.schedules))}; {len(self.truth):,} cells)"
+
     @property
     def label(self) -> str:
         """The name, with its kind where that is not "measured"."""
