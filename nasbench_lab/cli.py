@@ -348,10 +348,11 @@ def _run(
     baseline: Path | None = None,
     alpha: float = 0.01,
 ) -> None:
-    from nasbench_lab import api, describe
+    from nasbench_lab import api, describe, engine
 
     if baseline and baseline.resolve() == out.resolve():
         raise LabError(f"{out} is the baseline itself; write the new results elsewhere, with --out")
+    engine.plan(study, out)  # what cannot be run is said as such, before what could be better
     for note in describe.notes(study):
         print(f"note: {note}", file=sys.stderr)
     with screen.progress() as progress:
