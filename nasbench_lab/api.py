@@ -181,7 +181,7 @@ def rebuild(chosen: Study, out: Path) -> Leaderboard:
     collected = engine.collect(chosen, out)
     members = list(entries(collected))
     board = leaderboard.build(chosen.title, members, describe.notes(chosen))
-    leaderboard.write(board, out, _manifest(chosen, collected))
+    leaderboard.write(board, out, _manifest(chosen, collected, board.notes))
     write_atomically(out / "details.json", details.to_json(members).encode())
     return board
 
@@ -240,7 +240,7 @@ def _answers(searched: Table, group: engine.Group) -> Any:
     return Tabular(searched, search=chosen if chosen in searched.schedules else None)
 
 
-def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]]) -> dict[str, Any]:
+def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]], notes: Sequence[str]) -> dict[str, Any]:
     """Everything the numbers depend on; the digests of records let anyone check a re-run."""
     names = {name for task in chosen.tasks for name in (task.table, *task.scored_on, *task.sources)}
     runs = [
@@ -261,8 +261,8 @@ def _manifest(chosen: Study, collected: list[tuple[engine.Group, store.Runs]]) -
         "versions": headers[0]["versions"] if headers else {},
         "runs": runs,
     }
-    if notes := describe.notes(chosen):
-        manifest["notes"] = notes
+    if notes:
+        manifest["notes"] = list(notes)
     return manifest | {"checklist": checklist.of(manifest)}
 
 

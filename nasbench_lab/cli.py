@@ -355,7 +355,7 @@ def _run(
     engine.plan(study, out)  # what cannot be run is said as such, before what could be better
     for note in describe.notes(study):
         print(f"note: {note}", file=sys.stderr)
-    with screen.progress() as progress:
+    with screen.progress(kept="runs (in blocks of 25 seeds, those that train one by one)") as progress:
         board = api.run(study, out, workers=workers, backend=backend, progress=progress)
     screen.show(board, out, as_json)
     if baseline:

@@ -294,11 +294,10 @@ def _other_data(chosen: Study) -> list[str]:
     found: dict[tuple[str, str], list[str]] = {}
     for spec in chosen.strategies:
         strategy = loading.build("strategies", spec)
-        for task in chosen.tasks if strategy.family == "one-shot" else ():
-            table = catalog.load(task.table)
-            if (own := strategy.data.removesuffix("-valid")) != (
-                dataset := str(table.about.get("dataset", table.name))
-            ):
+        own = str(getattr(strategy, "data", "")).removesuffix("-valid")  # empty: somebody's, of which nothing is known
+        for task in chosen.tasks if strategy.family == "one-shot" and own else ():
+            dataset = catalog.load(task.table).dataset
+            if own != dataset:
                 found.setdefault((own, f"{task.table} (of {dataset})"), []).append(spec)
     return [
         f"{', '.join(specs)}: trained on images of {own}, scored on {table}; choose with data=... or --table"

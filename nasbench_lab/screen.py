@@ -27,8 +27,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead
 
 
 @contextmanager
-def progress(what: str = "runs") -> Iterator[Callable[[int, int], None]]:
-    """A bar with time left, on stderr; an interruption becomes a message."""
+def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int], None]]:
+    """A bar with time left, on stderr; an interruption becomes a message, which says what is `kept` (`what` if left out)."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -54,8 +54,7 @@ def progress(what: str = "runs") -> Iterator[Callable[[int, int], None]]:
             yield lambda done, total: bar.update(task, completed=done, total=total)
         except KeyboardInterrupt:
             raise LabError(
-                f"interrupted; finished {what} are kept (runs in blocks of 25 seeds, those that train one by one), the same "
-                "command goes on from there"
+                f"interrupted; finished {kept or what} are kept, the same command goes on from there"
             ) from None
 
 

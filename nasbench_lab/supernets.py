@@ -99,7 +99,8 @@ def sampled(truth: FloatArray, count: int) -> IntArray:
     Raises:
         LabError: fewer classes than that are known.
     """
-    known = np.array([arch for arch in np.unique(cell.representatives()) if not math.isnan(truth[arch])])
+    members = np.unique(cell.representatives())
+    known = members[~np.isnan(truth[members])]
     if len(known) < max(count, FEWEST):
         raise LabError(f"{max(count, FEWEST)} classes with a known score are needed, the table has {len(known)}")
     if not count:
@@ -125,9 +126,10 @@ def plan(settings: Settings, out: Path) -> list[Job]:
 
 def _header(settings: Settings, table: Table, spec: str) -> Header:
     strategy = built(spec)
-    trained, measured = strategy.data.removesuffix("-valid"), str(table.about.get("dataset", table.name))
-    if trained != measured:
-        raise LabError(f"{spec} trains on {strategy.data}, table {table.name} is of {measured}; choose with --table")
+    if strategy.data.removesuffix("-valid") != table.dataset:
+        raise LabError(
+            f"{spec} trains on {strategy.data}, table {table.name} is of {table.dataset}; choose with --table"
+        )
     if settings.calibration and not strategy.recalibrates:
         raise LabError(f"{spec} cannot recalibrate norms; leave calibration at 0, got {settings.calibration}")
     header = {

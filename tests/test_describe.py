@@ -108,3 +108,12 @@ def test_strategies_that_learn_from_other_images_than_the_table_is_of_are_noted(
         "darts:epochs=2, gdas:epochs=2: trained on images of digits, scored on cifar10-surrogate"
     )
     assert on_digits.startswith("enas:data=cifar10-valid,epochs=2: trained on images of cifar10, scored on digits")
+
+
+def test_a_one_shot_strategy_from_elsewhere_need_not_say_what_it_trains_on(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from dataclasses import dataclass\nfrom nasbench_lab.strategies.random_search import RandomSearch as Base\n"
+        '@dataclass\nclass Mine(Base):\n    family = "one-shot"\n'
+    )
+    assert describe.notes(Study((str(path),), (StudyTask("toy", max_queries=5),))) == []

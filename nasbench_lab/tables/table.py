@@ -92,6 +92,11 @@ class Table:
         """What the numbers are: "measured", "synthetic" (made up) or "predicted" (by a fitted surrogate)."""
         return str(self.about.get("kind", "measured"))
 
+    @property
+    def dataset(self) -> str:
+        """What the cells were trained on; the table's name where its header does not say."""
+        return str(self.about.get("dataset") or self.name)
+
     def __repr__(self) -> str:
         return f"Table({self.label}; schedules {', '.join(map(str, self.schedules))}; {len(self.truth):,} cells)"
 
