@@ -18,8 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from scipy import stats as scipy_stats
 
-from nasbench_lab import loading, regression, runner, significance, stats
+from nasbench_lab import loading
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.experiments import regression
+from nasbench_lab.stats import significance, summaries
+from nasbench_lab.study import runner
 from nasbench_lab.tables import catalog
 
 STRATEGIES = ("random_search", "local_search", "regularized_evolution")
@@ -68,28 +71,28 @@ def incumbents(tables: list[str]) -> Iterator[tuple[str, np.ndarray]]:
             yield f"{name}, {spec}", evaluator.table.truth[chosen]
 
 
-def ours(samples: np.ndarray) -> stats.Ends:
-    return stats.mean_interval(samples, resamples=1000)
+def ours(samples: np.ndarray) -> summaries.Ends:
+    return summaries.mean_interval(samples, resamples=1000)
 
 
-def bca(samples: np.ndarray) -> stats.Ends:
+def bca(samples: np.ndarray) -> summaries.Ends:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # samples without spread
         found = scipy_stats.bootstrap((samples,), np.mean, n_resamples=1000, batch=50, rng=np.random.default_rng(0))
     return np.asarray(found.confidence_interval.low), np.asarray(found.confidence_interval.high)
 
 
-def iqm(samples: np.ndarray) -> stats.Ends:
-    ends = [stats.aggregate_interval(column[:, None], "iqm", resamples=1000) for column in samples.T]
+def iqm(samples: np.ndarray) -> summaries.Ends:
+    ends = [summaries.aggregate_interval(column[:, None], "iqm", resamples=1000) for column in samples.T]
     return np.array([low for low, _ in ends]), np.array([high for _, high in ends])
 
 
-Interval = Callable[[np.ndarray], stats.Ends]
+Interval = Callable[[np.ndarray], summaries.Ends]
 KINDS: tuple[tuple[Interval, Callable[[np.ndarray], float], int], ...] = (
     (ours, np.mean, SAMPLES),
     (bca, np.mean, BCA_SAMPLES),
-    (stats.median_interval, np.median, SAMPLES),
-    (iqm, lambda x: stats.aggregate(x[:, None], "iqm"), SAMPLES),
+    (summaries.median_interval, np.median, SAMPLES),
+    (iqm, lambda x: summaries.aggregate(x[:, None], "iqm"), SAMPLES),
 )
 
 

@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from nasbench_lab import agreement, cell, plots
+from nasbench_lab.plots import pairs
+from nasbench_lab.spaces import cell
+from nasbench_lab.stats import agreement
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training import digits, recipe
@@ -40,7 +42,7 @@ def main() -> None:
     options.pictures.mkdir(parents=True, exist_ok=True)
     (options.pictures / "digits_canvases.png").write_bytes(canvases_png())
     values = table.truth[MEMBERS]
-    figure = plots.histogram(values[~np.isnan(values)], "Mean test accuracy of the 6,466 classes", "test %")
+    figure = pairs.histogram(values[~np.isnan(values)], "Mean test accuracy of the 6,466 classes", "test %")
     (options.pictures / "digits_distribution.svg").write_text(figure)
     print("\n".join(page(table, options.nb201)))
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.training.digits import Clutter
 from nasbench_lab.training.measure import Table, Task, measure, merge
 from nasbench_lab.training.recipe import DIGITS

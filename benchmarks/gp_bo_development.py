@@ -19,8 +19,9 @@ import numpy as np
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
-from nasbench_lab import cell, loading
+from nasbench_lab import loading
 from nasbench_lab.core import FloatArray, Result, Strategy, Task, stream
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
 
 LIMIT, DRAWS = 200, 10_000

@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from nasbench_lab import cell
 from nasbench_lab.core import stream
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog, predicted
 from nasbench_lab.tables.table import CLASSES, Table
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from nasbench_lab import cell, stats
+from nasbench_lab.spaces import cell
+from nasbench_lab.stats import summaries
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
@@ -136,7 +137,7 @@ def _landscape(pairs: list[tuple[Table, Table]]) -> list[list[str]]:
         ["strict one-edit local maxima", *(str(_maxima(t)) for t in all_tables)],
     ]
     for n in QUERIES:
-        expected = [stats.random_search_expectation(_seen(t), t.truth, [n])[0] for t in all_tables]
+        expected = [summaries.random_search_expectation(_seen(t), t.truth, [n])[0] for t in all_tables]
         rows.append([f"random search expects after {n}", *(f"{value:.2f}" for value in expected)])
     return rows
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nasbench_lab import api, engine, store
+from nasbench_lab import api
 from nasbench_lab.core import stream
+from nasbench_lab.study import engine, store
 from nasbench_lab.tables import catalog
 
 COLD = "gp_bo"

@@ -12,16 +12,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasbench_lab.adapters import objective, optuna_objective
     from nasbench_lab.api import compare, load_table, search
     from nasbench_lab.core import LabError, Query, Record, Result, Strategy, Task
-    from nasbench_lab.testing import check_strategy
+    from nasbench_lab.interop.objectives import objective, optuna_objective
+    from nasbench_lab.testing.strategy_kit import check_strategy
 
 _HOMES = {
     "compare": "api",
     "load_table": "api",
-    "objective": "adapters",
-    "optuna_objective": "adapters",
+    "objective": "interop.objectives",
+    "optuna_objective": "interop.objectives",
     "search": "api",
     "LabError": "core",
     "Query": "core",
@@ -29,7 +29,7 @@ _HOMES = {
     "Result": "core",
     "Strategy": "core",
     "Task": "core",
-    "check_strategy": "testing",
+    "check_strategy": "testing.strategy_kit",
 }
 
 __all__ = [
@@ -56,4 +56,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted(__all__)

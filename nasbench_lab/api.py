@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nasbench_lab import checklist, describe, details, engine, front_scores, leaderboard, loading, runner, store, study
+from nasbench_lab import loading
 from nasbench_lab.core import Evaluator, LabError, Strategy
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.files import write_atomically
-from nasbench_lab.leaderboard_parts import Entry, Leaderboard, Setting
-from nasbench_lab.rereading import reread
-from nasbench_lab.study import Study, StudyTask
-from nasbench_lab.tables import catalog, readings
+from nasbench_lab.files.writing import write_atomically
+from nasbench_lab.leaderboard import checklist, details, front_scores, ranking
+from nasbench_lab.leaderboard.parts import Entry, Leaderboard, Setting
+from nasbench_lab.leaderboard.rereading import reread
+from nasbench_lab.study import engine, runner, store, study
+from nasbench_lab.study.study import Study, StudyTask
+from nasbench_lab.tables import catalog, describe, readings
 from nasbench_lab.tables.table import Table
 
 _LOOP, _EVALUATION = ("workers", "repeats"), ("trials", "noise", "objectives", "sources")
@@ -180,8 +182,8 @@ def rebuild(chosen: Study, out: Path) -> Leaderboard:
     """The leaderboard of finished runs, written to `out`."""
     collected = engine.collect(chosen, out)
     members = list(entries(collected))
-    board = leaderboard.build(chosen.title, members, describe.notes(chosen))
-    leaderboard.write(board, out, _manifest(chosen, collected, board.notes))
+    board = ranking.build(chosen.title, members, describe.notes(chosen))
+    ranking.write(board, out, _manifest(chosen, collected, board.notes))
     write_atomically(out / "details.json", details.to_json(members).encode())
     return board
 

@@ -16,14 +16,27 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.space import Space
+from nasbench_lab.errors import LabError
+from nasbench_lab.spaces.space import FloatArray, Space
 
-FloatArray = NDArray[np.float64]
+__all__ = [
+    "DIRECTIONS",
+    "NO_METRICS",
+    "Evaluator",
+    "FloatArray",
+    "LabError",
+    "Query",
+    "Record",
+    "Result",
+    "Strategy",
+    "Surrogate",
+    "Task",
+    "direction",
+    "noise_stream",
+    "parameters",
+    "stream",
+]
 NO_METRICS: Mapping[str, float] = MappingProxyType({})
-
-
-class LabError(Exception):
-    """What a user can mend. The command line prints the message and exits with 2."""
 
 
 # The one table of directions: an objective's name up to the first "/" decides. +1: larger is better.

@@ -14,10 +14,10 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
-import pkgutil
 import sys
 import types
 import typing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,19 @@ from nasbench_lab.core import LabError
 
 
 def names(folder: str) -> list[str]:
-    """The leaf files of a folder of this package, then entry points, sorted; files that start with `_` are helpers."""
-    path = str(Path(__file__).parent / folder)
-    own = {module.name for module in pkgutil.iter_modules([path]) if not module.name.startswith("_")}
-    return sorted(own | {point.name for point in _entry_points(folder)})
+    """The leaf files of a folder of this package, then entry points, sorted."""
+    return sorted({*leaves(folder), *(point.name for point in _entry_points(folder))})
+
+
+@cache
+def leaves(folder: str) -> dict[str, str]:
+    """Name -> module of the leaf files of a folder of this package and of the folders in it; `_...` are helpers."""
+    found: dict[str, str] = {}
+    for path in sorted((Path(__file__).parent / folder).glob("**/*.py")):
+        inside = path.relative_to(Path(__file__).parent).with_suffix("").parts
+        if not path.name.startswith("_"):
+            found[path.stem] = ".".join(("nasbench_lab", *inside))
+    return found
 
 
 def _entry_points(folder: str) -> list[importlib.metadata.EntryPoint]:
@@ -46,8 +55,8 @@ def load(folder: str, name: str) -> type[Any]:
         return _class_in(_import(module_name), class_name)
     if name.endswith(".py"):
         return only_class(_import(name))
-    if name.isidentifier() and not name.startswith("_") and importlib.util.find_spec(f"nasbench_lab.{folder}.{name}"):
-        return only_class(importlib.import_module(f"nasbench_lab.{folder}.{name}"))
+    if name in leaves(folder):
+        return only_class(importlib.import_module(leaves(folder)[name]))
     for point in _entry_points(folder):
         if point.name == name:
             return typing.cast(type[Any], point.load())

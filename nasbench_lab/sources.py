@@ -19,11 +19,16 @@ from typing import Any
 
 ROOT = Path(__file__).parent
 _STANDARD = Path(sysconfig.get_paths()["stdlib"])
-_LOOP = ("space.py", "cell.py", "core.py", "runner.py")
-_ASSESSMENT = ("space.py", "cell.py", "core.py", "calibration.py", "assessment.py")
+_LOOP = ("spaces/space.py", "spaces/cell.py", "core.py", "study/runner.py")
+_ASSESSMENT = (
+    "spaces/space.py",
+    "spaces/cell.py",
+    "core.py",
+    "stats/calibration.py",
+    "experiments/assessment.py",
+)
 _DECIDING = (
-    "space",
-    "cell",
+    "spaces",
     "core",
     "strategies",
     "surrogates",

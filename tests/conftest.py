@@ -19,11 +19,11 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 from web_server import Server  # noqa: E402
 
-from nasbench_lab import cell, cli  # noqa: E402
+from nasbench_lab.cli import app  # noqa: E402
 from nasbench_lab.core import FloatArray, Result, Task, stream  # noqa: E402
 from nasbench_lab.evaluators.tabular import Tabular  # noqa: E402
-from nasbench_lab.space import IntArray, Space  # noqa: E402
-from nasbench_lab.surrogates import _features  # noqa: E402
+from nasbench_lab.spaces import cell, encodings  # noqa: E402
+from nasbench_lab.spaces.space import IntArray, Space  # noqa: E402
 from nasbench_lab.tables import catalog  # noqa: E402
 from nasbench_lab.tables.table import Schedule, Table  # noqa: E402
 
@@ -69,7 +69,7 @@ def make_table(name="made", *, epochs=(12,), trials=2, seed=0, metrics=None, one
 
 def structure_scores(archs: IntArray) -> FloatArray:
     """A made-up accuracy that depends on a cell's structure, with noise of its own."""
-    structure = _features.structure()[archs]
+    structure = encodings.structure()[archs]
     noise = stream(1, 9).standard_normal(cell.SPACE.size)[archs]
     out: FloatArray = 60 + 6 * structure[:, 0] + 4 * structure[:, 12] - 3 * structure[:, 4] + 0.5 * noise
     return out
@@ -105,7 +105,7 @@ def lab(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
         monkeypatch.setattr("sys.argv", ["nasbench-lab", *map(str, arguments)])
         code = 0
         try:
-            cli.main()
+            app.main()
         except SystemExit as end:
             code = int(end.code or 0)
         out, err = capsys.readouterr()

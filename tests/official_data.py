@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nasbench_lab import cell
-from nasbench_lab.tables.official import Curve, Trial, state_of
+from nasbench_lab.spaces import cell
+from nasbench_lab.tables.formats.official import Curve, Trial, state_of
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 REAL = SHARED / "official" / "NATS-tss-v1_0-3ffb9-simple"

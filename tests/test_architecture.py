@@ -172,8 +172,8 @@ def test_only_leaf_files_import_torch_and_sklearn(part):
     "code",
     [
         "import nasbench_lab",
-        "import nasbench_lab.cli, sys; sys.argv = ['nasbench-lab', '--help']; nasbench_lab.cli.main()",
-        "import nasbench_lab.runner, nasbench_lab.evaluators.tabular, nasbench_lab.strategies.local_search",
+        "import nasbench_lab.cli.app, sys; sys.argv = ['nasbench-lab', '--help']; nasbench_lab.cli.app.main()",
+        "import nasbench_lab.study.runner, nasbench_lab.evaluators.tabular, nasbench_lab.strategies.local.local_search",
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_used(code):
@@ -217,6 +217,6 @@ def test_modules_say_what_they_are():
 def test_the_command_and_the_plugin_are_registered():
     points = importlib.metadata.distribution("nasbench-lab").entry_points
     assert {(point.group, point.value) for point in points} >= {
-        ("console_scripts", "nasbench_lab.cli:main"),
-        ("pytest11", "nasbench_lab.pytest_plugin"),
+        ("console_scripts", "nasbench_lab.cli.app:main"),
+        ("pytest11", "nasbench_lab.testing.plugin"),
     }

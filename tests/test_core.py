@@ -9,7 +9,7 @@ import pytest
 
 from nasbench_lab import core
 from nasbench_lab.core import LabError, Query, Result, Strategy, Task
-from nasbench_lab.space import Space
+from nasbench_lab.spaces.space import Space
 
 SPACE = Space((3, 3))
 

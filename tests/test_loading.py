@@ -61,7 +61,7 @@ def test_every_strategy_loads_by_its_file_name(name):
 def test_a_file_a_class_in_a_file_and_a_class_in_a_module_load(file):
     assert loading.load("strategies", str(file)).__name__ == "Mine"
     assert loading.load("strategies", f"{file}:Mine") is loading.load("strategies", str(file))
-    name = "nasbench_lab.strategies.local_search:LocalSearch"
+    name = "nasbench_lab.strategies.local.local_search:LocalSearch"
     assert loading.load("strategies", name) is loading.load("strategies", "local_search")
     assert loading.summary(loading.load("strategies", str(file))) == "Mine: always cell 7."
 

@@ -15,9 +15,11 @@ from time import process_time
 import numpy as np
 import pytest
 
-from nasbench_lab import cell, loading, runner
+from nasbench_lab import loading
 from nasbench_lab.core import Query, Result, Task
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.spaces import cell
+from nasbench_lab.study import runner
 from nasbench_lab.tables import catalog
 
 TABLE = catalog.load("digits")

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "official" / "NATS-tss-v1_0-3ffb9-simple"
 FEW, MANY = 240, 720

@@ -20,8 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nasbench_lab import api, engine, publish, store
-from nasbench_lab.study import Study, StudyTask, to_json
+from nasbench_lab import api
+from nasbench_lab.report import publish
+from nasbench_lab.study import engine, store
+from nasbench_lab.study.study import Study, StudyTask, to_json
 from nasbench_lab.tables import catalog
 
 STRATEGIES, TABLES, SEEDS, QUERIES = 40, ("digits", "cifar10-surrogate", "cifar100-surrogate"), 500, 200

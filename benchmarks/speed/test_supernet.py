@@ -32,8 +32,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nasbench_lab import cell
-from nasbench_lab.strategies.gdas import gumbel_gates
+from nasbench_lab.spaces import cell
+from nasbench_lab.strategies.one_shot.gdas import gumbel_gates
 from nasbench_lab.training.network import CIFAR10, Shape
 from nasbench_lab.training.supernet import EVERYTHING, Choices, SearchCell, Supernet, path
 

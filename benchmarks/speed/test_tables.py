@@ -14,12 +14,14 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from nasbench_lab import api, loading, runner
+from nasbench_lab import api, loading
 from nasbench_lab.core import Query
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.study import Study, StudyTask
-from nasbench_lab.surrogates import _features
-from nasbench_lab.tables import catalog, predicted, table, tidy
+from nasbench_lab.spaces import encodings
+from nasbench_lab.study import runner
+from nasbench_lab.study.study import Study, StudyTask
+from nasbench_lab.tables import catalog, predicted, table
+from nasbench_lab.tables.formats import tidy
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 OFFICIAL = SHARED / "official" / "NATS-tss-v1_0-3ffb9-simple"
@@ -50,7 +52,7 @@ def test_load(benchmark, folder: Path) -> None:
 @pytest.mark.benchmark(group="predict a table from its networks (mark: 50 ms)")
 @pytest.mark.parametrize("features", ["computed", "at hand"])
 def test_load_networks(benchmark, features: str) -> None:
-    cached = (_features.path_counts, _features.structure) if features == "computed" else ()
+    cached = (encodings.path_counts, encodings.structure) if features == "computed" else ()
 
     def forget() -> None:
         for function in cached:
@@ -129,7 +131,7 @@ def test_protocol_study(benchmark, folder: Path, tmp_path: Path) -> None:
 def test_start_up(benchmark, command: str) -> None:
     program = {
         "import nasbench_lab": [sys.executable, "-c", "import nasbench_lab"],
-        "nasbench-lab --help": [sys.executable, "-m", "nasbench_lab.cli", "--help"],
+        "nasbench-lab --help": [sys.executable, "-m", "nasbench_lab", "--help"],
         "python -c pass": [sys.executable, "-c", "pass"],
     }[command]
     benchmark.pedantic(lambda: subprocess.run(program, check=True, capture_output=True), rounds=9, warmup_rounds=1)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.training import fused
 from nasbench_lab.training.data import Data, Images
 from nasbench_lab.training.digits import Digits, stream

@@ -23,10 +23,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nasbench_lab import cell, loading
+from nasbench_lab import loading
 from nasbench_lab.core import FloatArray, LabError, noise_stream, parameters, stream
 from nasbench_lab.evaluators.tabular import ORACLE, Tabular
-from nasbench_lab.space import IntArray
+from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.predicted import counts
 from nasbench_lab.tables.table import Schedule, Table

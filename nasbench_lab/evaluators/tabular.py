@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
 from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog, readings
 from nasbench_lab.tables.table import Schedule, Table
 

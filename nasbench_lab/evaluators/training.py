@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasbench_lab import cell
 from nasbench_lab.core import NO_METRICS, LabError, Query, Result, Task
 from nasbench_lab.evaluators._known import from_metrics, from_sources
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog, measured
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training import cost

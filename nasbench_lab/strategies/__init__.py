@@ -1,1 +1,1 @@
-"""Search strategies, one per file; a file's name is the strategy's name. Files that start with `_` are shared helpers."""
+"""Search strategies: a folder per family, a file per strategy, named as the strategy is; `_...` are helpers."""

@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray, stream
-from nasbench_lab.space import IntArray, Space
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.space import IntArray, Space
 
 _FIT_STREAM = 4  # of fits without a generator of their own
 
@@ -118,7 +117,7 @@ class Parameters:
         name = getattr(self, "features", None)
         if name is None:
             return np.arange(space.size), np.arange(space.size)
-        rows = _features.rows(name, space)
+        rows = encodings.rows(name, space)
         return rows.first, rows.row_of
 
 

@@ -18,10 +18,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray, Space
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._kernels import Part, Pool
 from nasbench_lab.surrogates._targets import known_quantiles
 
@@ -81,14 +80,14 @@ def _parts(space: Space, kernel: str) -> tuple[Part, ...]:
     if kernel == "path":
         return (Part("paths", cell.path_encoding()),)
     if kernel == "wl":
-        return (Part("wl", _unit(_features.wl()), profile="linear"),)
+        return (Part("wl", _unit(encodings.wl()), profile="linear"),)
     if kernel == "canonical3":
-        named = {"live one-hot": _features.one_hot(live=True), "paths": _features.path_counts()}
-        return tuple(Part(k, v, variance=1 / 3) for k, v in {**named, "op counts": _features.op_counts()}.items())
+        named = {"live one-hot": encodings.one_hot(live=True), "paths": encodings.path_counts()}
+        return tuple(Part(k, v, variance=1 / 3) for k, v in {**named, "op counts": encodings.op_counts()}.items())
     return (
-        Part("structure", _features.structure(), ard=True, variance=3.0),
-        Part("paths", _features.path_counts(), variance=_SIDE),
-        Part("path set", _features.path_set(), variance=_SIDE),
+        Part("structure", encodings.structure(), ard=True, variance=3.0),
+        Part("paths", encodings.path_counts(), variance=_SIDE),
+        Part("path set", encodings.path_set(), variance=_SIDE),
     )
 
 

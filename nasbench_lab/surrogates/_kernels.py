@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray
+from nasbench_lab.spaces.space import IntArray
 
 Distances = FloatArray | NDArray[np.intp]
 _TABLE = 10_000  # longest look-up table

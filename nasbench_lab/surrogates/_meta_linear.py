@@ -28,10 +28,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray, stream
-from nasbench_lab.space import IntArray, Space
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._base import Parameters
 from nasbench_lab.surrogates._canonical import first_of, pool_of
 from nasbench_lab.surrogates._kernels import Part, Pool
@@ -86,7 +85,7 @@ class MetaLinear(Parameters):
 
     def __init__(self, tasks: Tasks, space: Space, *, residual: bool = True) -> None:
         learned = trained(tasks, space)
-        self._expected: FloatArray = (learned.features @ learned.mean)[_features.rows(_FEATURES, space).row_of]
+        self._expected: FloatArray = (learned.features @ learned.mean)[encodings.rows(_FEATURES, space).row_of]
         self._head = _Head(targets="none", spent=0.0)
         self._head.rows_ = learned.features / np.sqrt(learned.precision)
         self._head.residual_ = residual
@@ -129,7 +128,7 @@ class _Head(GaussianProcess):
     def _pool(self, space: Space, known: Mapping[str, FloatArray] | None) -> Pool:
         """A linear kernel on weighted features is a linear head with a prior on its weights; rows get unit length."""
         parts, row_of = pool_of(space, self.kernel)
-        rows = self.rows_[_features.rows(_FEATURES, space).row_of[first_of(space, self.kernel)]]
+        rows = self.rows_[encodings.rows(_FEATURES, space).row_of[first_of(space, self.kernel)]]
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         head = Part("head", rows / length, profile="linear", variance=float((length**2).mean()))
         return Pool((head, *parts) if self.residual_ else (head,), row_of)
@@ -143,12 +142,12 @@ def trained(tasks: Tasks, space: Space) -> Trained:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _train(tasks, _features.rows(_FEATURES, space))
+        return _train(tasks, encodings.rows(_FEATURES, space))
     finally:
         torch.set_num_threads(threads)
 
 
-def _train(tasks: Tasks, rows: _features.Rows) -> Trained:
+def _train(tasks: Tasks, rows: encodings.Rows) -> Trained:
     import torch
 
     rng = stream(0, _STEPS)

@@ -22,9 +22,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray, Space
+from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._base import Parameters, generator
 from nasbench_lab.surrogates._pool_gp import PoolGP
 from nasbench_lab.surrogates.gp import GaussianProcess

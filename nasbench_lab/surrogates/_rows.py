@@ -12,10 +12,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray, Space
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._base import Parameters, checked, generator
 from nasbench_lab.surrogates._scale import Scale
 
@@ -48,8 +47,8 @@ class RowModel(Parameters):
         self._learn(self.row_of_[archs], self.scale_.targets, generator(rng))
         return self
 
-    def _rows(self, space: Space) -> _features.Rows:
-        return _features.rows(self.features, space)
+    def _rows(self, space: Space) -> encodings.Rows:
+        return encodings.rows(self.features, space)
 
     def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
         """Learn from targets (n,) at rows (n,) of `inputs_`; rows may repeat."""

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import encodings
+from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel
 from nasbench_lab.surrogates._scale import check_targets
 
@@ -43,7 +43,7 @@ class BayesLinear(RowModel):
     iterations: int = 100
 
     def __post_init__(self) -> None:
-        _features.check(self.features)
+        encodings.check(self.features)
         check_targets(self.targets)
         if self.iterations < 1:
             raise ValueError(f"iterations must be at least 1, got {self.iterations}")

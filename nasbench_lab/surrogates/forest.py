@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import encodings
+from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel
 from nasbench_lab.surrogates._scale import check_targets
 
@@ -50,7 +50,7 @@ class Forest(RowModel):
     calibrated: bool = True
 
     def __post_init__(self) -> None:
-        _features.check(self.features)
+        encodings.check(self.features)
         check_targets(self.targets)
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")

@@ -18,8 +18,8 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import encodings
+from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel, folds
 from nasbench_lab.surrogates._scale import check_targets
 
@@ -50,7 +50,7 @@ class BoostedTrees(RowModel):
     targets: str = "blended"
 
     def __post_init__(self) -> None:
-        _features.check(self.features)
+        encodings.check(self.features)
         check_targets(self.targets)
         least = {"iterations": 1, "leaves": 2, "min_leaf": 0, "folds": 2}
         for name, value in least.items():

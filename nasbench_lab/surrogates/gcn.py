@@ -22,10 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray, Space
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._rows import NINE_TENTHS, RowModel, added_noise, folds, spaced
 from nasbench_lab.surrogates._scale import check_targets
 
@@ -68,7 +67,7 @@ class GraphNetworks(RowModel):
             got = f"{self.learning_rate} and {self.weight_decay}"
             raise ValueError(f"need learning_rate > 0 and weight_decay >= 0, got {got}")
 
-    def _rows(self, space: Space) -> _features.Rows:
+    def _rows(self, space: Space) -> encodings.Rows:
         self.nodes_, self.arcs_ = _graphs(space)
         return super()._rows(space)
 
@@ -141,7 +140,7 @@ class GraphNetworks(RowModel):
 @lru_cache(maxsize=4)
 def _graphs(space: Space) -> tuple[Tensor, Tensor]:
     """Nodes (R, V, d) and arcs (R, V, V), arcs[:, i, j] from j to i, of the distinct rows of a space."""
-    rows = _features.rows("live", space).values
+    rows = encodings.rows("live", space).values
     nodes, arcs = _cell_graphs(rows) if space == cell.SPACE else _complete_graphs(rows, space)
     return torch.from_numpy(nodes.astype(np.float32)), torch.from_numpy(arcs.astype(np.float32))
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray, Space
+from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._base import Parameters, checked
 from nasbench_lab.surrogates._canonical import KERNELS, first_of, pool_of, with_known
 from nasbench_lab.surrogates._kernels import Pool

@@ -17,10 +17,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray, Space
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel
 from nasbench_lab.surrogates._scale import check_targets
 
@@ -51,7 +50,7 @@ class NearestClasses(RowModel):
         _, first, class_of = np.unique(space.classes, return_index=True, return_inverse=True)
         return first, class_of
 
-    def _rows(self, space: Space) -> _features.Rows:
+    def _rows(self, space: Space) -> encodings.Rows:
         return _members(space)
 
     def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
@@ -115,7 +114,7 @@ class NearestClasses(RowModel):
 
 
 @lru_cache(maxsize=8)
-def _members(space: Space) -> _features.Rows:
+def _members(space: Space) -> encodings.Rows:
     """Distinct pairs of class (first column) and live one-hot row."""
-    live = _features.one_hot(space, live=True) if space == cell.SPACE else space.one_hot
-    return _features.distinct(np.concatenate([space.classes[:, None], live], axis=1))
+    live = encodings.one_hot(space, live=True) if space == cell.SPACE else space.one_hot
+    return encodings.distinct(np.concatenate([space.classes[:, None], live], axis=1))

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.space import IntArray
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import encodings
+from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._network import Ensemble, Float32, Loss, Schedule
 from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel, added_noise, folds, spaced
 from nasbench_lab.surrogates._scale import check_targets
@@ -63,7 +63,7 @@ class NetworkEnsemble(RowModel):
     def __post_init__(self) -> None:
         if self.loss not in get_args(Loss):
             raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {self.loss!r}")
-        _features.check(self.features)
+        encodings.check(self.features)
         check_targets(self.targets)
         least = {"members": 2, "width": 1, "depth": 1, "steps": 1, "batch": 1}
         for name, value in least.items():

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import data_folders
+from nasbench_lab.files.writing import data_folders
 from nasbench_lab.tables import predicted
 from nasbench_lab.tables import table as tables
 

@@ -25,13 +25,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nasbench_lab import cell, downloads, unpickle
 from nasbench_lab.core import LabError
-from nasbench_lab.tables.collect import UNITS
-from nasbench_lab.tables.hw_nas_bench import name_of
-from nasbench_lab.tables.official import DATASETS
+from nasbench_lab.files import downloads, unpickle
+from nasbench_lab.files.unpickle.names import make_type_or_objects
+from nasbench_lab.spaces import cell
+from nasbench_lab.tables.formats.collect import UNITS
+from nasbench_lab.tables.formats.hw_nas_bench import name_of
+from nasbench_lab.tables.formats.official import DATASETS
 from nasbench_lab.tables.table import Schedule, Table, known_mean
-from nasbench_lab.unpickle.names import make_type_or_objects
 
 __all__ = ["DATASETS", "FILES", "fetch"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables.table import CLASSES, Schedule, Table, known_mean
 
 FloatArray = NDArray[np.float64]

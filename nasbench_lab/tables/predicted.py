@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
 from nasbench_lab.core import LabError
-from nasbench_lab.files import write_atomically
-from nasbench_lab.surrogates import _features
+from nasbench_lab.files.writing import write_atomically
+from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.tables.table import Schedule, Table
 
 FloatArray = NDArray[np.float64]
@@ -88,7 +87,7 @@ class Networks:
 def rows() -> FloatArray:
     """(C, 104) features of the lowest-index member of every class."""
     first = np.unique(cell.representatives())
-    parts = (_features.structure(), _features.path_counts(), _features.path_set())
+    parts = (encodings.structure(), encodings.path_counts(), encodings.path_set())
     return np.concatenate([part[first] for part in parts], axis=1)
 
 

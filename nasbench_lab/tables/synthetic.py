@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbench_lab import cell
 from nasbench_lab.core import stream
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables.catalog import EMBEDDED
 from nasbench_lab.tables.table import CLASSES, Schedule, Table
 

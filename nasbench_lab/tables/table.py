@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
 from nasbench_lab.core import LabError
-from nasbench_lab.files import write_atomically
+from nasbench_lab.files.writing import write_atomically
+from nasbench_lab.spaces import cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,7 +193,7 @@ class Table:
 
     def frame(self) -> pd.DataFrame:
         """The table as a pandas frame; columns and units as documented in `tables.frames`."""
-        from nasbench_lab.tables import frames
+        from nasbench_lab.tables.formats import frames
 
         return frames.frame(self)
 
@@ -204,7 +204,7 @@ class Table:
         Raises:
             LabError: not such an object, or nothing of this dataset in it.
         """
-        from nasbench_lab.tables import from_api
+        from nasbench_lab.tables.formats import from_api
 
         return from_api.table(api, dataset)
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import downloads
 from nasbench_lab.core import LabError
-from nasbench_lab.downloads import Report
+from nasbench_lab.files import downloads
+from nasbench_lab.files.downloads import Report
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 PIXELS = 3 * 32 * 32

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.training.network import Shape
 
 FloatArray = NDArray[np.float64]

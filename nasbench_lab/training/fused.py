@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.training.network import Cell, ConvBN, Network, Residual
 
 Floats = NDArray[np.float32]

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import unpickle
 from nasbench_lab.core import LabError
+from nasbench_lab.files import unpickle
 
 CLASSES = 120
 PIXELS = 3 * 16 * 16

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.training.digits import Clutter, Digits
 from nasbench_lab.training.recipe import Recipe
 from nasbench_lab.training.trainer import Outcome, train

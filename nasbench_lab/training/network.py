@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 
 
 @dataclass(frozen=True)

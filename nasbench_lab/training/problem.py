@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import data_folders
+from nasbench_lab.files.writing import data_folders
 from nasbench_lab.training import sets
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.digits import Clutter, Digits

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import data_folders
+from nasbench_lab.files.writing import data_folders
 from nasbench_lab.training import cifar, imagenet16
 from nasbench_lab.training.data import Data, Images
 from nasbench_lab.training.digits import Digits

@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.training import cost
 from nasbench_lab.training.network import Cell, ConvBN, Network, Residual, Shape
 

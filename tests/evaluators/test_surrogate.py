@@ -12,14 +12,18 @@ from conftest import make_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasbench_lab import api, cell, engine, reproduce, sources, testing
+from nasbench_lab import api, sources
 from nasbench_lab.core import LabError, Query
 from nasbench_lab.evaluators.surrogate import Fitted
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.runner import search
-from nasbench_lab.strategies.local_search import LocalSearch
-from nasbench_lab.study import Study, StudyTask
+from nasbench_lab.experiments import reproduce
+from nasbench_lab.spaces import cell
+from nasbench_lab.strategies.local.local_search import LocalSearch
+from nasbench_lab.study import engine
+from nasbench_lab.study.runner import search
+from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
+from nasbench_lab.testing import strategy_kit
 
 FAST = {"model": "gp:iterations=5", "cells": 40}
 SPEC = "surrogate:model=(gp:iterations=5),cells=40"
@@ -242,7 +246,7 @@ def test_a_strategy_runs_on_it_as_on_any_evaluator(toy):
     evaluator = Fitted(toy, **FAST, trials="sample")
     for workers in (1, 4):
         runs = [search(LocalSearch(), evaluator, seed=2, max_queries=60, workers=workers).records for _ in range(2)]
-        assert testing._exact(runs[0]) == testing._exact(runs[1])
+        assert strategy_kit._exact(runs[0]) == strategy_kit._exact(runs[1])
         assert len(runs[0]) == 60
 
 

@@ -8,11 +8,11 @@ from conftest import make_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasbench_lab import cell
 from nasbench_lab.core import Evaluator, LabError, Query
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.runner import search
-from nasbench_lab.strategies.random_search import RandomSearch
+from nasbench_lab.spaces import cell
+from nasbench_lab.strategies.baselines.random_search import RandomSearch
+from nasbench_lab.study.runner import search
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 

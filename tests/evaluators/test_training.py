@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from nasbench_lab import api, cell, engine, store
+from nasbench_lab import api
 from nasbench_lab.core import LabError, Query
 from nasbench_lab.evaluators import training as module
 from nasbench_lab.evaluators.training import Training
+from nasbench_lab.spaces import cell
+from nasbench_lab.study import engine, store
 from nasbench_lab.training import cost
 from nasbench_lab.training.cache import Cache, Trained
 from nasbench_lab.training.data import Images
@@ -318,7 +320,7 @@ def test_search_takes_the_evaluator(trainer):
     assert (frame["decided"] < 0.05).all()  # training is not thinking
 
 
-COMMAND = "import torch; torch.set_num_threads(1); from nasbench_lab.cli import main; main()"
+COMMAND = "import torch; torch.set_num_threads(1); from nasbench_lab.cli.app import main; main()"
 SLOWER = "training:data=digits,epochs=2,part_size=2048,held_out_size=1000"
 
 

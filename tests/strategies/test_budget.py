@@ -6,10 +6,10 @@ import pytest
 from conftest import Additive
 
 from nasbench_lab.core import Query, Result, Task
-from nasbench_lab.runner import search
-from nasbench_lab.space import Space
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.strategies._budget import UNLIMITED, Budget
-from nasbench_lab.strategies.simulated_annealing import SimulatedAnnealing
+from nasbench_lab.strategies.local.simulated_annealing import SimulatedAnnealing
+from nasbench_lab.study.runner import search
 
 
 def spent(budget, results):

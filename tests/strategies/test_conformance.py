@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nasbench_lab import cell, loading
+from nasbench_lab import loading
 from nasbench_lab.core import Task
-from nasbench_lab.testing import check_strategy
+from nasbench_lab.spaces import cell
+from nasbench_lab.testing.strategy_kit import check_strategy
 
 VARIANTS = (
     "random_search:replacement=true",

@@ -6,7 +6,7 @@ import pytest
 from conftest import Additive
 
 from nasbench_lab.strategies._unseen import unseen
-from nasbench_lab.strategies.random_search import RandomSearch
+from nasbench_lab.strategies.baselines.random_search import RandomSearch
 
 
 def started(options=(5, 4)):

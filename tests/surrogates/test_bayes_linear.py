@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray, stream
-from nasbench_lab.space import IntArray
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates.bayes_linear import BayesLinear
 
 
 def scores(archs: IntArray) -> FloatArray:
     noise = stream(1, 9).standard_normal(cell.SPACE.size)[archs]
-    out: FloatArray = 60 + _features.structure()[archs] @ np.linspace(-2, 3, 24) / 4 + 0.1 * noise
+    out: FloatArray = 60 + encodings.structure()[archs] @ np.linspace(-2, 3, 24) / 4 + 0.1 * noise
     return out
 
 

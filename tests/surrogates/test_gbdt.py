@@ -6,7 +6,7 @@ from conftest import structure_scores as scores
 from scipy.stats import kendalltau
 
 from nasbench_lab.core import stream
-from nasbench_lab.space import IntArray, Space
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates.gbdt import BoostedTrees
 
 

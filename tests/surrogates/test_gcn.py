@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from nasbench_lab import cell, loading
+from nasbench_lab import loading
 from nasbench_lab.core import FloatArray, LabError, stream
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.surrogates.gcn import GraphNetworks
 
 
 def depth_scores() -> FloatArray:
     """A made-up accuracy that depends on the graph: how many convolutions lie on one path, and how many paths there are."""
-    structure = _features.structure()
+    structure = encodings.structure()
     return 50 + 8 * structure[:, 0] + 2 * structure[:, 8]
 
 

@@ -7,7 +7,7 @@ from scipy.stats import kendalltau
 
 from nasbench_lab import loading
 from nasbench_lab.core import stream
-from nasbench_lab.space import IntArray
+from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._canonical import KERNELS
 from nasbench_lab.surrogates._targets import TRANSFORMS, Inverse
 from nasbench_lab.surrogates.gp import GaussianProcess

@@ -5,10 +5,9 @@ import pytest
 from conftest import structure_scores as scores
 from scipy.stats import kendalltau
 
-from nasbench_lab import cell
 from nasbench_lab.core import stream
-from nasbench_lab.space import IntArray
-from nasbench_lab.surrogates import _features
+from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._network import Ensemble, Schedule
 from nasbench_lab.surrogates._scale import Scale
 from nasbench_lab.surrogates._targets import TRANSFORMS
@@ -79,7 +78,7 @@ def test_samples_are_members_one_drawn_for_each_cell(cells: IntArray) -> None:
 
 def test_cells_with_equal_features_are_predicted_alike(cells: IntArray) -> None:
     model = NetworkEnsemble(features="path_counts").fit(cells[:40], scores(cells[:40]))
-    values = _features.path_counts()
+    values = encodings.path_counts()
     first, second = next((m[0], m[1]) for m in cell.class_members() if len(m) > 3)
     assert np.array_equal(values[first], values[second])
     mean, std = model.predict(np.array([first, second]))

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench_lab import cell
 from nasbench_lab.core import FloatArray, stream
+from nasbench_lab.spaces import cell
 from nasbench_lab.surrogates._acquisition import expected_improvement, log_expected_improvement
 from nasbench_lab.surrogates._canonical import KERNELS, pool_of
 from nasbench_lab.surrogates._kernels import Part

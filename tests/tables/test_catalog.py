@@ -5,8 +5,8 @@ import os
 import pytest
 from conftest import make_table
 
-from nasbench_lab import files
 from nasbench_lab.core import LabError
+from nasbench_lab.files import writing
 from nasbench_lab.tables import catalog
 
 
@@ -30,7 +30,7 @@ def test_tables_are_found_by_path_then_chosen_folder_then_users_then_embedded(fo
 
 def test_without_the_variable_imports_go_to_the_users_folder(folders, monkeypatch):
     monkeypatch.delenv("NASBENCH_LAB_DATA")
-    assert catalog.target_folder() == folders[1] == files.user_folder()
+    assert catalog.target_folder() == folders[1] == writing.user_folder()
     monkeypatch.setenv("NASBENCH_LAB_DATA", "")
     assert catalog.target_folder() == folders[1]
 

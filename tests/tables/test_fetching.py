@@ -15,8 +15,8 @@ import pooch
 import pytest
 from official_data import SHARED
 
-from nasbench_lab import cell
 from nasbench_lab.core import LabError
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog, fetching
 
 UPSTREAM = SHARED / "upstream"

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from nasbench_lab import cell, describe
 from nasbench_lab.core import LabError, Query
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.tables import catalog, predicted
+from nasbench_lab.spaces import cell
+from nasbench_lab.tables import catalog, describe, predicted
 from nasbench_lab.tables import table as tables
 
 SHIPPED = ["cifar10-surrogate", "cifar100-surrogate"]

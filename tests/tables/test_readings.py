@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from conftest import make_table
 
-from nasbench_lab import api, engine
+from nasbench_lab import api
 from nasbench_lab.core import LabError, Query
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.study import Study, StudyTask
+from nasbench_lab.study import engine
+from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import readings
 from nasbench_lab.tables.table import Table
 
@@ -106,7 +107,7 @@ def test_no_reading_is_chosen_silently(name, tmp_path):
 
 
 def test_runs_of_a_reading_are_reproduced(tmp_path):
-    from nasbench_lab.reproduce import reproduce
+    from nasbench_lab.experiments.reproduce import reproduce
 
     path = two_schedules().save(tmp_path / "x.npz")
     task = StudyTask(str(path), search=200, max_queries=4, evaluator="tabular:reading=filled-seeds")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.synthetic import make_toy
 

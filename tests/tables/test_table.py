@@ -14,8 +14,8 @@ from conftest import make_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasbench_lab import cell
 from nasbench_lab.core import LabError
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables import table as tables
 from nasbench_lab.tables.table import Schedule, Table
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.training.network import CIFAR10, CIFAR100, IMAGENET16, Cell, Network, Shape, count_flops, count_params
 
 SMALL = Shape(channels=8, cells=1, inputs=1, size=12)

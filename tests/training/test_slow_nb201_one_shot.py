@@ -12,7 +12,9 @@ import pytest
 from conftest import make_table
 from test_cifar import made, packed, publish
 
-from nasbench_lab import api, cell, engine, loading, study
+from nasbench_lab import api, loading
+from nasbench_lab.spaces import cell
+from nasbench_lab.study import engine, study
 from nasbench_lab.training import problem, sets
 from nasbench_lab.training.network import CIFAR10
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.training import cost
 from nasbench_lab.training.network import Network, Shape
 from nasbench_lab.training.supernet import EVERYTHING, Choices, SearchCell, Supernet, multiply_adds, path, plan

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nasbench_lab import cell
+from nasbench_lab.spaces import cell
 from nasbench_lab.training import fused
 from nasbench_lab.training.data import Images
 from nasbench_lab.training.digits import Digits, stream

@@ -1,0 +1,72 @@
+"""`nasbench-lab report` and `nasbench-lab query`: pages of results folders, and one cell in words and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasbench_lab.cli import screen
+from nasbench_lab.core import LabError
+
+
+def report(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="A results folder; with --all the folder that holds them, results/ if left out."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page; report.html in the results folder if left out.")] = None,
+    charts: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMAT", help="Write every chart as a file too: svg, png or pdf; repeat for several."),
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="The pages of all results folders, and one that lists them.")
+    ] = False,
+) -> None:
+    """Write a results folder as one HTML page that needs nothing else: no network, no other file."""
+    from nasbench_lab.report import publish
+
+    if all_ and (out or charts):
+        raise LabError("--all writes report.html into every folder; --out and --charts are for one folder")
+    if folder is None and not all_:
+        raise LabError("which results folder? nasbench-lab report DIR, or --all")
+    if all_:
+        written = publish.write_all(folder or Path("results"))
+    else:
+        assert folder is not None  # checked above
+        written = publish.write_report(folder, out, formats=charts or ())
+    for path in written:
+        print(f"{path}  {path.stat().st_size / 1024:,.0f} KB")
+
+
+def query(
+    arch: Annotated[str, typer.Argument(help="Index 0..15624, official string, or six ops separated by commas.")],
+    table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Draw the cell into this file.")] = None,
+    every: Annotated[bool, typer.Option("--every-table", help="Ranks on every table at hand.")] = False,
+    as_json: screen.AsJson = False,
+) -> None:
+    """Everything known of one cell: ops, class, params, FLOPs, all scores with their ranks, its best neighbours."""
+    from nasbench_lab.tables import catalog, describe
+
+    chosen = catalog.load(table or catalog.default())
+    facts = describe.cell_facts(arch, chosen)
+    if as_json:
+        facts["neighbours"] = describe.neighbours(facts["cell"], chosen, shown=24)
+        facts["neighbours_by"] = describe.neighbours_by(chosen)
+    else:
+        best = describe.neighbours(facts["cell"], chosen, shown=5)
+        facts["neighbours"] = {"the best of 24 by": describe.neighbours_by(chosen)} | best
+    if every:
+        facts["elsewhere"] = describe.elsewhere(facts["cell"], (catalog.load(name) for name in catalog.available()))
+    if svg:
+        from nasbench_lab.files.writing import write_atomically
+        from nasbench_lab.spaces import drawing
+
+        write_atomically(svg, drawing.cell_svg(facts["cell"]).encode())
+    if as_json:
+        screen.print_json(describe.plain(facts))
+    else:
+        screen.print_facts(facts)

@@ -1,0 +1,112 @@
+"""What the command line shows: tables, facts, JSON, a progress bar; and the options its commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nasbench_lab.core import LabError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nasbench_lab.leaderboard.parts import Leaderboard
+    from nasbench_lab.leaderboard.wording import Block
+
+Workers = Annotated[int, typer.Option(help="Processes to run with.", metavar="N", min=1)]
+Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequential, dask, ray.")]
+Epochs = Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)]
+PartSize = Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)]
+HeldOutSize = Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead of a table.")]
+
+
+@contextmanager
+def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int], None]]:
+    """A bar with time left, on stderr; an interruption becomes a message, which says what is `kept` (`what` if left out)."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)  # elsewhere than on a terminal a bar would only leave an empty line
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        try:
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        except KeyboardInterrupt:
+            raise LabError(
+                f"interrupted; finished {kept or what} are kept, the same command goes on from there"
+            ) from None
+
+
+def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
+    """The leaderboard, section by section, or its rows as JSON."""
+    import json
+
+    from nasbench_lab.leaderboard import ranking as boards
+    from nasbench_lab.leaderboard import wording
+
+    if as_json:
+        print_json(json.loads(boards.to_json(board))["rows"])
+        return
+    files = "leaderboard.md, .csv, .json, curves.csv, details.json, manifest.json; runs/"
+    print_blocks(wording.blocks(board), f"Written to {folder}: {files}")
+
+
+def print_blocks(blocks: Iterable[Block], end: str) -> None:
+    """Tables with their titles and notes, then a line below all of them."""
+    from rich.table import Table as Grid
+
+    terminal = console()
+    for block in blocks:
+        terminal.print(f"\n{block.title}", style="bold", highlight=False, markup=False)
+        grid = Grid(box=None, pad_edge=False, header_style="dim")
+        for i, head in enumerate(block.heads):
+            grid.add_column(head, justify="left" if i in block.words else "right", overflow="fold")
+        for row in block.rows:
+            grid.add_row(*row)
+        terminal.print(grid)
+        terminal.print(block.note, style="dim", highlight=False, markup=False)
+    terminal.print(f"\n{end}", highlight=False, markup=False)
+
+
+def console() -> Console:
+    """The terminal; 160 columns where output goes to a file or a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def print_json(content: Any) -> None:
+    """Content as indented JSON on stdout."""
+    import json
+
+    print(json.dumps(content, indent=1))
+
+
+def print_facts(facts: dict[str, Any]) -> None:
+    """Nested facts as an indented list."""
+    width = max(len(key) for key in facts)
+    for key, value in facts.items():
+        lines = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else [str(value)]
+        for i, line in enumerate(lines or ["none"]):
+            print(f"{key if i == 0 else '':<{width}}  {line}")

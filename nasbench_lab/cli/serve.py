@@ -1,0 +1,106 @@
+"""`nasbench-lab serve-ask`: acts as the evaluator over stdin and stdout, for a strategy in any language.
+
+The protocol is told in `docs/serve.md`. The loop, its clock and its budget are `runner.search`'s: what is served is a
+strategy that passes on what it reads.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nasbench_lab.core import LabError
+
+if TYPE_CHECKING:
+    from nasbench_lab.evaluators.tabular import Tabular
+    from nasbench_lab.strategies.foreign._lines import Message
+    from nasbench_lab.study.runner import Run
+
+
+def serve_ask(
+    table: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Table that answers; the embedded one if left out.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Decides noise, trials and the seed the program is handed.", metavar="N", min=0)
+    ] = 0,
+    search: Annotated[
+        str | None, typer.Option(help="Schedule to search on (its last epoch), 'all' of them, or 'oracle'.")
+    ] = None,
+    max_queries: Annotated[
+        float, typer.Option(help="Budget in queries; 100 if no budget is given.", metavar="N", min=1)
+    ] = math.inf,
+    max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)] = math.inf,
+    trials: Annotated[str, typer.Option(help="What a query returns: mean or sample.")] = "mean",
+    noise: Annotated[
+        float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)
+    ] = 0.0,
+    repeats: Annotated[str, typer.Option(help="Repeated queries: charge, free, or free-class.")] = "charge",
+    objectives: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC", help="A further objective, a metric of the table; repeat for several."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the run's records to this Parquet file.")] = None,
+) -> None:
+    """Answer queries over stdin and stdout, a line of JSON each, so that a strategy in any language can be tried."""
+    from nasbench_lab.evaluators.tabular import Tabular
+    from nasbench_lab.strategies.foreign._lines import Standard
+    from nasbench_lab.study import engine, runner
+    from nasbench_lab.tables import catalog
+
+    if math.isinf(max_queries) and math.isinf(max_seconds):
+        max_queries = 100
+    engine.check_objectives(objectives or [], table or catalog.default())
+    policies: dict[str, Any] = {"search": search, "trials": trials, "noise": noise}
+    evaluator = Tabular.open(table or catalog.default(), objectives=("val", *(objectives or [])), **policies)
+    budget: dict[str, Any] = {"max_queries": max_queries, "max_seconds": max_seconds, "repeats": repeats}
+    served = Standard()
+    run = runner.search(served, evaluator, seed=seed, **budget)
+    if out is not None:
+        _write(out, evaluator, run, seed, budget)
+    done = run.ended == "strategy"
+    if served.waiting or done or sys.stdin.readline():  # the last word is a reply, like every other message
+        served.send(_final(evaluator, run))
+
+
+def _final(evaluator: Tabular, run: Run) -> Message:
+    """What came out of it, test accuracy included: the search is over."""
+    last = run.records[-1] if run.records else None
+    found = last is not None and last.incumbent >= 0
+    return {
+        "final": {
+            "ended": run.ended,
+            "queries": len(run.records),
+            "seconds": last.finished if last else 0.0,
+            "arch": last.incumbent if last and found else None,
+            "test": evaluator.truth(last.incumbent) if last and found else None,
+        }
+    }
+
+
+def _write(path: Path, evaluator: Tabular, run: Run, seed: int, budget: dict[str, Any]) -> None:
+    """The records as a run file; its strategy is a program nobody can run again from here.
+
+    Raises:
+        LabError: not a .parquet file, or it cannot be written.
+    """
+    from nasbench_lab.study import engine, store
+
+    if path.suffix != ".parquet":
+        raise LabError(f"--out is a .parquet file, got {path}")
+    plain = {key: None if value == math.inf else value for key, value in budget.items()}
+    header = {
+        "format": engine.FORMAT,
+        "strategy": "serve-ask",
+        "parameters": {},
+        "evaluator": evaluator.policy,
+        "workers": 1,
+        "seeds": [seed, seed + 1],
+        "versions": engine.versions(),
+        **plain,
+    }
+    store.write(path, header, {seed: run}, evaluator.task.objectives)

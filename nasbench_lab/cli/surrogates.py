@@ -1,0 +1,108 @@
+"""`nasbench-lab surrogates ...`: how good predictors are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nasbench_lab.cli import screen
+from nasbench_lab.core import LabError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def surrogates(
+    specs: Annotated[
+        list[str] | None, typer.Argument(help="Names or specs, name:key=value,...; all there are if left out.")
+    ] = None,
+    table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
+    train: Annotated[str, typer.Option(help="Numbers of training cells, ascending, separated by commas.")] = (
+        "50,100,200,400,800"
+    ),
+    seeds: Annotated[
+        int, typer.Option(help="Splits and fits per surrogate and number of cells.", metavar="N", min=1)
+    ] = 10,
+    target: Annotated[str, typer.Option(help="Predicted: val, test (as in the literature) or seconds.")] = "val",
+    search: Annotated[
+        int | None, typer.Option(help="Schedule that is predicted, by its last epoch; the longest if left out.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Held out: class (isomorphism classes) or cell (as in the literature).")
+    ] = "class",
+    test_size: Annotated[int, typer.Option(help="Held-out cells.")] = 3000,
+    max_queries: Annotated[
+        int, typer.Option(help="Let every surrogate drive a search of so many queries; 0: none.", metavar="N", min=0)
+    ] = 0,
+    workers: screen.Workers = 1,
+    out: Annotated[Path, typer.Option(help="Results folder; finished fits in it are not repeated.")] = Path(
+        "results/surrogates"
+    ),
+    as_json: screen.AsJson = False,
+) -> None:
+    """Fit surrogates on n random cells and score them on held-out ones: order, errors, calibration, time, regret."""
+    from nasbench_lab import loading
+    from nasbench_lab.experiments import assessment, assessment_report
+    from nasbench_lab.tables import catalog
+
+    settings = assessment.Settings(
+        tuple(specs or loading.names("surrogates")),
+        table or catalog.default(),
+        _numbers(train),
+        seeds,
+        target=target,
+        search=search,
+        split=split,
+        test_size=test_size,
+        max_queries=max_queries,
+    )
+    with screen.progress("fits and searches") as progress:
+        jobs = assessment.run(settings, out, workers=workers, progress=progress)
+    content = assessment_report.build(settings, jobs, out)
+    written = assessment_report.write(content, out)
+    if as_json:
+        screen.print_json({"rows": content["rows"], "regret": content["regret"]})
+        return
+    _show(screen.console(), content)
+    screen.console().print(f"\nWritten to {out}: {', '.join(path.name for path in written)}; runs/", highlight=False)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Numbers of cells from text.
+
+    Raises:
+        LabError: something else than whole numbers.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise LabError(f"--train takes whole numbers separated by commas, such as 50,100,200; got {text!r}") from None
+
+
+def _show(terminal: Console, content: dict[str, Any]) -> None:
+    """Per number of training cells, the best first; intervals but tau's are left to the files."""
+    from rich.table import Table as Grid
+
+    from nasbench_lab.experiments import assessment_report as report
+    from nasbench_lab.stats import means
+
+    shown = [*report.RANKS, *report.SPREAD]
+    terminal.print(f"\n{report.target_of(content)}; {content['settings']['test_size']:,} cells held out", style="bold")
+    for count in content["settings"]["train"]:
+        grid = Grid(box=None, pad_edge=False, header_style="dim")
+        grid.add_column(f"{count} cells", overflow="fold")
+        for _, heading, _ in shown:
+            grid.add_column(heading, justify="right")
+        rows = [row for row in content["rows"] if row["train"] == count]
+        for row in sorted(rows, key=lambda row: float(-row["tau"])):
+            cells = [means.shown(row, name, digits) for name, _, digits in shown]
+            grid.add_row(row["surrogate"], cells[0], *(text.partition(" ")[0] for text in cells[1:]))
+        terminal.print(grid)
+    if content["regret"]:
+        terminal.print()
+        grid = Grid(f"regret after {content['settings']['max_queries']} queries", "validation", "test", box=None)
+        for row in sorted(content["regret"], key=lambda row: row["val"]):
+            grid.add_row(row["surrogate"], *(means.shown(row, name, 3) for name in ("val", "test")))
+        terminal.print(grid)

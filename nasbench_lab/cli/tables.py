@@ -1,0 +1,226 @@
+"""`nasbench-lab tables ...`: the benchmarks at hand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nasbench_lab.cli import screen
+from nasbench_lab.core import LabError
+
+if TYPE_CHECKING:
+    from nasbench_lab.tables.table import Table
+
+tables_app = typer.Typer(
+    help="The benchmarks at hand: list, describe, fetch, import, export, measure.", no_args_is_help=True
+)
+
+
+@tables_app.command("list")
+def tables_list() -> None:
+    """The tables at hand and where they lie."""
+    import numpy as np
+    from rich.table import Table as Grid
+
+    from nasbench_lab.tables import catalog
+
+    grid = Grid("table", "schedules searched", "best test %", "where", box=None, pad_edge=False)
+    for name, path in catalog.available().items():
+        try:
+            table = catalog.load(name)
+        except LabError as error:
+            grid.add_row(name, "", "", f"cannot be read: {error}")
+            continue
+        best = f"{np.nanmax(table.truth):.2f}" if table.measured.any() else "-"
+        where = "embedded" if path.parent == catalog.EMBEDDED else str(path)
+        grid.add_row(table.label, ", ".join(map(str, table.schedules)), best, where)
+    screen.console().print(grid)
+
+
+@tables_app.command("info")
+def tables_info(name: str, as_json: screen.AsJson = False) -> None:
+    """Size, optimum, fidelities, trials, noise, local maxima, digest and source of a table."""
+    from nasbench_lab.tables import catalog, describe
+
+    facts = describe.table_facts(catalog.load(name))
+    if as_json:
+        screen.print_json(facts)
+    else:
+        screen.print_facts(facts)
+
+
+To = Annotated[Path | None, typer.Option(help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")]
+
+
+@tables_app.command("import")
+def tables_import(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="The official file or folder of NAS-Bench-201, NATS-Bench or HW-NAS-Bench (also looked for in "
+            "$TORCH_HOME), or a tidy .parquet or .csv with columns <dataset>/<epochs>/<val|test|seconds>."
+        ),
+    ],
+    to: To = None,
+    source: Annotated[str, typer.Option(help="Where the numbers come from; kept in the table's header.")] = "",
+    licence: Annotated[str, typer.Option(help="Their licence.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a table of more cells by one of fewer.")] = False,
+    workers: screen.Workers = 2,
+) -> None:
+    """Turn a file into tables, one per dataset; nothing is run from it or written unless the whole file is right."""
+    from nasbench_lab.tables.formats import importing
+
+    path = importing.locate(path)
+    with screen.progress("records") as progress, _said("nothing was written"):
+        found = importing.read(path, source=source, licence=licence, workers=workers, progress=progress)
+    _install(found.tables, to, force=force)
+    for note in found.notes:
+        print(f"note: {note}")
+
+
+@tables_app.command("fetch")
+def tables_fetch(
+    name: Annotated[str, typer.Argument(help="What to fetch; there is nb201.")] = "nb201",
+    origin: Annotated[
+        str, typer.Option("--from", help="A folder with the files, or the address of a mirror; GitHub if left out.")
+    ] = "",
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this dataset; repeat for several. All three if left out."),
+    ] = None,
+    to: To = None,
+) -> None:
+    """Download the public parts of NAS-Bench-201 (about 25 MB, checked by hash) and make tables of them."""
+    from nasbench_lab.files.downloads import Unreachable
+    from nasbench_lab.tables import catalog, fetching
+
+    if name != "nb201":
+        raise LabError(f"there is nothing called {name!r} to fetch; there is nb201")
+    folder = to or catalog.target_folder()
+    try:
+        with screen.progress("bytes") as progress:
+            found = fetching.fetch(dataset or fetching.DATASETS, folder / "downloads", origin=origin, progress=progress)
+    except Unreachable as error:
+        inside = ", ".join(catalog.load(str(path)).label for path in sorted(catalog.EMBEDDED.glob("*.npz")))
+        raise LabError(
+            f"{error}; or put all files, by their own names, into one folder and say --from FOLDER; --from URL is a mirror.\n"
+            f"Tables that are in the package and need no download: {inside}"
+        ) from error
+    _install(found, folder, force=True)
+
+
+@tables_app.command("export")
+def tables_export(
+    names: Annotated[list[str], typer.Argument(help="Tables; several only for nats-simple.")],
+    format: Annotated[str, typer.Option(help="nats-simple, csv, parquet or syne-tune.")],
+    to: Annotated[Path | None, typer.Option(help="File or folder; named after the table, here, if left out.")] = None,
+) -> None:
+    """Write a table in a format of other tools."""
+    from nasbench_lab.tables import catalog
+    from nasbench_lab.tables.formats import exporting
+
+    with screen.progress("records") as progress, _said("what was written is not whole"):
+        path = exporting.export([catalog.load(name) for name in names], format, to, progress=progress)
+    print(f"{', '.join(names)} -> {path}")
+
+
+@contextmanager
+def _said(state: str) -> Iterator[None]:
+    """An interruption becomes a message that says what there is now."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise LabError(f"interrupted; {state}") from None
+
+
+def _cells(path: Path) -> int:
+    """How many cells the table in a file has; 0 where there is none that can be read."""
+    from nasbench_lab.tables import table
+
+    try:
+        return int(table.read(path).measured.sum()) if path.is_file() else 0
+    except LabError:
+        return 0
+
+
+def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
+    """Write tables, all or none.
+
+    Raises:
+        LabError: one would replace a table of more cells, and nobody forces it.
+    """
+    from nasbench_lab.files import writing
+    from nasbench_lab.tables import catalog
+
+    folder = to or catalog.target_folder()
+    paths = {table.name: folder / f"{table.name}.npz" for table in found}
+    for table in found if not force else ():
+        there, now = _cells(paths[table.name]), int(table.measured.sum())
+        if there > now:
+            raise LabError(
+                f"{paths[table.name]} has {there:,} cells and would be replaced by one of {now:,}; nothing was written. "
+                "Use --to another folder, or --force"
+            )
+    writing.write_together({paths[table.name]: table.content(compress=True) for table in found})
+    for table in found:
+        measured = int(table.measured.sum())
+        cells = f"{measured:,} cells" if measured == len(table.truth) else f"{measured:,} of {len(table.truth):,} cells"
+        print(f"{table.name}: {cells}, schedules {', '.join(map(str, table.schedules))} -> {paths[table.name]}")
+
+
+@tables_app.command("train")
+def tables_train(
+    name: Annotated[str, typer.Argument(help="Name of the table; NAME.npz is written.")],
+    data: Annotated[str, typer.Option(help="What is trained on.")] = "digits",
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="A seed every class is trained with; repeat for several. 777 if left out."),
+    ] = None,
+    more: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="A further seed, for the best and a random sample; repeat for several."),
+    ] = None,
+    best: Annotated[int, typer.Option(help="How many best classes by the first seed get further seeds.")] = 500,
+    random: Annotated[int, typer.Option(help="How many other classes do.")] = 500,
+    classes: Annotated[int | None, typer.Option(help="Only so many classes, a random sample.")] = None,
+    epochs: screen.Epochs = None,
+    part_size: screen.PartSize = None,
+    held_out_size: screen.HeldOutSize = None,
+    workers: screen.Workers = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    shards: Annotated[
+        Path | None, typer.Option(help="Folder of finished blocks; finished ones are not repeated.")
+    ] = None,
+    merge: Annotated[Path | None, typer.Option(help="Train nothing: make the table of this folder of shards.")] = None,
+    partial: Annotated[bool, typer.Option(help="Allow classes without a training; not searchable.")] = False,
+    to: To = None,
+) -> None:
+    """Measure a table: train classes x seeds in resumable shards, then merge them into one file."""
+    from nasbench_lab.experiments import measuring
+    from nasbench_lab.tables import catalog
+    from nasbench_lab.training.problem import make_problem
+
+    folder = to or catalog.target_folder()
+    done = merge
+    if done is None:
+        problem = make_problem(data, epochs=epochs, part_size=part_size, held_out_size=held_out_size)
+        seeds = {"seeds": tuple(seed or (777,)), "more": tuple(more or ())}
+        plan = measuring.Plan(problem, **seeds, best=best, random=random, classes=classes)
+        done = shards or folder / "shards" / f"{name}-{plan.problem.digest(device)[:12]}"
+        print(
+            f"Trainings go to {done}; interrupt at any time, the same command goes on from there.",
+            file=sys.stderr,
+            flush=True,
+        )
+        with screen.progress("trainings") as progress:
+            measuring.run(plan, done, workers=workers, device=device, progress=lambda a, b, _left: progress(a, b))
+    table = measuring.merge(name, done, partial=partial or classes is not None)
+    path = table.save(folder / f"{name}.npz", compress=True)
+    print(
+        f"{name}: {int(table.measured.sum()):,} of {len(table.truth):,} cells, {path.stat().st_size / 1e6:.2f} MB -> {path}"
+    )

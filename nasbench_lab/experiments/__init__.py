@@ -1,0 +1,1 @@
+"""Whole questions built on everything below: predictors, validation, supernets, audit, fronts, measuring, regression."""

@@ -1,0 +1,144 @@
+"""Which cells to train for real: the best of a finished study, of a table, or cells by name; and random ones beside them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_lab.core import LabError, stream
+from nasbench_lab.spaces import cell
+from nasbench_lab.study import store
+from nasbench_lab.tables import catalog
+from nasbench_lab.tables.table import Schedule, Table
+
+FloatArray = NDArray[np.float64]
+_PICK = 40  # the stream of random cells
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A class of cells, by its lowest-index member.
+
+    Args:
+        group: "best" or "given", by the target; "random" otherwise.
+        recommended: how many runs of the study ended with it.
+    """
+
+    arch: int
+    group: str
+    recommended: int = 0
+
+
+def of_target(target: str, *, table: str | None, top: int, epochs: int) -> tuple[Table, list[Candidate]]:
+    """The table that predicts, and the candidates, best first.
+
+    Args:
+        target: a results folder, the name of a table, or cells separated by commas.
+        table: named by the user; else the study's, the named or the embedded one.
+        top: how many, unless they are named.
+        epochs: of the trainings to come; decides which schedule of a table ranks its cells.
+
+    Raises:
+        LabError: none of these, or a study without runs.
+    """
+    if Path(target).is_dir():
+        return _of_study(Path(target), table, top)
+    cells = _cells(target)
+    if cells:
+        return catalog.load(table or catalog.default()), [Candidate(arch, "given") for arch in cells]
+    try:
+        reference = catalog.load(target)
+    except LabError:
+        raise LabError(f"{target!r} is neither a results folder nor a table nor cells separated by commas") from None
+    val = np.nan_to_num(predicting(reference, epochs).val[:, -1], nan=-1.0)
+    members = np.unique(cell.representatives())
+    ranked = members[np.argsort(-val[members], kind="stable")]
+    return reference, [Candidate(int(arch), "best") for arch in ranked[:top]]
+
+
+def predicting(table: Table, epochs: int) -> Schedule:
+    """The schedule that predicts a training: the one of as many epochs, else the one searched on."""
+    return table.schedules.get(epochs, table.schedules[table.default_search])
+
+
+def _cells(text: str) -> list[int]:
+    """Cells as a user writes them; empty if it is none. Six numbers 0..4 or op names are one cell."""
+    try:
+        found = [cell.parse(text)]
+    except ValueError:
+        try:
+            found = [cell.parse(part) for part in text.split(",")]
+        except ValueError:
+            return []
+    return list(dict.fromkeys(int(cell.representatives()[arch]) for arch in found))
+
+
+def _of_study(folder: Path, name: str | None, top: int) -> tuple[Table, list[Candidate]]:
+    """The classes of the final incumbents of all runs, best first by the table's score that the search saw.
+
+    Equal scores are ordered by how many runs ended there, then by index.
+    """
+    manifest = _manifest(folder)
+    blocks = [store.read(path) for path in runs_of(folder)]
+    tables = {str(block.header["evaluator"]["table"]): block.header["evaluator"] for block in blocks}
+    if len(tables) > 1 and name is None:
+        raise LabError(f"the study searched {', '.join(tables)}; say which one with --table")
+    name = name or next(iter(tables))
+    reference = catalog.load(_table_file(manifest, name))
+    policy = tables.get(reference.name, next(iter(tables.values())))
+    ends = np.concatenate(
+        [b.last("incumbent") for b in blocks if str(b.header["evaluator"]["table"]) == policy["table"]]
+    )
+    counts = Counter(int(cell.representatives()[int(arch)]) for arch in ends if arch >= 0)
+    seen = _seen(reference, policy["search"])
+    ranked = sorted(counts, key=lambda arch: (-seen[arch], -counts[arch], arch))
+    return reference, [Candidate(arch, "best", counts[arch]) for arch in ranked[:top]]
+
+
+def runs_of(folder: Path) -> list[Path]:
+    """The files of a study's runs.
+
+    Raises:
+        LabError: there are none.
+    """
+    ids = {str(run["id"]) for run in _manifest(folder).get("runs", [])}  # a folder may also hold runs of older code
+    files = [path for path in sorted((folder / "runs").glob("*.parquet")) if not ids or path.stem.split("-")[-2] in ids]
+    if not files:
+        raise LabError(f"no runs in {folder / 'runs'}; run the study first (runs are not committed with results)")
+    return files
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError):  # a study that was interrupted has none yet
+        return {}
+    return content
+
+
+def _table_file(manifest: dict[str, Any], name: str) -> str:
+    """The table as the study named it (perhaps by path), for the name in its runs' headers."""
+    return next((path for path in manifest.get("tables", {}) if Path(path).stem == name), name)
+
+
+def _seen(table: Table, search: int | str) -> FloatArray:
+    """(A,) what the search could see, without noise; -1 where the table has nothing."""
+    known = not str(search).isdecimal() or int(search) not in table.schedules
+    schedule = table.schedules[table.default_search if known else int(search)]
+    return np.nan_to_num(table.truth if search == "oracle" else schedule.val[:, -1], nan=-1.0)
+
+
+def random_others(found: Sequence[Candidate], table: Table, count: int, seed: int) -> list[Candidate]:
+    """Random classes that are measured in the table and not candidates already."""
+    taken = {candidate.arch for candidate in found}
+    members = np.unique(cell.representatives())
+    free = [int(arch) for arch in members if table.measured[arch] and int(arch) not in taken]
+    order = stream(seed, _PICK).permutation(len(free))[:count]
+    return [Candidate(free[i], "random") for i in order]

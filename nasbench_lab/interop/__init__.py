@@ -1,0 +1,1 @@
+"""The official API over any table, and objectives for other people's loops."""

@@ -1,0 +1,155 @@
+"""What a leaderboard is made of: what its columns mean, settings, entries, sections of rows, and the board itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nasbench_lab.core import FloatArray
+from nasbench_lab.stats import standings
+from nasbench_lab.stats.fronts import Target
+from nasbench_lab.study.store import Runs
+
+Row = dict[str, Any]
+
+COLUMNS = {
+    "table": "table searched",
+    "score": "table whose test accuracy scores the incumbent",
+    "kind": "measured, synthetic (made up) or predicted (by a fitted surrogate): what the searched table holds",
+    "search": "schedule searched on (last epoch), or oracle: the search saw mean test accuracy",
+    "budget": "queries or simulated seconds allowed",
+    "policy": "what departs from the defaults: trials, noise, repeats, simulated workers",
+    "strategy": "name and parameters",
+    "rank": "order by mean test accuracy within table, score and budget; equal means share a rank",
+    **standings.COLUMNS,
+    "runs": "seeds",
+    "queries": "mean number of queries answered",
+    "seconds": "mean simulated seconds used",
+    "test_mean": "mean over seeds of the incumbent's test accuracy, percent",
+    "test_lo": "lower end of its 95% interval, by studentised bootstrap, no further than the best cell",
+    "test_hi": "upper end",
+    "test_median": "median over seeds",
+    "test_median_lo": "lower end of its 95% interval, by order statistics",
+    "test_median_hi": "upper end",
+    "test_iqm": "interquartile mean over seeds",
+    "test_iqm_lo": "lower end of its 95% interval, by percentile bootstrap",
+    "test_iqm_hi": "upper end",
+    "test_sd": "standard deviation over seeds",
+    "regret_mean": "best test accuracy of the table minus the incumbent's, mean, points",
+    "regret_lo": "lower end of its 95% interval",
+    "regret_hi": "upper end",
+    "val_regret_mean": "best score the search could have seen minus the incumbent's (noise-free), mean, points",
+    "val_regret_lo": "lower end of its 95% interval",
+    "val_regret_hi": "upper end",
+    "regret_area": "anytime regret: mean regret over the logarithm of queries, from the first to the last",
+    "unanswered": "runs that ended without anything to recommend; means are then left out",
+    "rank_mean": "mean over seeds of the rank among the strategies compared (1 = best, ties share)",
+    "queries_to_optimum_mean": "mean queries until the incumbent was a best cell; runs that never were count with "
+    "their length, so it is a lower bound unless reached_optimum is 1",
+    "queries_per_optimum": "expected running time: queries of all runs until a best cell or the end, per run that met one",
+    "queries_to_optimum_median": "median of the same; empty if half of the runs or more never were",
+    "reached_optimum": "share of runs whose incumbent was a best cell at some time",
+    "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
+}
+FRONT_COLUMNS = {  # of boards that have a setting with several objectives; their rows are ranked by the first
+    "hypervolume_mean": "several objectives: normalised hypervolume of the cells queried, on test error and the other "
+    "objectives, as a share of what the exact front has; mean over seeds at the end",
+    "hypervolume_lo": "lower end of its 95% interval",
+    "hypervolume_hi": "upper end",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the rows of one (task, score) share.
+
+    Attributes:
+        table, score: names of the table searched and the table scored on.
+        kind: "measured", "synthetic" or "predicted"; anything but measured is said wherever the table shows.
+        search: schedule searched on.
+        max_queries, max_seconds: the budget, inf where there is none.
+        policy: policies that are not the defaults, in words; "" if all are.
+        seen: (N,) what the search sees without noise, at the highest fidelity.
+        truth: (N,) mean test accuracy on the scored table.
+        front: with several objectives, the exact front that archives are scored against.
+        full: then, the epochs at which a query counts.
+    """
+
+    table: str
+    score: str
+    kind: str
+    search: str
+    max_queries: float
+    max_seconds: float
+    policy: str
+    seen: FloatArray
+    truth: FloatArray
+    front: Target | None = None
+    full: int = 0
+
+    @property
+    def budget(self) -> str:
+        parts = [f"{self.max_queries:g} queries"] if math.isfinite(self.max_queries) else []
+        parts += [f"{self.max_seconds:g} s"] if math.isfinite(self.max_seconds) else []
+        return ", ".join(parts)
+
+    @property
+    def random_is_exact(self) -> bool:
+        """Whether the closed form holds: one noise-free answer per cell, one worker."""
+        return not self.policy or self.policy in ("repeats=free", "repeats=free-class")
+
+    @property
+    def optimal(self) -> NDArray[np.bool_]:
+        """(N,) the cells that share the best test accuracy."""
+        return np.asarray(self.truth == self.truth.max())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One strategy under one setting."""
+
+    setting: Setting
+    strategy: str
+    runs: Runs
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows of one setting, best first, what is known exactly about it, and the tests of all pairs of rows."""
+
+    rows: list[Row]
+    reference: Row
+    tests: Row
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Sections and curves, ready to be written; of several sections how well rankings agree, and aggregates over all.
+
+    `notes` say where the study gives strategies nothing of what they are for (`describe.notes`).
+    """
+
+    title: str
+    sections: list[Section]
+    curves: pd.DataFrame
+    agreements: list[Row] = field(default_factory=list)
+    overall: list[Row] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for section in self.sections for row in section.rows]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names and meanings of the columns."""
+        return COLUMNS | FRONT_COLUMNS if any("hypervolume_mean" in row for row in self.rows) else COLUMNS
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a frame, columns as in `columns`."""
+        return pd.DataFrame(self.rows, columns=list(self.columns))

@@ -1,0 +1,396 @@
+"""Records -> ranked rows -> leaderboard.{md,csv,json} and curves.csv. Knows records and arrays, never strategies.
+
+A row is one strategy on one task, scored on one table. Test accuracy is joined here, after the search, from arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.files.writing import write_atomically
+from nasbench_lab.leaderboard import wording
+from nasbench_lab.leaderboard.front_scores import Reached
+from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Entry, Leaderboard, Row, Section, Setting
+from nasbench_lab.stats import agreement, references, standings, summaries
+from nasbench_lab.study.store import MEASURED
+
+_NO_RUN = "exact"
+_EQUAL = 1e-9  # points: means that differ by less differ by rounding
+_SETTING = ("table", "score", "kind", "search", "budget", "policy")
+
+
+def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Leaderboard:
+    """Rank the strategies of every setting."""
+    sections, curves, scored = [], [], []
+    for setting, members in _by_setting(entries):
+        tests = [_tests(entry) for entry in members]
+        scored.append(_Scored(setting, *_scores(members, tests)))
+        ranks = summaries.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
+        rows, by = [], "test accuracy"
+        for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
+            low, high = summaries.mean_interval(test)
+            high = np.minimum(high, setting.truth.max())
+            rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
+            rows[-1]["regret_area"] = _area(setting, test, axis)
+            curves.append(_curve(entry, axis, test[:, :-1], low[:-1], high[:-1]))
+        decisive = {entry.strategy: test[:, -1] for entry, (test, _) in zip(members, tests, strict=True)}
+        if setting.front is not None:
+            decisive, by = _add_fronts(setting, members, rows, curves[-len(members) :]), "hypervolume"
+        rows = _ranked(rows)
+        sections.append(Section(rows, _reference(setting, members), _stand(rows, decisive, by)))
+        if setting.random_is_exact:
+            curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
+    single = [each for each in scored if each.setting.front is None]
+    overall = standings.overall([each.end for each in single], [each.setting.truth for each in single])
+    drawn = pd.concat(curves, ignore_index=True)
+    return Leaderboard(title, sections, drawn, _agreements(scored), overall, tuple(notes))
+
+
+def _ranked(rows: list[Row]) -> list[Row]:
+    """Best mean first; equal means share a rank; a row without a mean has none and comes last."""
+    by = "hypervolume_mean" if "hypervolume_mean" in rows[0] else "test_mean"
+    known = [row[by] for row in rows if row[by] == row[by]]
+    for row in rows:
+        mean = row[by]
+        row["rank"] = 1 + sum(other > mean + _EQUAL for other in known) if mean == mean else math.nan
+    return sorted(rows, key=lambda row: (row["rank"] if row["rank"] == row["rank"] else math.inf, row["strategy"]))
+
+
+def _stand(rows: list[Row], scores: dict[str, FloatArray], by: str) -> Row:
+    """Add what the tests say of ranks to the ranked rows; returns the tests."""
+    names = [row["strategy"] for row in rows]
+    columns, tests = standings.of(names, np.stack([scores[name] for name in names], axis=1), by)
+    for row, added in zip(rows, columns, strict=True):
+        row |= added
+    return _setting_of(rows[0]) | tests
+
+
+def _area(setting: Setting, test: FloatArray, axis: list[tuple[str, float]]) -> float:
+    """Mean over seeds of the area under the regret curve over queries; nan where a run has no incumbent at some time."""
+    along = [i for i, (name, _) in enumerate(axis) if name == "queries"]
+    at = np.array([axis[i][1] for i in along])
+    return float(summaries.area_under(setting.truth.max() - test[:, along], at).mean()) if along else math.nan
+
+
+def _add_fronts(
+    setting: Setting, members: Sequence[Entry], rows: list[Row], curves: list[pd.DataFrame]
+) -> dict[str, FloatArray]:
+    """What several objectives add: hypervolume at the end and over the curves' checkpoints, and ranks by it.
+
+    Returns:
+        strategy -> (R,) hypervolume at the end.
+    """
+    assert setting.front is not None  # the caller looked
+    reached = [Reached(entry.runs, setting.front, setting.full) for entry in members]
+    ranks = summaries.mean_ranks(np.stack([each.hypervolume for each in reached], axis=1))
+    for each, row, curve, rank in zip(reached, rows, curves, ranks, strict=True):
+        queries, seconds = (curve["at"][curve["axis"] == axis].to_numpy() for axis in ("queries", "seconds"))
+        shares = [each.at_queries(queries.astype(np.int64)), each.at_seconds(seconds), each.hypervolume[:, None]]
+        values = np.concatenate(shares, axis=1)
+        summary = (values.mean(axis=0), *summaries.mean_interval(values))
+        for name, column in zip(FRONT_COLUMNS, summary, strict=True):
+            curve[name] = column[:-1]
+            row[name] = float(column[-1])
+        row["rank_mean"] = float(rank)
+    return {entry.strategy: each.hypervolume for entry, each in zip(members, reached, strict=True)}
+
+
+class _Scored(NamedTuple):
+    """What rankings are compared by: (R,) scores of every strategy at the end and on average along the run."""
+
+    setting: Setting
+    end: dict[str, FloatArray]
+    along: dict[str, FloatArray]
+
+
+def _scores(
+    members: Sequence[Entry], tests: list[tuple[FloatArray, list[tuple[str, float]]]]
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """By strategy, test accuracy at the end and its mean over the checkpoints that all runs of all strategies passed."""
+    main = "seconds" if math.isfinite(members[0].setting.max_seconds) else "queries"
+    columns = [{at: test[:, i] for i, at in enumerate(axis) if at[0] == main} for test, axis in tests]
+    shared = [at for at in columns[0] if all(at in own and not np.isnan(own[at]).any() for own in columns)]
+    end, along = {}, {}
+    for entry, (test, _), own in zip(members, tests, columns, strict=True):
+        end[entry.strategy] = test[:, -1]
+        along[entry.strategy] = np.mean([own[at] for at in shared], axis=0) if shared else np.full(len(test), np.nan)
+    return end, along
+
+
+def _agreements(scored: Sequence[_Scored]) -> list[Row]:
+    """For every two settings of one objective with three common strategies or more and the same seeds: how rankings agree."""
+    scored = [each for each in scored if each.setting.front is None]  # rows of a front are ranked by hypervolume
+    names, found = _told_apart([each.setting for each in scored]), []
+    for (one, a), (other, b) in combinations(zip(names, scored, strict=True), 2):
+        common = [name for name in a.end if name in b.end]
+        if len(common) < 3 or len({len(each.end[name]) for each in (a, b) for name in common}) > 1:
+            continue
+        row: Row = {"one": one, "other": other, "strategies": len(common)}
+        for key in ("end", "along"):
+            pair = (np.stack([getattr(each, key)[name] for name in common], axis=1) for each in (a, b))
+            values = agreement.rankings(*pair)._asdict()
+            row |= {f"{key}_{name}": value for name, value in values.items()}
+        found.append(row)
+    return found
+
+
+def _told_apart(settings: Sequence[Setting]) -> list[str]:
+    """Short names of settings: tables, policy, and what else is not the same for all of them."""
+    several = {key: len({getattr(setting, key) for setting in settings}) > 1 for key in ("search", "budget")}
+    names = []
+    for setting in settings:
+        parts = [setting.table if setting.kind == "measured" else f"{setting.table} ({setting.kind})"]
+        parts[0] += f" → {setting.score}" if setting.score != setting.table else ""
+        parts += [wording.seen(setting.search)] if several["search"] else []
+        parts += [setting.budget] if several["budget"] else []
+        names.append(", ".join([*parts, setting.policy] if setting.policy else parts))
+    return names
+
+
+def _by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
+    found: dict[int, tuple[Setting, list[Entry]]] = {}
+    for entry in entries:
+        found.setdefault(id(entry.setting), (entry.setting, []))[1].append(entry)
+    return list(found.values())
+
+
+def _tests(entry: Entry) -> tuple[FloatArray, list[tuple[str, float]]]:
+    """(R, C + 1) test accuracy of the incumbent at C checkpoints and, last, at the end; and the checkpoints."""
+    runs, setting = entry.runs, entry.setting
+    queries = summaries.checkpoints(float(runs.counts.max())) if len(runs.columns["seed"]) else []
+    incumbents = [runs.incumbents_at_queries(np.array(queries, dtype=np.int64))]
+    axis: list[tuple[str, float]] = [("queries", float(q)) for q in queries]
+    if math.isfinite(setting.max_seconds):
+        seconds = np.linspace(0, setting.max_seconds, 21)[1:]
+        incumbents.append(runs.incumbents_at_seconds(seconds))
+        axis += [("seconds", float(s)) for s in seconds]
+    incumbents.append(runs.last("incumbent")[:, None].astype(np.float64))
+    chosen = np.concatenate(incumbents, axis=1)
+    chosen = np.where(np.isnan(chosen), -1, chosen).astype(np.int64)
+    return np.where(chosen >= 0, setting.truth[chosen], np.nan), axis
+
+
+def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: float) -> Row:
+    runs = entry.runs
+    return {
+        **_setting_columns(entry.setting),
+        "strategy": entry.strategy,
+        "rank": 0,
+        "runs": len(runs.seeds),
+        "queries": float(runs.counts.mean()),
+        "seconds": float(np.nan_to_num(runs.last("finished")).mean()),
+        **_accuracy(test, interval),
+        **_regrets(entry, test, interval),
+        "unanswered": int(np.isnan(test).sum()),
+        "rank_mean": rank,
+        **_effort(entry),
+    }
+
+
+def _accuracy(test: FloatArray, interval: tuple[float, float]) -> Row:
+    """Columns of the test accuracy at the end, nan in `test` where a run has no answer."""
+    median = summaries.median_interval(test[:, None])
+    middle = summaries.aggregate_interval(test[:, None], "iqm")
+    return {
+        "test_mean": float(test.mean()),
+        "test_lo": float(interval[0]),
+        "test_hi": float(interval[1]),
+        "test_median": float(np.median(test)),
+        "test_median_lo": float(median[0][0]),
+        "test_median_hi": float(median[1][0]),
+        "test_iqm": math.nan if np.isnan(test).any() else float(summaries.interquartile_mean(test)),
+        "test_iqm_lo": middle[0],
+        "test_iqm_hi": middle[1],
+        "test_sd": float(test.std(ddof=1)) if len(test) > 1 else math.nan,
+    }
+
+
+def _regrets(entry: Entry, test: FloatArray, interval: tuple[float, float]) -> Row:
+    """Columns of how far the answers are from the best, by test accuracy and by what the search sees."""
+    setting, last = entry.setting, entry.runs.last("incumbent")
+    best = setting.truth.max()
+    row: Row = {
+        "regret_mean": float((best - test).mean()),
+        "regret_lo": float(best - interval[1]),
+        "regret_hi": float(best - interval[0]),
+    }
+    mean = low = high = math.nan
+    if (last >= 0).all():  # nan, of a run without an answer, is not
+        lost = setting.seen.max() - setting.seen[last.astype(np.int64)]
+        bounds = summaries.mean_interval(lost[:, None])
+        mean, low, high = float(lost.mean()), max(float(bounds[0][0]), 0.0), float(bounds[1][0])
+    return row | {"val_regret_mean": mean, "val_regret_lo": low, "val_regret_hi": high}
+
+
+def _effort(entry: Entry) -> Row:
+    """Columns of what it takes to find an optimum, and to decide."""
+    runs, first = entry.runs, entry.runs.first(entry.setting.optimal)
+    counts, answered = runs.counts.astype(np.float64), int(runs.counts.sum())
+    return {
+        "queries_to_optimum_mean": summaries.restricted_mean(first, counts),
+        "queries_per_optimum": summaries.expected_running_time(first, counts),
+        "queries_to_optimum_median": summaries.censored_median(first),
+        "reached_optimum": float(np.isfinite(first).mean()),
+        "decision_seconds_per_query": float(runs.total(MEASURED).sum() / answered) if answered else math.nan,
+    }
+
+
+def _setting_columns(setting: Setting) -> Row:
+    return {key: getattr(setting, key) for key in _SETTING}
+
+
+def _setting_of(row: Row) -> Row:
+    return {key: row[key] for key in _SETTING}
+
+
+def _curve(
+    entry: Entry, axis: list[tuple[str, float]], test: FloatArray, low: FloatArray, high: FloatArray
+) -> pd.DataFrame:
+    mean = test.mean(axis=0)
+    frame = pd.DataFrame(axis, columns=["axis", "at"]).assign(
+        test_mean=mean, test_lo=low, test_hi=high, regret_mean=(entry.setting.truth.max() - test).mean(axis=0)
+    )
+    return _labelled(frame, entry.setting, entry.strategy).dropna(subset=["test_mean"])
+
+
+def _random_curve(setting: Setting, queries: int) -> pd.DataFrame:
+    """Random search without replacement, exactly, at every checkpoint up to `queries`."""
+    points = summaries.checkpoints(float(queries))
+    mean = summaries.random_search_expectation(setting.seen, setting.truth, points)
+    regret = setting.truth.max() - mean
+    frame = pd.DataFrame({"axis": "queries", "at": np.array(points, float), "test_mean": mean, "regret_mean": regret})
+    return _labelled(frame, setting, f"({_NO_RUN}) random search without replacement")
+
+
+def _labelled(frame: pd.DataFrame, setting: Setting, strategy: str) -> pd.DataFrame:
+    front = {**_setting_columns(setting), "strategy": strategy}
+    for position, (name, value) in enumerate(front.items()):
+        frame.insert(position, name, value)
+    return frame
+
+
+def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
+    """What is known exactly about a setting: the optimum, the best by what is seen, random search.
+
+    Random search is left out where the search saw noise or single trials, or ran several workers: the closed form is
+    of one noise-free answer per cell. Its number of queries is the budget's, or under a budget in seconds the mean
+    of the rows.
+    """
+    best_seen = np.flatnonzero(setting.seen == setting.seen.max())
+    answered = float(np.mean([entry.runs.counts.mean() for entry in members]))
+    n = round(setting.max_queries if math.isfinite(setting.max_queries) else answered)
+    exact = setting.random_is_exact and n >= 1
+    expected = summaries.random_search_expectation(setting.seen, setting.truth, [n])[0] if exact else None
+    front = {} if setting.front is None else {"front_hypervolume": setting.front.possible, "front": setting.front.size}
+    return {
+        **_setting_columns(setting),
+        **front,
+        "optimum": float(setting.truth.max()),
+        "optimum_cells": np.flatnonzero(setting.optimal).tolist(),
+        "best_by_search": float(setting.truth[best_seen].mean()),
+        "best_by_search_cells": best_seen.tolist(),
+        "random_queries": n,
+        "random_test": None if expected is None else float(expected),
+        "random_queries_to_optimum": summaries.random_search_queries_to(int(setting.optimal.sum()), len(setting.truth)),
+        "random_chance_of_optimum": references.random_search_to(setting.seen, setting.optimal).chance
+        if exact
+        else None,
+    }
+
+
+def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Path]:
+    """Write leaderboard.{md,csv,json}, curves.csv and manifest.json, each atomically.
+
+    Raises:
+        LabError: the folder cannot be written.
+    """
+    content = {
+        "leaderboard.json": to_json(board),
+        "leaderboard.csv": board.frame().to_csv(index=False, float_format="%.6g"),
+        "curves.csv": board.curves.to_csv(index=False, float_format="%.6g"),
+        "leaderboard.md": wording.to_markdown(board),
+        "manifest.json": json.dumps(manifest, indent=1, sort_keys=True) + "\n",
+    }
+    for name, text in content.items():
+        write_atomically(folder / name, text.encode())
+    return [folder / name for name in content]
+
+
+def to_json(board: Leaderboard) -> str:
+    """{"title", "columns", "rows", "references", "tests"}, of several settings "agreement" and "overall"; the unknown is null.
+
+    "notes" where there are any.
+
+    "tests" has what `standings.of` says of every setting, in the order of "references".
+    """
+    content = {
+        "title": board.title,
+        "columns": board.columns,
+        "rows": board.rows,
+        "references": [section.reference for section in board.sections],
+        "tests": [section.tests for section in board.sections],
+    }
+    if board.agreements:
+        content["agreement"] = board.agreements
+    if board.overall:
+        content["overall"] = board.overall
+    if board.notes:
+        content["notes"] = list(board.notes)
+    text = json.dumps(_plain(content), indent=1)
+    return _PAIR.sub(lambda found: re.sub(r"\n *", " ", found.group()), text) + "\n"
+
+
+_PAIR = re.compile(r'\{\n *"one":[^{}]*\}')  # a pair of strategies is written on one line
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that are not finite become None, at any depth."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_rows(folder: Path) -> dict[str, Any]:
+    """The content of a folder's leaderboard.json.
+
+    Raises:
+        LabError: there is none, or it cannot be read.
+    """
+    path = folder / "leaderboard.json"
+    try:
+        content: dict[str, Any] = json.loads(_read(path))
+    except ValueError as error:
+        raise LabError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
+        raise LabError(f"{path} cannot be read: it has no rows")
+    return content
+
+
+def read_page(folder: Path) -> str:
+    """A folder's leaderboard.md.
+
+    Raises:
+        LabError: there is none, or it cannot be read.
+    """
+    return _read(folder / "leaderboard.md")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise LabError(f"no {path.name} in {path.parent}") from None
+    except (OSError, ValueError) as error:
+        raise LabError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,195 @@
+"""A leaderboard in words: headings, cells, references and notes, for page, terminal and leaderboard.md alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nasbench_lab.files import markdown
+from nasbench_lab.leaderboard.parts import COLUMNS, Leaderboard, Row
+from nasbench_lab.stats import standings, summaries
+
+MARKDOWN = (
+    "rank",
+    "strategy",
+    "test %",
+    "95% interval",
+    "median",
+    "regret",
+    "val regret",
+    "more seeds",
+    "queries",
+    "to optimum",
+    "reached",
+    "ms/query",
+)
+
+
+FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2:])
+
+
+def heads_of(row: Row) -> tuple[str, ...]:
+    """The heads of a row's cells."""
+    heads = FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
+    place = heads.index("queries")
+    return (*heads[:place], *(("seconds",) if _timed(row) else ()), *heads[place:])
+
+
+def _timed(row: Row) -> bool:
+    """Whether the budget is one of simulated seconds: what was used of it is then shown."""
+    return str(row["budget"]).endswith(" s")
+
+
+def cells_of(row: Row) -> tuple[str, ...]:
+    """A row as the texts under `heads_of` it, for the page and the terminal alike."""
+    bound = "≥ " if row["reached_optimum"] < 1 else ""
+    front: tuple[str, ...] = ()
+    if "hypervolume_mean" in row:
+        front = _text(row["hypervolume_mean"], 4), _interval(row["hypervolume_lo"], row["hypervolume_hi"], 4)
+    return (
+        _range(row["rank_low"], row["rank_high"]),
+        row["strategy"]
+        + (f" ({row['unanswered']} of {row['runs']} runs without an answer)" if row["unanswered"] else ""),
+        *front,
+        _text(row["test_mean"], 2),
+        _interval(row["test_lo"], row["test_hi"], 2),
+        _text(row["test_median"], 2),
+        _text(row["regret_mean"], 2),
+        _text(row["val_regret_mean"], 2),
+        seeds(row["seeds_to_next"]),
+        *((_text(row["seconds"], 0),) if _timed(row) else ()),
+        _text(row["queries"], 0),
+        bound + _text(row["queries_to_optimum_mean"], 0),
+        f"{100 * row['reached_optimum']:.0f}%",
+        _text(1e3 * row["decision_seconds_per_query"], 3),
+    )
+
+
+def _interval(low: float, high: float, digits: int) -> str:
+    return f"{_text(low, digits)} – {_text(high, digits)}" if low == low else f"from {summaries.FEWEST} seeds on"
+
+
+def _range(low: float, high: float) -> str:
+    return _text(low, 0) if not low < high else f"{low:.0f}–{high:.0f}"
+
+
+def seeds(more: float) -> str:
+    """A number nobody would run is not worth its digits."""
+    return "" if more != more else "> 10,000" if more > 10_000 else f"{more:,.0f}"
+
+
+def _text(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else ""
+
+
+def heading(row: Row) -> str:
+    """What the rows of a setting share, in words."""
+    policy = f" ({row['policy']})" if row["policy"] else ""
+    sees = seen(row["search"])
+    kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
+    return f"{row['table']}{kind} → {row['score']}: {sees}, {row['budget']}, seeds: {row['runs']}{policy}"
+
+
+def seen(search: str) -> str:
+    """What a search sees, in words: a schedule's last epoch, "all" or "oracle"."""
+    named = {"oracle": "mean test accuracy (oracle)", "all": "validation of all schedules"}
+    return named.get(search, f"{search}-epoch validation")
+
+
+AGREEMENT = "How the rankings agree"
+AGREEMENT_HEADS = ("one setting", "another", "strategies", "tau", "95% interval", "along the run", "95% interval")
+AGREEMENT_NOTE = (
+    "Kendall's tau-b between the orders of the strategies by mean test accuracy, at the end and on average along the "
+    "run, in two settings; 1: the same order, 0: none in common. Intervals: bootstrap over seeds, the same for all."
+)
+
+
+def agreement_cells(row: Row) -> tuple[str, ...]:
+    """A row of `Leaderboard.agreements` as the texts under `AGREEMENT_HEADS`."""
+    cells = [row["one"], row["other"], str(row["strategies"])]
+    for key in ("end", "along"):
+        cells += [_text(row[f"{key}_tau"], 2), _interval(row[f"{key}_low"], row[f"{key}_high"], 2)]
+    return tuple(cells)
+
+
+def footing(reference: Row) -> str:
+    """The exact references of a setting, in words."""
+    at = f"{reference['random_queries']} queries" + (
+        " (the rows' mean)" if "queries" not in reference["budget"] else ""
+    )
+    random = f"{reference['random_test']:.2f} after {at} and " if reference["random_test"] is not None else ""
+    ever = (
+        f", which is its choice at some time in {reference['random_chance_of_optimum']:.0%} of searches of all cells"
+        if reference["random_chance_of_optimum"] is not None and reference["random_chance_of_optimum"] < 0.995
+        else ""
+    )
+    front = (
+        f" The exact front has {reference['front']} points and normalised hypervolume {reference['front_hypervolume']:.5f}."
+        if "front" in reference
+        else ""
+    )
+    return (
+        f"Exact: optimum {reference['optimum']:.2f}; best by what the search sees {reference['best_by_search']:.2f}; "
+        f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries "
+        f"until it has tried an optimum{ever}.{front}"
+    )
+
+
+class Block(NamedTuple):
+    """A table as texts, with its title and the note below it; `words` are the columns that are no numbers."""
+
+    title: str
+    heads: Sequence[str]
+    rows: list[tuple[str, ...]]
+    note: str
+    words: tuple[int, ...]
+
+
+def blocks(board: Leaderboard) -> list[Block]:
+    """All that is shown of a leaderboard, in order, for the page and the terminal alike."""
+    found = [
+        Block(
+            heading(section.rows[0]),
+            heads_of(section.rows[0]),
+            [cells_of(row) for row in section.rows],
+            " ".join(filter(None, (footing(section.reference), standings.too_few(section.tests)))),
+            (1,),
+        )
+        for section in board.sections
+    ]
+    if board.agreements:
+        rows = [agreement_cells(row) for row in board.agreements]
+        found.append(Block(AGREEMENT, AGREEMENT_HEADS, rows, AGREEMENT_NOTE, (0, 1)))
+    if board.overall:
+        rows = [standings.overall_cells(row) for row in board.overall]
+        found.append(Block(standings.OVERALL, standings.OVERALL_HEADS, rows, standings.OVERALL_NOTE, (0,)))
+    return found
+
+
+def to_markdown(board: Leaderboard) -> str:
+    """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
+    lines = [f"# {board.title}", ""]
+    for note in board.notes:
+        lines += [f"> {note}", ""]
+    for block in blocks(board):
+        lines += [f"## {block.title}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
+    if board.columns != COLUMNS:
+        lines += [
+            "Hypervolume: of all cells queried at the highest fidelity, on test error and the other objectives, each "
+            "min-max over the space with reference (1, 1), as a share of the exact front's; rows are ranked by it.",
+            "",
+        ]
+    lines += [
+        "Rank: rows are in order of their means; 1–3 says that the tests cannot exclude ranks 1 to 3, so that all rows "
+        "with a 1 may be the best (sign-flip tests of paired means, Holm over all pairs, 5%; leaderboard.json has every "
+        "pair). More seeds: how many would separate it from the next row with 80% power if the difference seen is the "
+        "true one; 0: it is separated. "
+        "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% "
+        f"studentised bootstrap interval (from {summaries.FEWEST} seeds on; docs/statistics.md: how often it covers). "
+        "Regret: points below the best test accuracy; val regret: below the best score the search could see. To "
+        "optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and count with "
+        "their length. Seconds: simulated, used on average. ms/query: real time the strategy spent deciding.",
+        "",
+    ]
+    return "\n".join(lines)

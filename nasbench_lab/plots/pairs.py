@@ -1,0 +1,125 @@
+"""Arrays -> charts, as SVG text: altair describes them, vl-convert draws them, both offline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from nasbench_lab.plots.style import svg
+
+_COLOURS = alt.Scale(range=["#c44e52", "#4c72b0", "#55a868"])
+
+
+def predicted_against_measured(rows: list[dict[str, Any]], title: str) -> str:
+    """Two panels, validation and test: a point per cell, its intervals, and the diagonal on which both agree.
+
+    Args:
+        rows: score, group, predicted, measured, x_lo, x_hi, y_lo, y_hi; a row per cell and score.
+        title: above the chart.
+    """
+    frame = pd.DataFrame(rows)
+    panels = [_agreement(frame[frame["score"] == score], str(score)) for score in frame["score"].unique()]
+    return svg(alt.hconcat(*panels, title=title).configure_axis(grid=False).configure_view(stroke="#ccc"))
+
+
+def _agreement(frame: pd.DataFrame, score: str) -> Any:
+    low, high = float(frame[["x_lo", "y_lo"]].min().min()), float(frame[["x_hi", "y_hi"]].max().max())
+    axis = alt.Scale(domain=[low, high], nice=False, zero=False)
+    x, y = (
+        alt.X("predicted", title=f"table {score} %", scale=axis),
+        alt.Y("measured", title=f"new {score} %", scale=axis),
+    )
+    colour = alt.Color("group", scale=_COLOURS, title=None)
+    base = alt.Chart(frame)
+    diagonal = (
+        alt.Chart(pd.DataFrame({"a": [low, high]})).mark_line(color="#999", strokeDash=[4, 3]).encode(x="a", y="a")
+    )
+    return alt.layer(
+        diagonal,
+        base.mark_rule(opacity=0.5).encode(x=alt.X("x_lo", scale=axis), x2="x_hi", y=y, color=colour),
+        base.mark_rule(opacity=0.5).encode(x=x, y=alt.Y("y_lo", scale=axis), y2="y_hi", color=colour),
+        base.mark_circle(size=28, opacity=1).encode(x=x, y=y, color=colour, tooltip=["arch"]),
+    ).properties(width=300, height=300)
+
+
+def histogram(values: Any, title: str, axis: str, *, bins: int = 60) -> str:
+    """How values are distributed.
+
+    Args:
+        values: (n,).
+        title: above the chart. axis: what the values are.
+        bins: at most so many.
+    """
+    import numpy as np
+
+    counts, edges = np.histogram(np.asarray(values, dtype=np.float64), bins=bins)
+    frame = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "count": counts})
+    chart = (
+        alt.Chart(frame, title=title)
+        .mark_bar(color="#4c72b0")
+        .encode(x=alt.X("from", title=axis, scale=alt.Scale(zero=False)), x2="to", y=alt.Y("count", title="classes"))
+    )
+    return svg(chart.properties(width=480, height=200).configure_axis(grid=False))
+
+
+def front(rows: list[dict[str, Any]], medians: list[dict[str, Any]], metric: str, title: str) -> str:
+    """The exact front of test accuracy against a metric, and the median fronts that strategies reached.
+
+    Args:
+        rows: cell, test and the metric, a row per cell of the exact front.
+        medians: strategy, test and the metric, a row per point; may be empty.
+        metric: name of the metric; smaller is better.
+        title: above the chart.
+    """
+    names = list(dict.fromkeys(row["strategy"] for row in medians))
+    exact = pd.DataFrame(rows).rename(columns={metric: "cost"})
+    frame = pd.DataFrame(medians, columns=["strategy", "test", metric]).rename(columns={metric: "cost"})
+    low = min(exact["test"].quantile(0.25), exact["test"].max() - 10.0)
+    x = alt.X("cost:Q", title=metric, scale=alt.Scale(zero=False))
+    y_scale = alt.Scale(domain=[float(low), float(exact["test"].max()) + 0.5], clamp=True)
+    y = alt.Y("test:Q", title="test %", scale=y_scale)
+    base = alt.Chart(exact)
+    layers = [
+        base.mark_line(interpolate="step-after", color="#222", strokeWidth=1).encode(x=x, y=y),
+        base.mark_circle(color="#222", size=32, opacity=1).encode(x=x, y=y, tooltip=["cell:N"]),
+    ]
+    if names:
+        colour = alt.Color("strategy:N", title="median front of", scale=_front_colours(names))
+        line = alt.Chart(frame).mark_line(interpolate="step-after", strokeWidth=1.5, clip=True)
+        layers.append(line.encode(x=x, y=y, color=colour))
+    chart = alt.layer(*layers, title=title).properties(width=520, height=320)
+    return svg(chart.configure_axis(grid=False).configure_view(stroke="#ccc"))
+
+
+def hypervolume_curves(curves: pd.DataFrame, title: str) -> str:
+    """Share of the possible hypervolume over queries and over simulated seconds, a line and an interval per strategy.
+
+    Args:
+        curves: strategy, axis ("queries" or "seconds"), at, hypervolume_mean, hypervolume_lo, hypervolume_hi.
+        title: above the chart.
+    """
+    names = list(dict.fromkeys(curves["strategy"]))
+    low = float(curves["hypervolume_mean"].quantile(0.15))
+    y_scale = alt.Scale(domain=[low, 1.0], clamp=True)
+    legend = alt.Legend(symbolOpacity=1.0, symbolType="stroke")
+    colour = alt.Color("strategy:N", title=None, scale=_front_colours(names), legend=legend)
+
+    def panel(axis: str) -> Any:
+        base = alt.Chart(curves[curves["axis"] == axis])
+        x = alt.X("at:Q", title=axis)
+        y = alt.Y("hypervolume_mean:Q", title="hypervolume reached / possible", scale=y_scale)
+        known = base.transform_filter("isValid(datum.hypervolume_lo)")
+        band = known.mark_area(opacity=0.2, clip=True).encode(
+            x=x, y=alt.Y("hypervolume_lo:Q", scale=y_scale), y2="hypervolume_hi:Q", color=colour
+        )
+        line = base.mark_line(strokeWidth=1.5, clip=True).encode(x=x, y=y, color=colour)
+        return alt.layer(band, line).properties(width=360, height=300)
+
+    chart = alt.hconcat(panel("queries"), panel("seconds"), title=title)
+    return svg(chart.configure_axis(grid=False).configure_view(stroke="#ccc"))
+
+
+def _front_colours(names: list[str]) -> Any:
+    return alt.Scale(domain=names, scheme="tableau10" if len(names) <= 10 else "tableau20")

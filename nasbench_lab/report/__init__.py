@@ -1,0 +1,1 @@
+"""Leaderboard + charts -> one self-contained page; `page/` holds its script and style."""

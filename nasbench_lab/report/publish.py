@@ -1,0 +1,70 @@
+"""Results folders -> pages and charts: what `nasbench-lab report` does, with facts that records do not hold.
+
+A page carries the scores of tables that come with the package, for its explorer; those of other tables stay at home.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.leaderboard import results_index
+from nasbench_lab.report import pages as report
+from nasbench_lab.report import report_index
+from nasbench_lab.report.pages import Content
+from nasbench_lab.tables import catalog, describe
+
+PAGE = "report.html"
+
+
+def content(folder: Path) -> Content:
+    """All that the page of a results folder shows.
+
+    Raises:
+        LabError: not a results folder, or it cannot be read.
+    """
+    found = report.read(folder)
+    names = [name for row in found.board.rows for name in (row["table"], row["score"])]
+    return report.read(folder, facts=describe.strategies_of(found.board.looks), scores=_scores(names))
+
+
+def _scores(names: Sequence[str]) -> dict[str, FloatArray]:
+    """Test and validation accuracy at the end of the last schedule, of the tables that the package has."""
+    found: dict[str, FloatArray] = {}
+    for name in dict.fromkeys(names):
+        try:
+            path = catalog.find(name)
+        except LabError:  # scored elsewhere: the page does without
+            continue
+        if path.parent == catalog.EMBEDDED:
+            table = catalog.load(name)
+            found[f"{name} test"], found[f"{name} validation"] = table.truth, table.last.val[:, -1]
+    return found
+
+
+def write_report(folder: Path, out: Path | None = None, *, formats: Sequence[str] = ()) -> list[Path]:
+    """Write the page of a results folder, and its charts as files of their own in `charts/` where formats are named.
+
+    Args:
+        folder: with leaderboard.json.
+        out: the page; report.html in the folder if left out.
+        formats: svg, png, pdf.
+
+    Raises:
+        LabError: the folder cannot be read, the page cannot be written, or another format.
+    """
+    shown, page = content(folder), out or folder / PAGE
+    drawn = report.charts(shown, page.parent / "charts", formats)
+    return [report.write(shown, page), *drawn]
+
+
+def write_all(root: Path) -> list[Path]:
+    """Write the page of every results folder in `root`, and beside them one that lists them.
+
+    Raises:
+        LabError: there is none, or one cannot be read.
+    """
+    contents = {folder: content(folder) for folder in results_index.folders(root)}
+    pages = [report.write(shown, folder / PAGE) for folder, shown in contents.items()]
+    return [*pages, report_index.write(root, PAGE, PAGE)]

@@ -1,0 +1,1 @@
+"""What is searched: finite spaces, the four-node cell, its encodings for surrogates, its drawing."""

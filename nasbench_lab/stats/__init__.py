@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: intervals, significance, standings, fronts, references, calibration, agreement."""

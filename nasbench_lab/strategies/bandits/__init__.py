@@ -1,0 +1,1 @@
+"""Bandits over fidelities: short trainings decide which go on."""

@@ -1,0 +1,1 @@
+"""Evolution: populations, selection, mutation and crossover."""

@@ -1,0 +1,1 @@
+"""Other people's strategies: Optuna's samplers, and programs in any language."""

@@ -1,0 +1,149 @@
+"""A strategy in another program, over lines of JSON; the protocol is told in `docs/serve.md`.
+
+The lab says hello first; after that every message of the program gets exactly one reply:
+
+    {"ask": {"arch": 11}}   ->   {"arch": 11, "epochs": 12, "val": 84.2, "seconds": 110.3}
+    anything else           ->   {"error": "..."}, and the program may go on
+    {"done": true}, or the end of the input: nothing more will be asked
+
+One query at a time: with several simulated workers the others stay idle.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from nasbench_lab.core import LabError, Query, Result, Strategy, Task
+from nasbench_lab.spaces import cell
+
+PROTOCOL = 1
+_DESIGN = 20  # cells of the common design that the hello message names
+Message = dict[str, Any]
+
+
+@dataclass
+class Spoken(Strategy):
+    """Passes on what a program asks for and what it is told."""
+
+    patience = math.inf  # errors in a row before the program is given up
+
+    def setup(self) -> None:
+        self.waiting = False  # whether the program has asked and was not answered yet
+        self._done = False
+        self.send(hello(self.task, int(self.rng.integers(2**31)), [self.design() for _ in range(_DESIGN)]))
+
+    @abstractmethod
+    def receive(self) -> str | None:
+        """The program's next line; None at the end."""
+
+    @abstractmethod
+    def send(self, message: Message) -> None:
+        """A line to the program."""
+
+    def propose(self) -> Query | None:
+        errors = 0
+        while not self.waiting and not self._done:
+            line = self.receive()
+            try:
+                query = None if line is None else query_of(line, self.task)
+            except ValueError as error:
+                self.send({"error": str(error)})
+                errors += 1
+                if errors > self.patience:
+                    raise LabError(f"the program made {errors} errors in a row, the last one: {error}") from None
+                continue
+            self._done, self.waiting = query is None, query is not None
+            return query
+        return None
+
+    def observe(self, result: Result) -> None:
+        self.waiting = False
+        self.send(answer(result))
+
+
+@dataclass
+class Standard(Spoken):
+    """The program is at the other end of our own standard input and output."""
+
+    def receive(self) -> str | None:
+        return sys.stdin.readline() or None
+
+    def send(self, message: Message) -> None:
+        print(json.dumps(message), flush=True)
+
+
+def hello(task: Task, seed: int, design: list[int]) -> Message:
+    """What a program may know."""
+    message: Message = {
+        "hello": "nasbench_lab",
+        "protocol": PROTOCOL,
+        "seed": seed,
+        "size": task.space.size,
+        "options": list(task.space.options),
+        "fidelities": list(task.fidelities),
+        "objectives": list(task.objectives),
+        "max_queries": None if math.isinf(task.max_queries) else int(task.max_queries),
+        "max_seconds": _finite(task.max_seconds),
+        "design": design,
+    }
+    if task.space == cell.SPACE:
+        message |= {"ops": list(cell.OPS), "edges": [list(edge) for edge in cell.EDGES]}
+    return message
+
+
+def query_of(line: str, task: Task) -> Query | None:
+    """The query of a line; None for "done".
+
+    Raises:
+        ValueError: anything else; says what is allowed.
+    """
+    try:
+        message = json.loads(line)
+    except ValueError:
+        raise ValueError(f"a message is one line of JSON, got {line.strip()[:80]!r}") from None
+    if isinstance(message, dict) and message.get("done") is True:
+        return None
+    asked = message.get("ask") if isinstance(message, dict) else None
+    if not isinstance(asked, dict) or ("arch" in asked) == ("ops" in asked):
+        raise ValueError('say {"ask": {"arch": INDEX}}, {"ask": {"ops": [...]}} or {"done": true}')
+    arch = _arch_of(asked["arch"], task) if "arch" in asked else _arch_of_ops(asked["ops"], task)
+    epochs = asked.get("epochs", task.full)
+    if epochs not in task.fidelities or isinstance(epochs, bool):
+        raise ValueError(f"epochs must be one of {', '.join(map(str, task.fidelities))}, got {epochs!r}")
+    return Query(arch, int(epochs))
+
+
+def _arch_of(arch: object, task: Task) -> int:
+    if not isinstance(arch, int) or isinstance(arch, bool) or not 0 <= arch < task.space.size:
+        raise ValueError(f"arch must be a whole number in 0..{task.space.size - 1}, got {arch!r}")
+    return arch
+
+
+def _arch_of_ops(ops: object, task: Task) -> int:
+    """Of options by number; of a NAS-Bench-201 cell also of its string or of op names separated by commas."""
+    if isinstance(ops, str) and task.space == cell.SPACE:
+        return cell.parse(ops)
+    if not isinstance(ops, list) or not all(isinstance(op, int) and not isinstance(op, bool) for op in ops):
+        raise ValueError(f"ops must be a list of {len(task.space.options)} whole numbers, got {ops!r}")
+    return task.space.index(ops)
+
+
+def answer(result: Result) -> Message:
+    """What a program is told; a failed evaluation has no `val`."""
+    query = result.query
+    message: Message = {
+        "arch": query.arch,
+        "epochs": query.epochs,
+        "val": _finite(result.val),
+        "seconds": result.seconds,
+    }
+    return message | ({"metrics": dict(result.metrics)} if result.metrics else {})
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Local search: moves to neighbours of the best."""

@@ -1,0 +1,1 @@
+"""Search led by a model of the scores seen so far."""

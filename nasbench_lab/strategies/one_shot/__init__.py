@@ -1,0 +1,1 @@
+"""One-shot: a supernet with shared weights instead of separate trainings (torch)."""

@@ -1,0 +1,1 @@
+"""Reinforcement learning: policies over the decisions of a space."""

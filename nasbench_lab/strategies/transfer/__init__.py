@@ -1,0 +1,1 @@
+"""Transfer: what other datasets' scores say about this one."""

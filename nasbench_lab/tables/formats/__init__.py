@@ -1,0 +1,1 @@
+"""Readers and writers of benchmark files, one format per file, and what they share."""

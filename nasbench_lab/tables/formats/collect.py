@@ -1,0 +1,203 @@
+"""Official records -> tables: which numbers a search may see, which score it, and what each costs.
+
+The rule against leakage: validation is `x-valid` and nothing else, at the epochs where it was recorded (on cifar10 it
+is that of the training on 25k images, `cifar10-valid`); test is `ori-test` of the training on 50k images on cifar10,
+`x-test` elsewhere. `ori-test` of cifar100 and ImageNet16-120 contains x-valid and x-test, so it is never read. Cost is
+what the official API charges: the training up to an epoch plus one pass over the validation images (rounded to
+8 decimals, so that a table survives export and import).
+
+Notation: A = 15,625 cells, E epochs of a schedule, seeds in ascending order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_lab.core import LabError
+from nasbench_lab.spaces import cell
+from nasbench_lab.tables.formats.official import DATASETS, Trial
+from nasbench_lab.tables.table import Schedule, Table, known_mean
+
+FloatArray = NDArray[np.float64]
+UNITS = {"val": "percent", "test": "percent", "seconds": "simulated seconds", "params_m": "millions", "flops_m": "millions",
+         "latency_ms": "ms", "energy_mj": "mJ"}  # fmt: skip
+LATENCY = "latency_ms/nats_bench"  # the benchmark's own: a batch of 256 images
+_SMALLER = "cifar10, {} epochs: test is that of the training on 25k images, the only one there"
+
+
+class Row(NamedTuple):
+    """What a table takes from the trainings of one cell on one dataset with one schedule.
+
+    `val` seed -> (E,); `test` seed -> percent; `seconds` (E,) cumulative; `metrics` name -> value.
+    """
+
+    dataset: str
+    last: int
+    val: Mapping[int, FloatArray]
+    test: Mapping[int, float]
+    seconds: FloatArray
+    metrics: Mapping[str, float]
+    note: str = ""
+
+
+def rows_of(trials: Iterable[Trial], last: int) -> list[Row]:
+    """The rows of one cell and schedule, one for every dataset it was trained on."""
+    by_dataset: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_dataset.setdefault(trial.dataset, []).append(trial)
+    rows = []
+    for dataset in dict.fromkeys(name.removesuffix("-valid") for name in by_dataset):
+        scored, test = by_dataset.get(dataset, []), "x-test" if dataset != "cifar10" else "ori-test"
+        searched = by_dataset.get("cifar10-valid", []) if dataset == "cifar10" else scored
+        row = _row(dataset, last, searched, scored or searched, test)
+        rows.append(row if scored else row._replace(note=_SMALLER.format(last)))
+    return rows
+
+
+def _row(dataset: str, last: int, searched: list[Trial], scored: list[Trial], test: str) -> Row:
+    val = {trial.seed: trial.splits["x-valid"].accuracy for trial in searched if "x-valid" in trial.splits}
+    costs = [_cumulative(trial) for trial in searched if "x-valid" in trial.splits]
+    seconds = np.full(last, np.nan)
+    if costs:
+        seconds = np.round(np.maximum.accumulate(np.stack(costs).mean(axis=0)), 8)
+    tests = {trial.seed: float(trial.splits[test].accuracy[-1]) for trial in scored if test in trial.splits}
+    latencies = [trial.latency for trial in scored if trial.latency > 0]
+    metrics = {
+        "params_m": _agreed([trial.params_m for trial in scored], scored),
+        "flops_m": _agreed([trial.flops_m for trial in scored], scored),
+        LATENCY: round(1000 * sum(latencies) / len(latencies), 9) if latencies else np.nan,
+        "trials": float(len(scored)),
+    }
+    return Row(dataset, last, val, tests, seconds, metrics)
+
+
+def _cumulative(trial: Trial) -> FloatArray:
+    """(E,) seconds of training to each epoch and validating once."""
+    passes = trial.splits["x-valid"].seconds
+    return np.cumsum(trial.train.seconds) + np.cumsum(passes) / np.arange(1, trial.epochs + 1)
+
+
+def _agreed(values: list[float], trials: list[Trial]) -> float:
+    """The mean; where trials disagree, that of seed 888, as the official API since 1.6 (some files were migrated)."""
+    seeds = [trial.seed for trial in trials]
+    if len({f"{value:.5f}" for value in values}) > 1 and 888 in seeds:
+        return values[seeds.index(888)]
+    return sum(values) / len(values)
+
+
+class Collector:
+    """Takes the rows of all cells, in any order, and makes the tables."""
+
+    def __init__(self) -> None:
+        self.archs: set[int] = set()
+        self._notes: set[str] = set()
+        self._val: dict[tuple[str, int], dict[int, FloatArray]] = {}
+        self._test: dict[tuple[str, int], dict[int, FloatArray]] = {}
+        self._seconds: dict[tuple[str, int], FloatArray] = {}
+        self._metrics: dict[tuple[str, int], dict[str, FloatArray]] = {}
+
+    def add(self, arch: int, rows: Iterable[Row]) -> None:
+        """The rows of one cell."""
+        self.archs.add(arch)
+        for row in rows:
+            key = row.dataset, row.last
+            self._notes |= {row.note} - {""}
+            for seed, curve in row.val.items():
+                _place(self._val.setdefault(key, {}), seed, (row.last,))[arch] = curve
+            for seed, score in row.test.items():
+                _place(self._test.setdefault(key, {}), seed, ())[arch] = score
+            if key not in self._seconds:
+                self._seconds[key] = np.full((cell.SPACE.size, row.last), np.nan)
+            self._seconds[key][arch] = row.seconds
+            for name, value in row.metrics.items():
+                _place(self._metrics.setdefault(key, {}), name, ())[arch] = value
+
+    def tables(self, about: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
+        """The tables, checked, and what is to be said about them.
+
+        Raises:
+            LabError: nothing was added, or the numbers cannot be right.
+        """
+        datasets = {dataset for dataset, _ in self._seconds}
+        found, notes = [], [*self._missing(), *sorted(self._notes)]
+        for dataset in sorted(datasets, key=lambda name: (name not in DATASETS, *_position(name))):
+            table = self._table(dataset, about, notes)
+            if table is not None:
+                found.append(table.check())
+        if not found:
+            raise LabError("there is no training with a validation score in it")
+        return found, notes
+
+    def _missing(self) -> list[str]:
+        missing = np.setdiff1d(np.arange(cell.SPACE.size), np.array(sorted(self.archs), dtype=np.int64))
+        if not missing.size:
+            return []
+        first = int(missing[0])
+        return [f"{missing.size:,} of {cell.SPACE.size:,} cells are not in it, first {first} {cell.to_string(first)}"]
+
+    def _table(self, dataset: str, about: Mapping[str, Any], notes: list[str]) -> Table | None:
+        schedules, seeds = {}, {}
+        for last in sorted(last for name, last in self._seconds if name == dataset):
+            names = {
+                kind: [str(seed) for seed in sorted(arrays.get((dataset, last), ()))]
+                for kind, arrays in (("val", self._val), ("test", self._test))
+            }
+            schedule = self._schedule(dataset, last, notes)
+            if schedule is not None:
+                schedules[last], seeds[str(last)] = schedule, names
+        if not schedules:
+            return None
+        own = self._metrics[dataset, max(schedules)]
+        metrics = {name: values for name, values in own.items() if not np.isnan(values).all()}
+        return Table(dataset, schedules, metrics, {**about, "dataset": dataset, "seeds": seeds, "units": UNITS})
+
+    def _schedule(self, dataset: str, last: int, notes: list[str]) -> Schedule | None:
+        key = dataset, last
+        if not (self._val.get(key) and self._test.get(key)):
+            what = "validation" if not self._val.get(key) else "test"
+            notes.append(f"{dataset}, {last} epochs: left out, it has no {what} score")
+            return None
+        curves, tests = _stacked(self._val.pop(key), (last,)), _stacked(self._test.pop(key), ())
+        known: NDArray[np.bool_] = np.asarray(~np.isnan(curves).all(axis=2))
+        kept: NDArray[np.bool_] = np.asarray(known[np.asarray(known.any(axis=1))].all(axis=0))
+        if not kept[-1]:
+            notes.append(
+                f"{dataset}, {last} epochs: left out, some cells have no validation score after the last epoch"
+            )
+            return None
+        unscored = known[:, -1] & np.isnan(tests).all(axis=1)
+        if unscored.any():
+            curves[unscored] = np.nan
+            notes.append(f"{dataset}, {last} epochs: {int(unscored.sum()):,} cells have no test score and are left out")
+        curves = np.ascontiguousarray(curves[:, kept])
+        return Schedule(
+            epochs=tuple((np.flatnonzero(kept) + 1).tolist()),
+            val=known_mean(curves),
+            val_trials=curves,
+            test=known_mean(tests),
+            test_trials=tests,
+            seconds=np.ascontiguousarray(self._seconds[key][:, kept]),
+        )
+
+
+def _position(name: str) -> tuple[int, str]:
+    return (DATASETS.index(name) if name in DATASETS else 0), name
+
+
+def _place(arrays: dict[Any, FloatArray], key: Any, shape: tuple[int, ...]) -> FloatArray:
+    if key not in arrays:
+        arrays[key] = np.full((cell.SPACE.size, *shape), np.nan)
+    return arrays[key]
+
+
+def _stacked(arrays: dict[int, FloatArray], shape: tuple[int, ...]) -> FloatArray:
+    """(A, ..., T) in ascending order of seeds; the single arrays are given up one by one."""
+    seeds = sorted(arrays)
+    out = np.empty((cell.SPACE.size, *shape, len(seeds)))
+    for i, seed in enumerate(seeds):
+        out[..., i] = arrays.pop(seed)
+    return out

@@ -1,0 +1,61 @@
+"""Tables from a live object of the official packages: `nas_201_api.NASBench201API`, `nats_bench` (topology)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nasbench_lab.core import LabError
+from nasbench_lab.spaces import cell
+from nasbench_lab.tables.formats import nats_simple, official
+from nasbench_lab.tables.formats.collect import Collector, Row, rows_of
+from nasbench_lab.tables.table import Table
+
+_NEEDED = ("meta_archs", "arch2infos_dict", "evaluated_indexes")
+
+
+def tables(api: Any) -> tuple[list[Table], list[str]]:
+    """The tables of all datasets the object has, and what is missing. The object is only read.
+
+    Raises:
+        LabError: not such an object, of another space, or with nothing in it.
+    """
+    if not all(hasattr(api, name) for name in _NEEDED):
+        raise LabError(f"expected an object of nats_bench or nas_201_api, got {type(api).__name__}")
+    if list(api.meta_archs) != [cell.to_string(arch) for arch in range(len(api.meta_archs))]:
+        raise LabError("the object's cells are not those of NAS-Bench-201 in official order")
+    collector = Collector()
+    for arch, rows in _rows(api):
+        collector.add(arch, rows)
+    source = f"{type(api).__module__.partition('.')[0]} object of {getattr(api, 'filename', None) or 'a dictionary'}"
+    return collector.tables({"title": "NAS-Bench-201 as measured by its authors", "licence": "MIT", "source": source})
+
+
+def table(api: Any, dataset: str) -> Table:
+    """The table of one dataset.
+
+    Raises:
+        LabError: as `tables`; or the dataset is not in it.
+    """
+    found = {item.name: item for item in tables(api)[0]}
+    if dataset not in found:
+        raise LabError(f"the object has no {dataset!r}; it has {', '.join(found)}")
+    return found[dataset]
+
+
+def _rows(api: Any) -> Iterator[tuple[int, list[Row]]]:
+    """In fast mode the records are read from their folder: the object would keep every one it is asked for."""
+    folder = getattr(api, "archive_dir", None)
+    if getattr(api, "fast_mode", False) and folder:
+        yield from nats_simple.rows(Path(folder))
+        return
+    for arch, schedules in api.arch2infos_dict.items():
+        rows: list[Row] = []
+        for key, results in schedules.items():
+            last = official.schedule_of(key)
+            state = results.state_dict()
+            if official.arch_of(state) != arch:
+                raise LabError(f"the object's record of cell {arch} is another cell's")
+            rows += rows_of(official.trials_of(state, last), last)
+        yield arch, rows

@@ -1,0 +1,80 @@
+"""The official single files: `NATS-tss-v1_0-3ffb9.pickle.pbz2` and `NAS-Bench-201-v1_*.pth`.
+
+One pickle holds all cells (28 GB as Python objects). Here a cell's state is turned into the few rows a table takes as
+soon as it is complete, and its dictionaries are emptied, so that the whole is never there at once.
+"""
+
+from __future__ import annotations
+
+import bz2
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nasbench_lab.core import LabError
+from nasbench_lab.files import unpickle
+from nasbench_lab.spaces import cell
+from nasbench_lab.tables.formats import official, torch_file
+from nasbench_lab.tables.formats.collect import Collector, rows_of
+
+_UNPACKED = 100  # times the size of the file; the real one unpacks to 4 times
+_GONE = "this record was read already"
+
+
+def read_pickle(path: Path) -> Collector:
+    """The rows of a `.pickle.pbz2`.
+
+    Raises:
+        LabError: unreadable, hostile, or not such a file.
+    """
+    taker = _Taker(path)
+    try:
+        limit = max(1 << 26, _UNPACKED * path.stat().st_size)
+        with bz2.open(path, "rb") as file:
+            content = unpickle.load(unpickle.Source(file, str(path), limit=limit), seen=taker.seen)
+    except (OSError, EOFError) as error:
+        raise LabError(f"{path} cannot be read: {error}") from error
+    return taker.finish(content)
+
+
+def read_torch(path: Path) -> Collector:
+    """The rows of a `.pth`; errors as for `read_pickle`."""
+    taker = _Taker(path)
+    return taker.finish(torch_file.load(path, seen=taker.seen))
+
+
+class _Taker:
+    def __init__(self, path: Path) -> None:
+        self._path, self._collector = path, Collector()
+
+    def seen(self, key: Any, value: dict[Any, Any]) -> Any:
+        """Take a finished state out of the pickle; anything else stays."""
+        if _GONE in value:
+            raise LabError(f"{self._path}: its records share data, which is not supported")
+        if not official.is_state(value):
+            return value
+        arch, last = official.arch_of(value), official.schedule_of(key)
+        self._collector.add(arch, rows_of(official.trials_of(value, last), last))
+        _empty(value)
+        return arch
+
+    def finish(self, content: Any) -> Collector:
+        """Check what is left of the file."""
+        names = content.get("meta_archs") if isinstance(content, Mapping) else None
+        if not isinstance(names, list) or not self._collector.archs:
+            raise LabError(f"{self._path} is no NAS-Bench-201 file: it must hold meta_archs and arch2infos")
+        if names != [cell.to_string(arch) for arch in range(len(names))]:
+            raise LabError(f"{self._path}: its cells are not those of NAS-Bench-201 in official order")
+        for index, schedules in content["arch2infos"].items():
+            if not isinstance(schedules, Mapping) or any(arch != index for arch in schedules.values()):
+                raise LabError(f"{self._path}: the record of cell {str(index)[:20]} is another cell's")
+        return self._collector
+
+
+def _empty(state: dict[Any, Any]) -> None:
+    """Free what the pickle's memo would otherwise hold on to."""
+    results = list(state["all_results"].values())
+    curves = [part for result in results for part in result.values() if isinstance(part, dict)]
+    for part in (*curves, *results, state["all_results"], state):
+        part.clear()
+        part[_GONE] = None

@@ -1,0 +1,162 @@
+"""A table's cells as official trainings: for tools that speak the official format, and for `compat`.
+
+Of cifar10, validation becomes x-valid of `cifar10-valid` and test ori-test of `cifar10`; of other datasets they become
+x-valid and x-test. Where only means are known, or the single trials a table has are not those behind its means, there
+is one training with the means, of seed 0. What a table does not keep (losses, training accuracy) is nan. Its seconds
+are split into epochs and a validation pass where two points of them tell these apart; else the pass costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_lab.tables.formats.collect import LATENCY
+from nasbench_lab.tables.formats.official import Curve, Trial
+from nasbench_lab.tables.table import Schedule, Table, known_mean
+
+FloatArray = NDArray[np.float64]
+_CLOSE = 1e-5
+_FULL_TRAINING, _TEST_PASS = 2.0, 0.4  # cifar10 against cifar10-valid, exactly: 50k / 25k and 10k / 25k images
+
+
+def dataset_of(table: Table) -> str:
+    """What the table's trainings are called: its dataset, or its name where it says none."""
+    found = str(table.about.get("dataset", "none"))
+    return table.name if found == "none" else found
+
+
+class Trials:
+    """The trainings of a table, cell by cell."""
+
+    def __init__(self, table: Table) -> None:
+        self.table, self.dataset = table, dataset_of(table)
+        self._seeds = {last: _seeds(table, last) for last in table.schedules}
+
+    def of(self, arch: int, last: int) -> list[Trial]:
+        """Those of one cell and schedule; none where it was not measured."""
+        schedule = self.table.schedule(last)
+        if np.isnan(schedule.val[arch]).all():
+            return []
+        train, passes = clock(self.table, arch, last)
+        val, test = self._columns(arch, last)
+        if self.dataset != "cifar10":
+            return [
+                self._trial(self.dataset, seed, last, arch, train, {
+                    "x-valid": _split(curve, passes, last), "x-test": _split(_final(test.get(seed, np.nan), last), passes, last),
+                })
+                for seed, curve in val.items()
+            ]  # fmt: skip
+        searched = [
+            self._trial("cifar10-valid", seed, last, arch, train, {"x-valid": _split(curve, passes, last)})
+            for seed, curve in val.items()
+        ]
+        scored = [
+            self._trial("cifar10", seed, last, arch, _FULL_TRAINING * train, {
+                "ori-test": _split(_final(score, last), _TEST_PASS * passes, last)
+            })
+            for seed, score in test.items()
+        ]  # fmt: skip
+        return searched + scored
+
+    def _columns(self, arch: int, last: int) -> tuple[dict[int, FloatArray], dict[int, float]]:
+        """Seed -> (E,) validation, and seed -> test, of the trials that exist."""
+        schedule, (val_seeds, test_seeds) = self.table.schedules[last], self._seeds[last]
+        wide, at = np.full(last, np.nan), np.array(schedule.epochs) - 1
+        val: dict[int, FloatArray] = {}
+        for i, seed in enumerate(val_seeds):
+            curve = wide.copy()
+            curve[at] = schedule.val_trials[arch, :, i] if list(val_seeds) != [0] else schedule.val[arch]
+            if not np.isnan(curve).all():
+                val[seed] = curve
+        scores = schedule.test_trials[arch] if list(test_seeds) != [0] else schedule.test[arch : arch + 1]
+        test = {seed: float(score) for seed, score in zip(test_seeds, scores, strict=True) if not np.isnan(score)}
+        return val, test
+
+    def _trial(
+        self, dataset: str, seed: int, last: int, arch: int, train: FloatArray, splits: dict[str, Curve]
+    ) -> Trial:
+        unknown = np.full(last, np.nan)
+        return Trial(
+            dataset,
+            seed,
+            last,
+            self._metric("params_m", arch),
+            self._metric("flops_m", arch),
+            self._metric(LATENCY, arch) / 1000,
+            Curve(unknown, unknown, train),
+            splits,
+        )
+
+    def _metric(self, name: str, arch: int) -> float:
+        return float(self.table.metrics[name][arch]) if name in self.table.metrics else np.nan
+
+
+def _seeds(table: Table, last: int) -> tuple[Sequence[int], Sequence[int]]:
+    """The seeds of a schedule's validation and test trials; [0] stands for the means."""
+    schedule = table.schedules[last]
+    names = seed_names(table, last)
+    val, test = ([int(name) if name.isdecimal() else i + 1 for i, name in enumerate(names[k])] for k in ("val", "test"))
+    val = val if _stand_behind(schedule.val_trials, schedule.val) else [0]
+    test = test if _stand_behind(schedule.test_trials, schedule.test) else [0]
+    if dataset_of(table) != "cifar10" and val != test:  # one training has both
+        return [0], [0]
+    return val, test
+
+
+def _stand_behind(trials: FloatArray, means: FloatArray) -> bool:
+    """Whether these trials have these means."""
+    if not trials.shape[-1]:
+        return False
+    return bool(np.allclose(known_mean(trials), means, atol=_CLOSE, rtol=0, equal_nan=True))
+
+
+def clock(table: Table, arch: int, last: int) -> tuple[FloatArray, float]:
+    """((E,) seconds of each epoch's training, seconds of one validation pass) of a cell."""
+    schedule = table.schedules[last]
+    epochs, seconds = np.array(schedule.epochs), schedule.seconds[arch]
+    first = float(seconds[0])
+    rate = _rate(table, schedule, arch)
+    passes = min(max(round(first - epochs[0] * rate, 9), 0.0), first)
+    each = np.diff(np.concatenate([[passes], seconds])) / np.diff(np.concatenate([[0], epochs]))
+    return np.repeat(each, np.diff(np.concatenate([[0], epochs]))), passes
+
+
+def _rate(table: Table, schedule: Schedule, arch: int) -> float:
+    """Seconds of an epoch, from two points of one schedule or from the ends of two."""
+    if len(schedule.epochs) > 1 and schedule.one_run:
+        (a, b), (early, late) = schedule.epochs[:2], schedule.seconds[arch, :2]
+        return float(late - early) / (b - a)
+    ends = _ends(table)
+    if len(ends) < 2:
+        return float(schedule.seconds[arch, 0]) / schedule.epochs[0]
+    (a, early), (b, late) = ends[0], ends[-1]
+    return float(late[arch] - early[arch]) / (b - a)
+
+
+def _ends(table: Table) -> list[tuple[int, FloatArray]]:
+    return [(last, schedule.seconds[:, -1]) for last, schedule in sorted(table.schedules.items())]
+
+
+def _final(score: float, last: int) -> FloatArray:
+    curve = np.full(last, np.nan)
+    curve[-1] = score
+    return curve
+
+
+def _split(accuracy: FloatArray, passes: float, last: int) -> Curve:
+    return Curve(accuracy, np.full(last, np.nan), np.full(last, passes))
+
+
+def seed_names(table: Table, last: int) -> dict[str, list[str]]:
+    """What the trials of a schedule are called, "val" and "test": seeds where they are known, else numbers from 1."""
+    schedule, named = table.schedules[last], table.about.get("seeds", {})
+    own = named.get(str(last), {"val": sorted(named), "test": sorted(named)})  # or one list for all schedules
+    counts = {"val": schedule.val_trials.shape[2], "test": schedule.test_trials.shape[1]}
+    found = {}
+    for kind, count in counts.items():
+        names = [str(name) for name in own.get(kind, [])]
+        found[kind] = names if len(names) == count else [str(i + 1) for i in range(count)]
+    return found

@@ -1,0 +1,93 @@
+"""The committed numbers are what the code computes: every results folder whose tables come with the package."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nasbench_lab import api, loading
+from nasbench_lab.leaderboard import ranking, results_index
+from nasbench_lab.report import report_index
+from nasbench_lab.study import engine
+from nasbench_lab.study.study import from_json
+from nasbench_lab.tables import catalog
+
+RESULTS = Path(__file__).parents[2] / "results"
+FEW = 4  # strategies run anew in every setting: the cheapest; `nasbench-lab reproduce` runs them all
+QUERIES = 60_000  # answered at most
+OF_ALL = {"rank", "rank_low", "rank_high", "rank_mean", "seeds_to_next"}  # depend on which strategies are compared
+MEASURED = {"decision_seconds_per_query"}
+
+
+def embedded(folder: Path) -> bool:
+    tables = json.loads((folder / "manifest.json").read_text()).get("tables")
+    own = {path.stem for path in catalog.EMBEDDED.glob("*.npz")}
+    return (
+        bool(tables)
+        and set(tables) <= own
+        and all(catalog.load(name).digest == facts["digest"] for name, facts in tables.items())
+    )
+
+
+def folders() -> list[Path]:
+    found = sorted(path.parent for path in RESULTS.glob("*/manifest.json"))
+    return [folder for folder in found if embedded(folder)]
+
+
+def cheapest(rows: list[dict]) -> list[str]:
+    """The strategies that decide fastest, no more than can be run in a test."""
+    chosen: list[str] = []
+    cost = 0.0
+    for row in sorted(rows, key=lambda row: row["decision_seconds_per_query"] or 0.0):
+        if loading.build("strategies", row["strategy"]).family == "one-shot":  # a supernet is minutes
+            continue
+        cost += row["runs"] * row["queries"]
+        if row["strategy"] not in chosen and len(chosen) < FEW and cost <= QUERIES:
+            chosen.append(row["strategy"])
+    return chosen
+
+
+def test_there_are_committed_results_on_embedded_tables():
+    assert RESULTS / "digits" in folders()
+
+
+def test_the_lists_of_committed_leaderboards_are_current(tmp_path):
+    """Of the folders they name; what else may lie there is somebody's own. Studies with a file are among them."""
+    text = (RESULTS / "index.md").read_text()
+    listed = re.findall(r"\]\((\w+)/leaderboard\.md\)", text)
+    for name in listed:
+        (tmp_path / name).symlink_to(RESULTS / name)
+    again = "rebuild them with `nasbench-lab leaderboard --all`"
+    assert results_index.to_markdown(tmp_path) == text, again
+    assert report_index.page(tmp_path, "leaderboard.md") == (RESULTS / "index.html").read_text(), again
+    studies = {path.stem for path in RESULTS.parent.glob("benchmarks/*.toml")}
+    assert {path.parent.name for path in RESULTS.glob("*/leaderboard.json")} & studies <= set(listed)
+
+
+@pytest.mark.parametrize("folder", folders(), ids=lambda folder: folder.name)
+def test_committed_rows_are_what_the_code_computes(folder, tmp_path):
+    committed = json.loads((folder / "leaderboard.json").read_text())
+    study = from_json(json.loads((folder / "manifest.json").read_text())["study"])
+    study = replace(study, strategies=tuple(cheapest(committed["rows"])))
+    engine.run_study(study, tmp_path)
+    board = ranking.build(study.title, list(api.entries(engine.collect(study, tmp_path))))
+    now = json.loads(ranking.to_json(board))
+
+    def key(row):
+        return tuple(row[name] for name in ("table", "score", "search", "budget", "policy", "strategy"))
+
+    then = {key(row): row for row in committed["rows"]}
+    assert len(now["rows"]) >= len(study.strategies) > 1
+    for row in now["rows"]:
+        for name in set(row) - OF_ALL - MEASURED:
+            value = row[name] if row[name] is None or isinstance(row[name], str) else pytest.approx(row[name], rel=1e-9)
+            assert then[key(row)][name] == value, (row["strategy"], name)
+    if len(study.strategies) == len({row["strategy"] for row in committed["rows"]}):
+        for row in now["rows"]:
+            assert {name: row[name] for name in OF_ALL} == pytest.approx(
+                {name: then[key(row)][name] for name in OF_ALL}
+            )

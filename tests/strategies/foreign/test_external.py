@@ -1,0 +1,268 @@
+"""A program in any language asks and is told like any strategy."""
+
+from __future__ import annotations
+
+import gc
+import json
+import pickle
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nasbench_lab import loading
+from nasbench_lab.core import LabError, Query, Result, Strategy, Task
+from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.space import Space
+from nasbench_lab.strategies.foreign._lines import answer, query_of
+from nasbench_lab.strategies.foreign.external import External
+from nasbench_lab.study import store
+from nasbench_lab.study.runner import search
+
+TASK = Task(cell.SPACE, (12, 200))
+DOCS = Path(__file__).parents[3] / "docs" / "serve.md"
+
+# Uniform cells by a linear congruential generator that every language can do, so that all must ask for the same.
+PYTHON = """
+import json, sys
+hello = json.loads(sys.stdin.readline())
+x = hello["seed"] % 10007
+while True:
+    x = (x * 75 + 74) % 65537
+    print(json.dumps({"ask": {"arch": x % hello["size"]}}), flush=True)
+    if "val" not in json.loads(sys.stdin.readline() or "{}"):
+        break
+"""
+PERL = """
+$| = 1;
+<STDIN> =~ /"seed": (\\d+), "size": (\\d+)/ or die;
+my ($x, $size) = ($1 % 10007, $2);
+while (1) {
+    $x = ($x * 75 + 74) % 65537;
+    print '{"ask": {"arch": ' . ($x % $size) . "}}\\n";
+    my $reply = <STDIN>;
+    last if !defined($reply) or $reply !~ /"val"/;
+}
+"""
+NODE = """
+let hello = null, x = 0;
+const ask = () => { x = (x * 75 + 74) % 65537; console.log(JSON.stringify({ask: {arch: x % hello.size}})); };
+require("readline").createInterface({input: process.stdin}).on("line", (line) => {
+  const message = JSON.parse(line);
+  if (message.hello) { hello = message; x = hello.seed % 10007; ask(); }
+  else if ("val" in message) ask();
+  else process.exit(0);
+});
+"""
+AWK = """
+NR == 1 { match($0, /"seed": [0-9]+/); x = substr($0, RSTART + 8, RLENGTH - 8) % 10007
+          match($0, /"size": [0-9]+/); size = substr($0, RSTART + 8, RLENGTH - 8) }
+/"final"/ { exit }
+{ x = (x * 75 + 74) % 65537; printf "{\\"ask\\": {\\"arch\\": %d}}\\n", x % size; fflush() }
+"""
+PROGRAMS = {
+    "python": ([sys.executable], "search.py", PYTHON),
+    "perl": (["perl"], "search.pl", PERL),
+    "node": (["node"], "search.js", NODE),
+    "awk": (
+        ["awk", *(["-W", "interactive"] if "mawk" in str(Path(shutil.which("awk") or "").resolve()) else []), "-f"],
+        "search.awk",
+        AWK,
+    ),
+}
+
+
+def command(folder: Path, language: str) -> str:
+    words, name, text = PROGRAMS[language]
+    path = folder / name
+    path.write_text(text)
+    return " ".join([*words, str(path)])
+
+
+def asked(strategy: Strategy, evaluator, *, seed: int = 3, queries: int = 12) -> list[int]:
+    return [r.result.query.arch for r in search(strategy, evaluator, seed=seed, max_queries=queries).records]
+
+
+@pytest.mark.parametrize("language", [name for name, (words, *_) in PROGRAMS.items() if shutil.which(words[0])])
+def test_programs_in_several_languages_make_the_same_run(tmp_path, evaluator, language):
+    ours = asked(External(command(tmp_path, language)), evaluator)
+    seed = re.findall(r'"seed": (\d+)', hello_of(evaluator))[0]
+    x, expected = int(seed) % 10007, []
+    for _ in range(12):
+        x = (x * 75 + 74) % 65537
+        expected.append(x % cell.SPACE.size)
+    assert ours == expected
+
+
+def hello_of(evaluator) -> str:
+    strategy = External()
+    strategy.start(evaluator.task, 3)
+    return strategy._said[0][1]
+
+
+def test_a_program_has_a_row_in_a_leaderboard(tmp_path, lab):
+    spec = f"external:command=({command(tmp_path, 'python')})"
+    out = tmp_path / "out"
+    code, text, _ = lab(
+        "compare", spec, "random_search", "--table", "toy", "--seeds", 3, "--max-queries", 5, "--out", out
+    )
+    assert code == 0
+    assert "search.py" in text
+    assert lab("reproduce", out)[0] == 0
+    (tmp_path / "search.py").write_text(PYTHON.replace("* 75", "* 77"))  # another program: its runs are done anew
+    assert lab("reproduce", out)[0] == 1
+
+
+def test_the_program_in_the_docs_runs(tmp_path, evaluator):
+    if not shutil.which("perl"):
+        pytest.fail("perl is not installed")
+    path = tmp_path / "docs.pl"
+    path.write_text(re.findall(r"```perl\n(.*?)```", DOCS.read_text(), flags=re.DOTALL)[0])
+    assert len(set(asked(External(f"perl {path}"), evaluator))) > 8
+
+
+def test_serve_ask_and_external_make_the_same_run(tmp_path, lab, monkeypatch, evaluator):
+    """The same lines, by hand."""
+    archs = asked(External(command(tmp_path, "python")), evaluator, queries=4)
+    lines = iter([json.dumps({"ask": {"arch": arch}}) + "\n" for arch in archs] + ['{"done": true}\n'])
+    monkeypatch.setattr("sys.stdin.readline", lambda: next(lines), raising=False)
+    code, out, _ = lab(
+        "serve-ask", "--table", "toy", "--seed", 3, "--max-queries", 4, "--out", tmp_path / "run.parquet"
+    )
+    said = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert json.loads(hello_of(evaluator))["seed"] == said[0]["seed"]
+    assert [message["arch"] for message in said[1:5]] == archs
+    final = said[5]["final"]
+    best = max(said[1:5], key=lambda message: message["val"])
+    assert final | {"test": 0} == {
+        "ended": "queries",
+        "queries": 4,
+        "seconds": pytest.approx(sum(message["seconds"] for message in said[1:5])),
+        "arch": best["arch"],
+        "test": 0,
+    }
+    assert final["test"] == evaluator.truth(best["arch"])
+    assert store.read(tmp_path / "run.parquet").columns["arch"].tolist() == archs
+
+
+def test_serve_ask_survives_what_it_cannot_read(lab, monkeypatch):
+    lines = iter(
+        ["nonsense\n", '{"ask": {"arch": -1}}\n', '{"ask": {"arch": 7, "epochs": 5}}\n', '{"ask": {"arch": 7}}\n', ""]
+    )
+    monkeypatch.setattr("sys.stdin.readline", lambda: next(lines), raising=False)
+    code, out, _ = lab("serve-ask", "--table", "toy")
+    said = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [next(iter(message)) for message in said] == ["hello", "error", "error", "error", "arch", "final"]
+    assert "0..15624" in said[2]["error"]
+    assert "12" in said[3]["error"]
+
+
+def test_a_query_past_the_seconds_is_answered_by_the_end(lab, monkeypatch):
+    lines = iter(['{"ask": {"arch": 7}}\n'] * 3)
+    monkeypatch.setattr("sys.stdin.readline", lambda: next(lines), raising=False)
+    code, out, _ = lab("serve-ask", "--table", "toy", "--max-seconds", 1)
+    assert [next(iter(json.loads(line))) for line in out.splitlines()] == ["hello", "final"]
+
+
+def test_pickled_mid_run_the_program_goes_on_alike(evaluator):
+    strategy = External()
+    strategy.start(evaluator.task, 1)
+    for _ in range(10):
+        strategy.tell(evaluator.evaluate(strategy.ask(), 1))
+    pending = strategy.ask()
+    copy = pickle.loads(pickle.dumps(strategy))
+    found = []
+    for one in (strategy, copy):
+        one.tell(evaluator.evaluate(pending, 1))
+        found.append(one.ask())
+    assert found[0] == found[1]
+
+
+def test_a_program_that_forgets_its_seed_cannot_be_pickled(tmp_path, evaluator):
+    path = tmp_path / "search.py"
+    path.write_text(PYTHON.replace('hello["seed"] % 10007', "__import__('os').getpid()"))
+    strategy = External(f"{sys.executable} {path}")
+    strategy.start(evaluator.task, 1)
+    strategy.tell(evaluator.evaluate(strategy.ask(), 1))
+    copy = pickle.loads(pickle.dumps(strategy))
+    with pytest.raises(LabError, match="asks otherwise"):
+        copy.ask()
+
+
+def test_no_program_stays_behind(tmp_path, evaluator):
+    strategy = External(command(tmp_path, "python"))
+    first = asked(strategy, evaluator)
+    process = strategy._process
+    assert process.poll() is None
+    assert asked(strategy, evaluator) == first
+    assert process.poll() == 0  # ended when the next run started
+    process = strategy._process
+    del strategy
+    gc.collect()
+    assert process.poll() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("import sys; sys.exit(3)", "exit code 3"),
+        ("while True: print('hm', flush=True)", "errors in a row"),
+    ],
+)
+def test_a_broken_program_is_told_on(tmp_path, evaluator, text, complaint):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(LabError, match=complaint):
+        asked(External(f"{sys.executable} {path}"), evaluator)
+
+
+def test_a_program_that_ends_ends_the_run(tmp_path, evaluator):
+    path = tmp_path / "short.py"
+    path.write_text(PYTHON.replace("while True", "for _ in range(3)"))
+    run = search(External(f"{sys.executable} {path}"), evaluator, seed=0, max_queries=9)
+    assert (len(run.records), run.ended) == (3, "strategy")
+
+
+def test_what_cannot_be_run_is_refused():
+    with pytest.raises(LabError, match="no_such_program"):
+        loading.build("strategies", "external:command=(no_such_program --fast)")
+
+
+@given(st.integers(0, cell.SPACE.size - 1), st.sampled_from([12, 200, None]))
+def test_a_query_can_be_written_in_three_ways(arch, epochs):
+    extra = {} if epochs is None else {"epochs": epochs}
+    expected = Query(arch, epochs or 200)
+    for asks in ({"arch": arch}, {"ops": list(cell.ops(arch))}, {"ops": cell.to_string(arch)}):
+        assert query_of(json.dumps({"ask": asks | extra}), TASK) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[]", "3", "{}", '{"ask": 3}', '{"ask": {}}', '{"ask": {"arch": 1, "ops": [0]}}', '{"ask": {"arch": true}}',
+        '{"ask": {"arch": 1.0}}', '{"ask": {"arch": 99999}}', '{"ask": {"ops": [0, 0]}}', '{"ask": {"ops": [9, 0, 0, 0, 0, 0]}}',
+        '{"ask": {"ops": "none"}}', '{"ask": {"ops": null}}', '{"ask": {"arch": 1, "epochs": 13}}', '{"ask": {"arch": 1, "epochs": null}}',
+        '{"ask": {"arch": 1, "epochs": [12]}}', '{"done": false}', "",
+    ],
+)  # fmt: skip
+def test_anything_else_is_an_error(line):
+    with pytest.raises(ValueError, match=r"."):
+        query_of(line, TASK)
+
+
+def test_other_spaces_and_failures():
+    task = Task(Space((2, 3)), (1,))
+    assert query_of('{"ask": {"ops": [1, 2]}}', task) == Query(5, 1)
+    assert query_of('{"done": true}', task) is None
+    with pytest.raises(ValueError, match="list of 2"):
+        query_of('{"ask": {"ops": "none,none"}}', task)
+    told = answer(Result(Query(5, 1), float("nan"), 2.0, {"params_m": 1.0}))
+    assert json.loads(json.dumps(told, allow_nan=False)) == {
+        "arch": 5, "epochs": 1, "val": None, "seconds": 2.0, "metrics": {"params_m": 1.0},
+    }  # fmt: skip

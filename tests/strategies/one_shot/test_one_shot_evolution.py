@@ -1,0 +1,31 @@
+"""One-Shot, then evolution: children are one edge from the best of a tournament, the oldest dies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nasbench_lab.core import Task
+from nasbench_lab.spaces import cell
+from nasbench_lab.strategies.one_shot.one_shot_evolution import OneShotEvolution
+
+
+def _distance(one: int, other: int) -> int:
+    return int((cell.SPACE.choices[one] != cell.SPACE.choices[other]).sum())
+
+
+def test_children_of_the_best_and_the_oldest_dies(monkeypatch):
+    scored = []
+    monkeypatch.setattr(OneShotEvolution, "score", lambda _self, arch: scored.append(arch) or float(arch))
+    settings = {"images": 8, "batch": 8, "held_out": 16, "channels": 2}
+    strategy = OneShotEvolution(**settings, epochs=1, population=5, sample=200)  # the tournament sees all that live
+    strategy.start(Task(cell.SPACE, (1, 4, 12)), 0)
+    strategy.search(5)
+    alive = list(strategy._kept["alive"])
+    assert len(alive) == 5
+    for _ in range(30):
+        strategy.search(1)
+        child = strategy._kept["alive"][-1]
+        assert _distance(child, max(alive)) == 1
+        assert strategy._kept["alive"] == [*alive[1:], child]
+        alive = [*alive[1:], child]
+    assert np.mean(alive) > 7812  # selection works upwards

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import make_table
+
+from nasbench_lab import loading
+from nasbench_lab.core import LabError
+from nasbench_lab.spaces import cell
+from nasbench_lab.stats import summaries
+from nasbench_lab.study.study import Study, StudyTask
+from nasbench_lab.tables import describe
+
+
+def test_a_cell_is_told_with_its_class_cost_and_ranked_scores(toy):
+    facts = describe.cell_facts("11472", toy)
+    assert facts["cell"] == 11472
+    assert facts["string"] == cell.to_string(11472)
+    assert facts["ops"] == {
+        "0-1": "nor_conv_3x3", "0-2": "none", "1-2": "nor_conv_3x3", "0-3": "skip_connect", "1-3": "none", "2-3": "skip_connect",
+    }  # fmt: skip
+    members = cell.class_members()[int(cell.SPACE.classes[11472])]
+    assert f"of 6466, members ({len(members)})" in facts["class"]
+    assert facts["table"] == "toy (synthetic)"
+    rank = 1 + int((toy.truth > toy.truth[11472]).sum())
+    assert str(facts["scores"]["test after 12 epochs"]) == f"{toy.truth[11472]:.2f} (rank {rank} of 15625)"
+    assert describe.cell_facts(cell.to_string(11472), toy) == facts
+
+
+def test_small_costs_rank_first():
+    values = np.arange(float(cell.SPACE.size))
+    facts = describe.cell_facts("3", make_table(metrics={"latency_ms/tpu": values}))
+    assert "rank 4 of 15625" in str(facts["scores"]["latency_ms/tpu"])
+
+
+def test_what_was_not_measured_is_said():
+    values = np.full(cell.SPACE.size, np.nan)
+    values[1] = 1.0
+    facts = describe.cell_facts("3", make_table(metrics={"latency_ms/tpu": values}))
+    assert str(facts["scores"]["latency_ms/tpu"]) == "not measured"
+
+
+def test_a_disconnected_cell_is_called_that(toy):
+    assert describe.cell_facts("none,none,none,none,none,none", toy)["connected"].startswith("no")
+
+
+def test_no_cell_is_a_lab_error(toy):
+    with pytest.raises(LabError, match="not a cell"):
+        describe.cell_facts("my cell", toy)
+
+
+def test_a_table_is_told_with_optimum_noise_and_maxima(toy):
+    facts = describe.table_facts(toy)
+    best = np.flatnonzero(toy.truth == toy.truth.max())
+    assert facts["optimum"].startswith(f"{toy.truth.max():.4f} test, cell {best[0]}")
+    assert facts["cells"].startswith("15,625 of 15,625")
+    brute = sum(all(toy.truth[a] > toy.truth[b] for b in cell.SPACE.neighbours_of(a)) for a in range(cell.SPACE.size))
+    assert facts["local maxima"].startswith(f"{brute} ")
+    assert facts["digest"] == toy.digest
+    assert facts["schedule 12"]["epochs"] == "1, 4, 12"
+    assert "0.5" in facts["schedule 12"]["noise"] or "0.6" in facts["schedule 12"]["noise"]  # made with sd 0.6
+
+
+def test_a_table_is_told_with_what_is_known_exactly(toy):
+    facts = describe.table_facts(toy)["search on 12"]
+    seen = toy.schedules[12].val[:, -1]
+    assert facts["best by validation"] == f"{toy.truth[seen.argmax()]:.4f} test"
+    after = summaries.random_search_expectation(seen, toy.truth, [100])[0]
+    assert facts["random search"].startswith(f"{after:.4f} test after 100 queries")
+    maxima = sum(all(seen[a] >= seen[b] for b in cell.SPACE.neighbours_of(a)) for a in range(cell.SPACE.size))
+    assert f"({maxima} local maxima)" in facts["local search"]
+    assert "test expected" in facts["best by one trial"]
+
+
+def test_a_table_of_means_alone_has_unknown_noise():
+    facts = describe.table_facts(make_table(trials=0))
+    assert facts["schedule 12"]["noise"] == "validation unknown; test unknown"
+    assert facts["schedule 12"]["trials"] == "validation means only; test means only"
+
+
+def test_every_strategy_is_listed_once_with_a_summary_and_parameters():
+    listed = [member for members in describe.strategies().values() for member in members]
+    assert sorted(member.name for member in listed) == loading.names("strategies")
+    assert all(member.summary and not member.summary.endswith(":") for member in listed)
+    assert (
+        next(member for member in listed if member.name == "regularized_evolution").parameters
+        == "population=10, sample=3"
+    )
+
+
+def test_what_a_strategy_is_for_and_does_not_get_is_noted_once_per_kind():
+    names = ("random_search", "transfer_gp", "zero_shot_prior", "hyperband", "asha", "nsga2")
+    oracle = StudyTask("toy", search="oracle", max_queries=5)
+    transfer, fidelities, objectives = describe.notes(Study(names, (oracle, StudyTask("toy", max_queries=5))))
+    assert transfer.startswith("transfer_gp, zero_shot_prior: no other dataset's scores to read on toy (oracle), toy")
+    assert fidelities == "hyperband, asha: one fidelity on toy (oracle): every training is a full one, none is saved"
+    assert objectives.startswith("nsga2: one objective on toy (oracle), toy (12 epochs)")
+
+
+def test_what_is_given_is_not_noted(tmp_path):
+    other = str(make_table("other").save(tmp_path / "other.npz"))
+    task = StudyTask("toy", max_queries=5, sources=(other,), objectives=("val", "params_m"))
+    assert describe.notes(Study(("transfer_gp", "hyperband", "nsga2", "random_search"), (task,))) == []
+
+
+def test_strategies_that_learn_from_other_images_than_the_table_is_of_are_noted():
+    tasks = (StudyTask("cifar10-surrogate", max_queries=5), StudyTask("digits", max_queries=5))
+    specs = ("darts:epochs=2", "gdas:epochs=2", "enas:data=cifar10-valid,epochs=2", "random_search")
+    on_cifar, on_digits = describe.notes(Study(specs, tasks))
+    assert on_cifar.startswith(
+        "darts:epochs=2, gdas:epochs=2: trained on images of digits, scored on cifar10-surrogate"
+    )
+    assert on_digits.startswith("enas:data=cifar10-valid,epochs=2: trained on images of cifar10, scored on digits")
+
+
+def test_a_one_shot_strategy_from_elsewhere_need_not_say_what_it_trains_on(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from dataclasses import dataclass\nfrom nasbench_lab.strategies.baselines.random_search import RandomSearch as Base\n"
+        '@dataclass\nclass Mine(Base):\n    family = "one-shot"\n'
+    )
+    assert describe.notes(Study((str(path),), (StudyTask("toy", max_queries=5),))) == []
