@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nasbench_lab import api
 from nasbench_lab.core import stream
-from nasbench_lab.study import engine, store
+from nasbench_lab.study import execute, store
+from nasbench_lab.study.plan import resolve
+from nasbench_lab.study.study import load_study
 from nasbench_lab.tables import catalog
 
 COLD = "gp_bo"
@@ -22,9 +23,9 @@ DRAWS = 10_000
 
 
 def main(folder: Path) -> None:
-    collected = engine.collect(api.load_study(folder), folder)
-    for task in dict.fromkeys(group.task for group, _ in collected):
-        runs = {group.strategy: found for group, found in collected if group.task == task}
+    collected = execute.collect(resolve(load_study(folder)), folder)
+    for task in dict.fromkeys(group.task.text for group, _ in collected):
+        runs = {group.spec: found for group, found in collected if group.task.text == task}
         hit = {name: queries(found, task.table) for name, found in runs.items()}
         print(f"\n{', '.join(task.sources)} -> {task.table}, search {task.search}, {len(hit[COLD])} seeds")
         print(f"  {'strategy':<34}{'queries':>8}{'median':>8}{'found':>7}   difference to {COLD} [95%]   ms a query")

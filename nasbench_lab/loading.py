@@ -159,6 +159,19 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
     return head, raw
 
 
+def located(spec: str) -> str:
+    """A spec whose files have absolute paths, those in specs inside it included: it means the same in any folder."""
+    head, raw = split_spec(spec)
+    path, colon, cls = head.partition(":")
+    if path.endswith(".py"):
+        head = f"{Path(path).absolute()}{colon}{cls}"
+    inner = {key: located(value) if ".py" in value else value for key, value in raw.items()}
+    written = ",".join(
+        f"{key}=({value})" if set(value) & set(":,=()") else f"{key}={value}" for key, value in inner.items()
+    )
+    return f"{head}:{written}" if written else head
+
+
 def _outside(text: str, separator: str) -> list[str]:
     """The parts of a text between separators that are not inside parentheses.
 

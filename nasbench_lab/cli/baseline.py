@@ -13,6 +13,7 @@ from nasbench_lab.core import LabError
 
 if TYPE_CHECKING:
     from nasbench_lab.leaderboard.parts import Leaderboard
+    from nasbench_lab.study.plan import Plan
     from nasbench_lab.study.study import Study
 
 Baseline = Annotated[
@@ -43,10 +44,10 @@ def _on_command_line(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def judge(board: Leaderboard, study: Study, baseline: Path, alpha: float, *, as_json: bool) -> int:
+def judge(board: Leaderboard, plan: Plan, baseline: Path, alpha: float, *, as_json: bool) -> int:
     """Print what became of every row; returns the exit code, 3 if one is worse."""
     from nasbench_lab.experiments import regression
 
-    verdicts = regression.check(board, study, baseline, alpha=alpha)
+    verdicts = regression.check(board, plan, baseline, alpha=alpha)
     print(f"\n{regression.in_words(verdicts, baseline, alpha)}", file=sys.stderr if as_json else sys.stdout)
     return 3 if any(verdict.worse for verdict in verdicts) else 0

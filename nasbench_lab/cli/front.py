@@ -30,12 +30,12 @@ def front(
     as_json: screen.AsJson = False,
 ) -> None:
     """The exact front of test accuracy and further objectives, and what strategies reached of it."""
-    from nasbench_lab import api
     from nasbench_lab.experiments import front_report
+    from nasbench_lab.study.study import load_study
     from nasbench_lab.tables import catalog
 
     exact = front_report.exact(table or catalog.default(), objectives)
-    found = front_report.attained(exact, api.load_study(results), results) if results else []
+    found = front_report.attained(exact, load_study(results), results) if results else []
     written = front_report.write(exact, found, out or results or Path("results") / f"front-{exact.table.name}")
     if as_json:
         screen.print_json(front_report.to_json(exact, found))

@@ -49,14 +49,16 @@ def serve_ask(
     """Answer queries over stdin and stdout, a line of JSON each, so that a strategy in any language can be tried."""
     from nasbench_lab.evaluators.tabular import Tabular
     from nasbench_lab.strategies.foreign._lines import Standard
-    from nasbench_lab.study import engine, runner
+    from nasbench_lab.study import runner
+    from nasbench_lab.study.plan import check_objectives
     from nasbench_lab.tables import catalog
 
     if math.isinf(max_queries) and math.isinf(max_seconds):
         max_queries = 100
-    engine.check_objectives(objectives or [], table or catalog.default())
+    searched = catalog.load(table or catalog.default())
+    check_objectives(objectives or [], searched)
     policies: dict[str, Any] = {"search": search, "trials": trials, "noise": noise}
-    evaluator = Tabular.open(table or catalog.default(), objectives=("val", *(objectives or [])), **policies)
+    evaluator = Tabular.open(searched, objectives=("val", *(objectives or [])), **policies)
     budget: dict[str, Any] = {"max_queries": max_queries, "max_seconds": max_seconds, "repeats": repeats}
     served = Standard()
     run = runner.search(served, evaluator, seed=seed, **budget)
@@ -88,19 +90,19 @@ def _write(path: Path, evaluator: Tabular, run: Run, seed: int, budget: dict[str
     Raises:
         LabError: not a .parquet file, or it cannot be written.
     """
-    from nasbench_lab.study import engine, store
+    from nasbench_lab.study import plan, store
 
     if path.suffix != ".parquet":
         raise LabError(f"--out is a .parquet file, got {path}")
     plain = {key: None if value == math.inf else value for key, value in budget.items()}
     header = {
-        "format": engine.FORMAT,
+        "format": plan.FORMAT,
         "strategy": "serve-ask",
         "parameters": {},
         "evaluator": evaluator.policy,
         "workers": 1,
         "seeds": [seed, seed + 1],
-        "versions": engine.versions(),
+        "versions": plan.versions(),
         **plain,
     }
     store.write(path, header, {seed: run}, evaluator.task.objectives)

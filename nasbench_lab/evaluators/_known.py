@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
+Sources = Mapping[str, Table] | Iterable[str]
 _KINDS = ("params_m", "flops_m", "proxy", "proxy_seconds")
+
+
+def opened(table: Table | str) -> Table:
+    """The table itself, or the one of a name or path."""
+    return table if isinstance(table, Table) else catalog.load(table)
+
+
+def opened_sources(sources: Sources) -> dict[str, Table]:
+    """Tables by the names a study gives them, from these or from the names alone."""
+    return dict(sources) if isinstance(sources, Mapping) else {name: catalog.load(name) for name in sources}
 
 
 def from_metrics(metrics: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,10 +25,10 @@ import numpy as np
 
 from nasbench_lab import loading
 from nasbench_lab.core import FloatArray, LabError, noise_stream, parameters, stream
+from nasbench_lab.evaluators._known import Sources, opened, opened_sources
 from nasbench_lab.evaluators.tabular import ORACLE, Tabular
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray
-from nasbench_lab.tables import catalog
 from nasbench_lab.tables.predicted import counts
 from nasbench_lab.tables.table import Schedule, Table
 
@@ -80,13 +80,13 @@ class Fitted(Tabular):
     @classmethod
     def open(  # type: ignore[override]  # its options are its own
         cls,
-        table: str,
+        table: Table | str,
         *,
         search: int | str | None = None,
         trials: Literal["mean", "sample"] = "mean",
         noise: float = 0.0,
         objectives: tuple[str, ...] = ("val",),
-        sources: Iterable[str] = (),
+        sources: Sources = (),
         model: str = "gp",
         cells: str = "500",
         fit_seed: str = "0",
@@ -98,9 +98,9 @@ class Fitted(Tabular):
             LabError: an option that is out of range.
         """
         return cls(
-            catalog.load(table), model=model, cells=_whole("cells", cells), fit_seed=_whole("fit_seed", fit_seed),
+            opened(table), model=model, cells=_whole("cells", cells), fit_seed=_whole("fit_seed", fit_seed),
             seconds=seconds, search=search, trials=trials, noise=noise, objectives=tuple(objectives),
-            sources={name: catalog.load(name) for name in sources},
+            sources=opened_sources(sources),
         )  # fmt: skip
 
     def _check(self) -> None:

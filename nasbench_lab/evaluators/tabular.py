@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream
-from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources
+from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources, opened, opened_sources
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables import catalog, readings
+from nasbench_lab.tables import readings
 from nasbench_lab.tables.table import Schedule, Table
 
 ORACLE = "oracle"
@@ -84,13 +84,12 @@ class Tabular:
 
     @classmethod
     def open(cls, table: str | Table, *, reading: str = "", **policies: Any) -> Tabular:
-        """The evaluator of a table, or of one by name or path; arguments as in the constructor, sources by name."""
+        """The evaluator of a table, or of one by name or path; arguments as in the constructor, sources also by name."""
         objectives = tuple(policies.pop("objectives", ("val",)))
-        sources = {name: catalog.load(name) for name in policies.pop("sources", ())}
+        sources = opened_sources(policies.pop("sources", ()))
         if reading:
             policies["reading"] = reading
-        found = table if isinstance(table, Table) else catalog.load(table)
-        return cls(found, objectives=objectives, sources=sources, **policies)
+        return cls(opened(table), objectives=objectives, sources=sources, **policies)
 
     @staticmethod
     def _search(table: Table, search: int | str | None) -> int | str:

@@ -11,7 +11,7 @@ speed nor on what came from the cache. A search that died is simply run again: t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from nasbench_lab.core import NO_METRICS, LabError, Query, Result, Task
-from nasbench_lab.evaluators._known import from_metrics, from_sources
+from nasbench_lab.evaluators._known import Sources, from_metrics, from_sources, opened, opened_sources
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog, measured
 from nasbench_lab.tables.table import Table
@@ -84,13 +84,13 @@ class Training:
     @classmethod
     def open(
         cls,
-        table: str,
+        table: Table | str,
         *,
         search: int | str | None = None,
         trials: str = "mean",
         noise: float = 0.0,
         objectives: tuple[str, ...] = ("val",),
-        sources: Iterable[str] = (),
+        sources: Sources = (),
         data: str | None = None,
         device: str = "cpu",
         cache: str | None = None,
@@ -101,7 +101,7 @@ class Training:
         """The evaluator of a spec such as "training:device=cuda,epochs=12"; options are the spec's text.
 
         Args:
-            table: scores the incumbents; its dataset is trained on unless `data` says otherwise.
+            table: itself, its name or path; scores the incumbents; its dataset is trained on unless `data` says otherwise.
             search: number of epochs, like `epochs`; None for the recipe's.
             trials, noise: a training is one trial, with its own noise; anything but the defaults is refused.
             objectives: "val" and any of "params_m", "flops_m".
@@ -116,17 +116,20 @@ class Training:
             raise LabError("real training has its own noise: one trial per seed and cell; leave trials and noise alone")
         given = {"data": data, "device": device, "cache": cache, "epochs": epochs}
         given |= {"part_size": part_size, "held_out_size": held_out_size}
-        chosen = data or str(catalog.load(table).about.get("dataset", "none"))
+        scoring = opened(table)
+        chosen = data or str(scoring.about.get("dataset", "none"))
         if chosen in ("none", ""):
-            raise LabError(f"table {table!r} has no data set to train on; name one, for example training:data=digits")
+            raise LabError(
+                f"table {scoring.name!r} has no data set to train on; name one, for example training:data=digits"
+            )
         if chosen == "cifar10" and data is None:
             chosen = "cifar10-valid"  # the benchmark searches on half of the training images and validates on the other
         sizes = {"part_size": _whole("part_size", part_size), "held_out_size": _whole("held_out_size", held_out_size)}
         problem = make_problem(chosen, epochs=_epochs(epochs, search), **sizes)
         written = ",".join(f"{k}={v}" for k, v in given.items() if v is not None and (k, v) != ("device", "cpu"))
         return cls(
-            problem, device=device, cache=Path(cache) if cache else None, objectives=objectives, table=table,
-            spec=f"training:{written}" if written else "training", sources={name: catalog.load(name) for name in sources},
+            problem, device=device, cache=Path(cache) if cache else None, objectives=objectives, table=scoring.name,
+            spec=f"training:{written}" if written else "training", sources=opened_sources(sources),
         )  # fmt: skip
 
     @property

@@ -33,7 +33,9 @@ from nasbench_lab.experiments.outcomes import Header, Job, Outcome
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.stats import calibration
-from nasbench_lab.study import engine
+from nasbench_lab.study import execute
+from nasbench_lab.study.plan import resolve
+from nasbench_lab.study.plan import versions as plan_versions
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Schedule, Table
@@ -153,7 +155,7 @@ def plan(settings: Settings, out: Path) -> list[Job]:
                 f"when {settings.test_size} are held out by {settings.split}"
             )
     if settings.max_queries:
-        engine.plan(search_study(settings), out)
+        resolve(search_study(settings))
     return [
         outcomes.job(
             _header(settings, table, spec) | {"train": count, "seed": seed}, settings, out, Path(spec).stem, count, seed
@@ -185,7 +187,7 @@ def _header(settings: Settings, table: Table, spec: str) -> Header:
 @cache
 def versions() -> dict[str, str]:
     """Versions of what an outcome can depend on."""
-    return engine.versions() | {"scikit-learn": version("scikit-learn")}
+    return plan_versions() | {"scikit-learn": version("scikit-learn")}
 
 
 def run_job(job: Job) -> int:
@@ -254,7 +256,7 @@ def _seconds(work: Callable[[], Any]) -> float:
     return perf_counter() - begin
 
 
-def run(settings: Settings, out: Path, *, workers: int = 1, progress: engine.Progress | None = None) -> list[Job]:
+def run(settings: Settings, out: Path, *, workers: int = 1, progress: execute.Progress | None = None) -> list[Job]:
     """Run what is not done yet, fits first, then searches; returns the jobs of the fits.
 
     Args:
@@ -272,8 +274,8 @@ def run(settings: Settings, out: Path, *, workers: int = 1, progress: engine.Pro
     total = len(jobs) + searches
     outcomes.run(run_job, jobs, out, workers=workers, report=lambda done: report(done, total))
     if searches:
-        study = search_study(settings)
-        engine.run_study(study, out, workers=workers, progress=lambda some, _all: report(len(jobs) + some, total))
+        searched = resolve(search_study(settings))
+        execute.run(searched, out, workers=workers, progress=lambda some, _all: report(len(jobs) + some, total))
     return jobs
 
 
@@ -298,7 +300,7 @@ def regrets(settings: Settings, out: Path) -> dict[str, dict[str, FloatArray]]:
         return {}
     seen, truth = settings.schedule.val[:, -1], catalog.load(settings.table).truth
     found = {}
-    for spec, (_, runs) in zip(settings.surrogates, engine.collect(search_study(settings), out), strict=True):
+    for spec, (_, runs) in zip(settings.surrogates, execute.collect(resolve(search_study(settings)), out), strict=True):
         incumbents = runs.last("incumbent").astype(int)
         found[spec] = {"val": seen.max() - seen[incumbents], "test": truth.max() - truth[incumbents]}
     return found

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench_lab import api
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
+from nasbench_lab.leaderboard.rebuild import entries
 from nasbench_lab.leaderboard.wording import Block
 from nasbench_lab.stats import agreement, significance, summaries
-from nasbench_lab.study import engine
+from nasbench_lab.study import execute
+from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.store import MEASURED
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
@@ -134,9 +135,10 @@ def _read(study: Study, base: StudyTask, reading: str, plain: Scores, runs: Path
 
 def _scores(study: Study, task: StudyTask, runs: Path) -> Scores:
     chosen = replace(study, tasks=(task,))
-    engine.run_study(chosen, runs)
+    plan = resolve(chosen)
+    execute.run(plan, runs)
     columns, decided = [], 0.0
-    for entry in api.entries(engine.collect(chosen, runs)):
+    for entry in entries(execute.collect(plan, runs)):
         last = entry.runs.last("incumbent")
         if np.isnan(last).any():
             raise LabError(f"a run of {entry.strategy} ended without an answer; allow more queries")

@@ -13,13 +13,13 @@ import pandas as pd
 
 from nasbench_lab import core
 from nasbench_lab.core import LabError
-from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard.front_scores import Reached, target_of
 from nasbench_lab.plots import pairs
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import fronts, summaries
-from nasbench_lab.study import engine
+from nasbench_lab.study import execute
+from nasbench_lab.study.plan import Group, check_objectives, resolve
 from nasbench_lab.study.study import Study
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
@@ -85,7 +85,7 @@ def exact(name: str, metrics: Sequence[str]) -> Front:
     objectives = ("val", *metrics)
     if not metrics or len(set(objectives)) < len(objectives):
         raise LabError(f"a front needs one or more different metrics beside 'val', got {', '.join(metrics) or 'none'}")
-    engine.check_objectives(metrics, name)
+    check_objectives(metrics, table)
     target = target_of(table.truth, table.metrics, objectives)
     if target is None or np.isnan(target.costs).any(axis=1).all():
         raise LabError(f"no cell of table {table.name!r} has a test score and a value for {', '.join(metrics)}")
@@ -148,23 +148,17 @@ def attained(front: Front, study: Study, folder: Path) -> list[Attained]:
             f"no task of {folder} has objectives {', '.join(front.objectives)} scored on {front.table.name}; it has: {known}"
         )
     found = []
-    for group, runs in engine.collect(replace(study, tasks=tuple(tasks)), folder):
+    for group, runs in execute.collect(resolve(replace(study, tasks=tuple(tasks))), folder):
         if len(runs.columns["seed"]):
             where = f" ({_setting(group)})" if len(tasks) > 1 else ""
-            found.append(Attained(group.strategy + where, Reached(runs, front.target, _full(group))))
+            found.append(Attained(group.spec + where, Reached(runs, front.target, group.task.full)))
     return sorted(found, key=lambda each: -float(each.reached.hypervolume.mean()))
 
 
-def _setting(group: engine.Group) -> str:
-    task = group.task
+def _setting(group: Group) -> str:
+    task = group.task.text
     budget = [f"{limit:g} {unit}" for limit, unit in ((task.max_queries, "queries"), (task.max_seconds, "s"))]
-    return ", ".join([task.table, str(group.header["evaluator"]["search"]), *(b for b in budget if "inf" not in b)])
-
-
-def _full(group: engine.Group) -> int:
-    """The epochs at which a query of these runs counts."""
-    search = group.header["evaluator"]["search"]
-    return search if isinstance(search, int) else Tabular(catalog.load(group.task.table), search=search).task.full
+    return ", ".join([task.table, str(group.task.search), *(b for b in budget if "inf" not in b)])
 
 
 def medians(front: Front, found: Sequence[Attained]) -> list[Row]:

@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from nasbench_lab import api
 from nasbench_lab.core import LabError
 from nasbench_lab.leaderboard import ranking
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.stats import significance
-from nasbench_lab.study.study import Study
-from nasbench_lab.tables import catalog
+from nasbench_lab.study.plan import Plan
+from nasbench_lab.study.study import Study, load_study
 
 Row = dict[str, Any]
 ALPHA = 0.01  # chance of any false alarm in one comparison
@@ -173,12 +172,11 @@ def study_of(folder: Path, strategies: Sequence[str], seeds: int | None) -> Stud
     Raises:
         LabError: not a results folder.
     """
-    study = api.load_study(folder)
+    study = load_study(folder)
     return replace(study, strategies=tuple(strategies) or study.strategies, seeds=seeds or study.seeds)
 
 
-def check(board: Leaderboard, study: Study, folder: Path, *, alpha: float = ALPHA) -> list[Verdict]:
+def check(board: Leaderboard, plan: Plan, folder: Path, *, alpha: float = ALPHA) -> list[Verdict]:
     """Compare a new leaderboard with a committed one; see `against`."""
-    names = {name for task in study.tasks for name in (task.table, *task.scored_on)}
-    tables = {name: catalog.load(name).digest for name in names}
+    tables = {name: plan.tables[name].digest for task in plan.study.tasks for name in (task.table, *task.scored_on)}
     return against(json.loads(ranking.to_json(board))["rows"], tables, folder, alpha=alpha)

@@ -11,8 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import api, loading
+from nasbench_lab import loading, sources
 from nasbench_lab.core import LabError
-from nasbench_lab.study import engine, store
+from nasbench_lab.study import execute, jobs, store
+from nasbench_lab.study.jobs import Job
+from nasbench_lab.study.plan import Group, resolve, run_id, versions
+from nasbench_lab.study.study import Study, load_study
 from nasbench_lab.tables import catalog
 
 _SHOWN = 3  # differences told of one strategy
@@ -76,8 +78,9 @@ def _from_the_start() -> Iterator[None]:
 def _from_runs(out: Path, files: Sequence[Path], run: str | None) -> Iterator[Outcome]:
     """Every recorded run again."""
     wanted, _, seed = (run or "").partition(":")
-    current = _ids(out) if run is None else {wanted}
-    found = False
+    study, manifest = _recorded(out)
+    current = _ids(manifest) if run is None else {wanted}
+    tables, found = _by_digest(study), False
     for path in files:
         if not any(identity and f"-{identity}" in path.name for identity in current):
             continue  # superseded: made by other code or another study
@@ -88,42 +91,42 @@ def _from_runs(out: Path, files: Sequence[Path], run: str | None) -> Iterator[Ou
             continue
         seeds = [int(s) for s in recorded.seeds if not seed or str(s) == seed]
         found = found or bool(seeds)
-        yield from _block(recorded, seeds, _table(recorded.header, out))
+        yield from _block(recorded, seeds, tables)
     if not found:
-        known = ", ".join(sorted(_ids(out)))
+        known = ", ".join(sorted(_ids(manifest)))
         raise LabError(f"no run {run or ''!r} in {out / 'runs'}; the manifest names {known}; write id or id:seed")
 
 
-def _manifest(out: Path) -> dict[str, Any]:
-    api.load_study(out)  # says what is wrong with it
+def _recorded(out: Path) -> tuple[Study, dict[str, Any]]:
+    """The study of a results folder, and its manifest."""
+    study = load_study(out)  # says what is wrong with it
     manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
-    return manifest
+    return study, manifest
 
 
-def _ids(out: Path) -> set[str]:
-    return {str(entry["id"]) for entry in _manifest(out)["runs"]}
+def _ids(manifest: dict[str, Any]) -> set[str]:
+    return {str(entry["id"]) for entry in manifest["runs"]}
 
 
 def _from_manifest(out: Path, run: str | None, workers: int) -> Iterator[Outcome]:
     """Run the study of a folder that has no runs, or one strategy on one task of it, elsewhere, and compare digests."""
-    manifest, study = _manifest(out), api.load_study(out)
-    entries, groups = manifest["runs"], engine.groups(study)
-    if len(entries) != len(groups):
-        raise LabError(f"{out / 'manifest.json'} names {len(entries)} runs, its study has {len(groups)}")
+    study, manifest = _recorded(out)
+    entries, plan = manifest["runs"], resolve(study)
+    if len(entries) != len(plan.groups):
+        raise LabError(f"{out / 'manifest.json'} names {len(entries)} runs, its study has {len(plan.groups)}")
     if run is not None:
         chosen = _chosen(out, run, [str(entry["id"]) for entry in entries])
-        study = replace(study, strategies=(groups[chosen].strategy,), tasks=(groups[chosen].task,))
-        entries = [entries[chosen]]
+        plan, entries = plan.only(plan.groups[chosen]), [entries[chosen]]
     with tempfile.TemporaryDirectory() as folder:
-        engine.run_study(study, Path(folder), workers=workers)
-        for entry, (group, runs) in zip(entries, engine.collect(study, Path(folder)), strict=True):
+        execute.run(plan, Path(folder), workers=workers)
+        for entry, (group, runs) in zip(entries, execute.collect(plan, Path(folder)), strict=True):
             if store.digest(runs.columns) == entry["records_sha256"]:
-                yield Outcome(str(entry["id"]), group.strategy, "same")
+                yield Outcome(str(entry["id"]), group.spec, "same")
             else:
                 changed = _table_then(manifest, group) + _versions(manifest["versions"])
                 edited = not changed and entry["id"] != group.id  # an id differs with all of these
                 cause = _since([_CODE] if edited else changed)
-                yield Outcome(str(entry["id"]), group.strategy, "differs", "its records have another digest", cause)
+                yield Outcome(str(entry["id"]), group.spec, "differs", "its records have another digest", cause)
 
 
 def _chosen(out: Path, run: str, ids: list[str]) -> int:
@@ -142,29 +145,31 @@ def _chosen(out: Path, run: str, ids: list[str]) -> int:
     return ids.index(wanted)
 
 
-def _table_then(manifest: dict[str, Any], group: engine.Group) -> list[str]:
-    then = str(manifest["tables"].get(group.task.table, {}).get("digest", ""))
-    now = catalog.load(group.task.table).digest
-    return [] if then == now else [f"table {group.task.table} {then[:12]} then, {now[:12]} now"]
+def _table_then(manifest: dict[str, Any], group: Group) -> list[str]:
+    name, now = group.task.text.table, group.task.table.digest
+    then = str(manifest["tables"].get(name, {}).get("digest", ""))
+    return [] if then == now else [f"table {name} {then[:12]} then, {now[:12]} now"]
 
 
-def _table(header: store.Header, out: Path) -> str:
-    """The table a run searched: by the name or path the study gave it, else by the name in its header."""
-    for task in api.load_study(out).tasks:
-        try:
-            if catalog.load(task.table).digest == header["evaluator"]["digest"]:
-                return task.table
-        except LabError:
-            continue
-    return str(header["evaluator"]["table"])
+def _by_digest(study: Study) -> dict[str, str]:
+    """The tables a study searched, as it names them, by what is in them now; those that are not here are left out."""
+    found = {}
+    for task in study.tasks:
+        with suppress(LabError):
+            found[catalog.load(task.table).digest] = task.table
+    return found
 
 
-def _block(recorded: store.Runs, seeds: list[int], table: str) -> Iterator[Outcome]:
-    header = recorded.header
-    identity, name, objectives = engine.run_id(header), header["strategy"], tuple(header["evaluator"]["objectives"])
+def _block(recorded: store.Runs, seeds: list[int], tables: dict[str, str]) -> Iterator[Outcome]:
+    """Some runs of a file again. Their table is the one with their digest, else the one of that name."""
+    header, policy = recorded.header, recorded.header["evaluator"]
+    identity, name, objectives = run_id(header), header["strategy"], tuple(policy["objectives"])
+    table = tables.get(policy["digest"], str(policy["table"]))
+    others = tuple((source, source) for source in policy.get("sources", {}))
     for seed in seeds:
         try:
-            columns = store.columns_of(engine.rerun(header, table, [seed]), objectives)
+            job = Job(header, name, table, others, range(seed, seed + 1), Path())
+            columns = store.columns_of(dict(jobs.searched(job, jobs.opened(job))), objectives)
         except LabError as error:
             yield Outcome(f"{identity}:{seed}", name, "not run", str(error))
             continue
@@ -196,7 +201,8 @@ def _unequal(old: NDArray[Any], new: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _why(header: store.Header) -> str:
     strategy = type(loading.build("strategies", header["strategy"]))
-    edited = engine.code_digest(header["evaluator"]["evaluator"], strategy) != header["code"]
+    evaluator = loading.load("evaluators", loading.split_spec(header["evaluator"]["evaluator"])[0])
+    edited = sources.digest(strategy, evaluator) != header["code"]
     return _since(_versions(header["versions"]) + ([_CODE] if edited else []))
 
 
@@ -204,7 +210,7 @@ _CODE = "the code of the strategy or of the loop"
 
 
 def _versions(then: dict[str, str]) -> list[str]:
-    now = engine.versions()
+    now = versions()
     return [f"{name} {version} then, {now.get(name)} now" for name, version in then.items() if now.get(name) != version]
 
 

@@ -24,7 +24,7 @@ from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import supernets as plots
 from nasbench_lab.stats import means
-from nasbench_lab.study import engine
+from nasbench_lab.study.plan import versions
 from nasbench_lab.tables import catalog
 
 Content = dict[str, Any]
@@ -76,7 +76,7 @@ def build(settings: Settings, jobs: Sequence[Job]) -> Content:
         "settings": asdict(settings),
         "cells": len(archs),
         "command": command(settings),
-        "versions": engine.versions(),
+        "versions": versions(),
         "code": {header["strategy"]: header["code"] for header, _ in found},
         "rows": rows,
         "curves": [curve for spec in settings.strategies for curve in _curves(spec, outcomes[spec])],

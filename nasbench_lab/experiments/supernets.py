@@ -26,7 +26,8 @@ from nasbench_lab.experiments.outcomes import Header, Job, Outcome
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.stats import calibration
-from nasbench_lab.study import engine
+from nasbench_lab.study import execute
+from nasbench_lab.study.plan import versions
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
@@ -148,7 +149,7 @@ def _header(settings: Settings, table: Table, spec: str) -> Header:
         "images": settings.images,
         "calibration": settings.calibration,
         "code": sources.digest_of([sources.ROOT / name for name in _FILES], type(strategy)),
-        "versions": engine.versions(),
+        "versions": versions(),
     }
     plain: Header = json.loads(json.dumps(header))
     return plain
@@ -178,7 +179,7 @@ def sharing() -> list[str]:
     return found
 
 
-def run(settings: Settings, out: Path, *, workers: int = 1, progress: engine.Progress | None = None) -> list[Job]:
+def run(settings: Settings, out: Path, *, workers: int = 1, progress: execute.Progress | None = None) -> list[Job]:
     """Train what is not done yet; returns all jobs.
 
     Args:

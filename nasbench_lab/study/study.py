@@ -46,19 +46,28 @@ class StudyTask:
 
 @dataclass(frozen=True)
 class Study:
-    """Strategies x tasks x seeds `first_seed .. first_seed + seeds - 1`."""
+    """Strategies x tasks x seeds `first_seed .. first_seed + seeds - 1`.
+
+    Attributes:
+        strategies: specs.
+        tasks: what is searched, each by every strategy.
+        seeds: runs per strategy and task.
+        title: of the leaderboard; named after the first table if left out.
+        first_seed: the seeds ascend from it.
+        block: seeds in one job and one file; if left out 25, or 1 where runs train networks.
+    """
 
     strategies: tuple[str, ...]
     tasks: tuple[StudyTask, ...]
     seeds: int = 50
-    title: str = "comparison"
+    title: str = ""
     first_seed: int = 0
-    block: int = 25
+    block: int | None = None
 
     def __post_init__(self) -> None:
         if not self.strategies or not self.tasks:
             raise LabError("a study needs at least one strategy and one task")
-        if self.seeds < 1 or self.block < 1 or self.first_seed < 0:
+        if self.seeds < 1 or (self.block is not None and self.block < 1) or self.first_seed < 0:
             raise LabError(
                 f"seeds and block must be at least 1, first_seed at least 0; got {self.seeds}, {self.block}, {self.first_seed}"
             )
@@ -88,10 +97,29 @@ def read_study(path: Path) -> Study:
     return study
 
 
+def load_study(path: Path) -> Study:
+    """The study of a results folder (its manifest.json) or of a study file.
+
+    Raises:
+        LabError: neither.
+    """
+    if path.is_dir():
+        file = path / "manifest.json"
+        try:
+            return from_json(json.loads(file.read_text())["study"])
+        except FileNotFoundError:
+            raise LabError(f"{path} is not a results folder: it has no manifest.json") from None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise LabError(f"{file} cannot be read: {error!r}") from error
+    if path.suffix != ".toml":
+        raise LabError(f"no such results folder: {path}")
+    return read_study(path)
+
+
 def from_json(raw: dict[str, Any]) -> Study:
     """The inverse of `to_json`."""
     tasks = tuple(_from_toml(StudyTask, _numbers(task), "manifest") for task in raw["tasks"])
-    study: Study = _from_toml(Study, {**raw, "tasks": tasks}, "manifest")
+    study: Study = _from_toml(Study, {**_numbers(raw), "tasks": tasks}, "manifest")
     return study
 
 
@@ -111,6 +139,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
     "float": (int, float),
+    "int | None": (int,),
     "int | str | None": (int, str),
     "tuple[str, ...]": (list, tuple),
     "tuple[StudyTask, ...]": (tuple,),

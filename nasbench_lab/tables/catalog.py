@@ -57,6 +57,16 @@ def find(name: str) -> Path:
     )
 
 
+def located(name: str) -> str:
+    """How a process that stands in another folder finds the same table: by absolute path, or by name if it is the package's.
+
+    Raises:
+        LabError: no such table.
+    """
+    path = find(name)
+    return path.stem if path.parent == EMBEDDED else str(path)
+
+
 def load(name: str) -> tables.Table:
     """The table with this name or path; read once per process and file version."""
     path = find(name)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab import core, loading
-from nasbench_lab.core import LabError, Task
+from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import references, summaries
-from nasbench_lab.study import engine
-from nasbench_lab.study.study import Study, StudyTask
-from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
 
@@ -259,54 +256,3 @@ def strategies_of(specs: Iterable[str]) -> dict[str, dict[str, str]]:
         }
         found[spec] = facts
     return found
-
-
-# family -> what it lives on, and what its members do where that is missing
-_NEEDS: Mapping[str, tuple[Callable[[Task], bool], str]] = {
-    "transfer": (
-        lambda task: any(name.startswith("source/") for name in task.known),
-        "no other dataset's scores to read on {on}; no --source: nothing is transferred, the search starts cold",
-    ),
-    "multi-fidelity": (
-        lambda task: len(task.fidelities) > 1,
-        "one fidelity on {on}: every training is a full one, none is saved",
-    ),
-    "multi-objective": (
-        lambda task: len(task.objectives) > 1,
-        "one objective on {on}; no --objectives: validation accuracy is all that is searched for",
-    ),
-}
-
-
-def notes(chosen: Study) -> list[str]:
-    """Where a study gives strategies nothing of what they are for, so that they are plainer than their names."""
-    found: dict[tuple[str, str], list[str]] = {}
-    families = {spec: str(loading.build("strategies", spec).family) for spec in chosen.strategies}
-    for task in chosen.tasks:
-        opened = engine.open_task(task).task
-        for family, (given, words) in _NEEDS.items():
-            members = ", ".join(spec for spec, own in families.items() if own == family)
-            if members and not given(opened):
-                found.setdefault((words, members), []).append(_task_named(task, opened))
-    plainer = [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
-    return plainer + _other_data(chosen)
-
-
-def _other_data(chosen: Study) -> list[str]:
-    """Strategies that learn from images of another dataset than a table is of."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for spec in chosen.strategies:
-        strategy = loading.build("strategies", spec)
-        own = str(getattr(strategy, "data", "")).removesuffix("-valid")  # empty: somebody's, of which nothing is known
-        for task in chosen.tasks if strategy.family == "one-shot" and own else ():
-            dataset = catalog.load(task.table).dataset
-            if own != dataset:
-                found.setdefault((own, f"{task.table} (of {dataset})"), []).append(spec)
-    return [
-        f"{', '.join(specs)}: trained on images of {own}, scored on {table}; choose with data=... or --table"
-        for (own, table), specs in found.items()
-    ]
-
-
-def _task_named(task: StudyTask, opened: Task) -> str:
-    return f"{task.table} ({task.search if task.search in ('oracle', 'all') else f'{opened.full} epochs'})"

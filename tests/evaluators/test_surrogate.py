@@ -19,7 +19,7 @@ from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.experiments import reproduce
 from nasbench_lab.spaces import cell
 from nasbench_lab.strategies.local.local_search import LocalSearch
-from nasbench_lab.study import engine
+from nasbench_lab.study.plan import open_evaluator
 from nasbench_lab.study.runner import search
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
@@ -161,7 +161,7 @@ BAD = [
 @pytest.mark.parametrize(("spec", "message"), BAD, ids=[spec for spec, _ in BAD])
 def test_what_cannot_be_is_refused(spec, message):
     with pytest.raises(LabError, match=message):
-        engine.open_evaluator(spec, "toy", {"search": None, "trials": "mean", "noise": 0.0})
+        open_evaluator(spec, catalog.load("toy"), {"search": None, "trials": "mean", "noise": 0.0})
 
 
 @pytest.mark.parametrize("policy", [{"trials": "both"}, {"noise": -1.0}, {"search": 7}, {"objectives": ("val", "no")}])
@@ -177,7 +177,7 @@ def test_the_header_names_what_an_answer_depends_on(toy):
     others = [{"cells": 41}, {"fit_seed": 1}, {"model": "gp:iterations=6"}, {"seconds": "table"}, {"trials": "sample"}]
     headers = {json.dumps(Fitted(toy, **(FAST | other)).policy, sort_keys=True) for other in others}
     assert len(headers | {json.dumps(policy, sort_keys=True)}) == len(others) + 1
-    again = engine.open_evaluator(policy["evaluator"], "toy", {"search": policy["search"]})
+    again = open_evaluator(policy["evaluator"], catalog.load("toy"), {"search": policy["search"]})
     assert again.policy == policy
 
 
@@ -227,15 +227,16 @@ def test_somebodys_own_surrogate_works_and_editing_it_makes_other_runs(toy, tmp_
 
 CODE = """
 import sys
-from nasbench_lab import engine, testing
 from nasbench_lab.core import Query
-evaluator = engine.open_evaluator(sys.argv[1], "toy", {"trials": "sample"})
+from nasbench_lab.study.plan import open_evaluator
+from nasbench_lab.tables import catalog
+evaluator = open_evaluator(sys.argv[1], catalog.load("toy"), {"trials": "sample"})
 print([evaluator.evaluate(Query(arch, 12), 5).val for arch in range(0, 15625, 999)])
 """
 
 
 def test_a_fresh_process_answers_the_same():
-    evaluator = engine.open_evaluator(SPEC, "toy", {"trials": "sample"})
+    evaluator = open_evaluator(SPEC, catalog.load("toy"), {"trials": "sample"})
     here = [evaluator.evaluate(Query(arch, 12), 5).val for arch in range(0, 15625, 999)]
     env = os.environ | {"PYTHONHASHSEED": "99"}
     done = subprocess.run([sys.executable, "-c", CODE, SPEC], capture_output=True, text=True, env=env, check=True)

@@ -20,7 +20,9 @@ from nasbench_lab.core import LabError, Query
 from nasbench_lab.evaluators import training as module
 from nasbench_lab.evaluators.training import Training
 from nasbench_lab.spaces import cell
-from nasbench_lab.study import engine, store
+from nasbench_lab.study import store
+from nasbench_lab.study.plan import open_evaluator
+from nasbench_lab.tables import catalog
 from nasbench_lab.training import cost
 from nasbench_lab.training.cache import Cache, Trained
 from nasbench_lab.training.data import Images
@@ -120,9 +122,9 @@ def test_the_digest_names_recipe_data_and_device_but_not_the_place(tmp_path):
 
 
 def test_open_reads_a_spec_and_its_policy_opens_the_same_again():
-    first = engine.open_evaluator(SPEC, "toy", {"objectives": ["val"]})
-    again = engine.open_evaluator(
-        first.policy["evaluator"], "toy", {"search": first.policy["search"], "trials": "mean"}
+    first = open_evaluator(SPEC, catalog.load("toy"), {"objectives": ["val"]})
+    again = open_evaluator(
+        first.policy["evaluator"], catalog.load("toy"), {"search": first.policy["search"], "trials": "mean"}
     )
     assert first.policy == again.policy
     assert first.policy["evaluator"] == SPEC

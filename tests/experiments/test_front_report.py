@@ -104,9 +104,9 @@ def test_the_command_shows_them_as_a_table(lab, results):
 
 
 def test_medians_are_what_half_of_the_runs_reached(results, exact):
-    from nasbench_lab import api
+    from nasbench_lab.study.study import load_study
 
-    found = front_report.attained(exact, api.load_study(results), results)
+    found = front_report.attained(exact, load_study(results), results)
     table = exact.table
     for each in found:
         own = [row for row in front_report.medians(exact, found) if row["strategy"] == each.label]

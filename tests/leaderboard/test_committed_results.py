@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from nasbench_lab import api, loading
+from nasbench_lab import loading
 from nasbench_lab.leaderboard import ranking, results_index
+from nasbench_lab.leaderboard.rebuild import entries
 from nasbench_lab.report import report_index
-from nasbench_lab.study import engine
+from nasbench_lab.study import execute
+from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import from_json
 from nasbench_lab.tables import catalog
 
@@ -73,8 +75,9 @@ def test_committed_rows_are_what_the_code_computes(folder, tmp_path):
     committed = json.loads((folder / "leaderboard.json").read_text())
     study = from_json(json.loads((folder / "manifest.json").read_text())["study"])
     study = replace(study, strategies=tuple(cheapest(committed["rows"])))
-    engine.run_study(study, tmp_path)
-    board = ranking.build(study.title, list(api.entries(engine.collect(study, tmp_path))))
+    plan = resolve(study)
+    execute.run(plan, tmp_path)
+    board = ranking.build(study.title, list(entries(execute.collect(plan, tmp_path))))
     now = json.loads(ranking.to_json(board))
 
     def key(row):

@@ -31,10 +31,13 @@ def setting(folder):
 @pytest.fixture(scope="module")
 def finals(folder):
     """(R, S) incumbents at the end, from the runs themselves."""
-    study = api.load_study(folder)
-    from nasbench_lab.study import engine
+    from nasbench_lab.study import execute
+    from nasbench_lab.study.plan import resolve
+    from nasbench_lab.study.study import load_study
 
-    return np.stack([runs.last("incumbent") for _, runs in engine.collect(study, folder)], axis=1).astype(int)
+    plan = resolve(load_study(folder))
+
+    return np.stack([runs.last("incumbent") for _, runs in execute.collect(plan, folder)], axis=1).astype(int)
 
 
 def test_ranks_end_with_the_ranks_of_the_end(setting, finals, toy):

@@ -15,8 +15,9 @@ import pytest
 
 from nasbench_lab import api
 from nasbench_lab.experiments.reproduce import reproduce
-from nasbench_lab.study import engine
-from nasbench_lab.study.study import Study, StudyTask
+from nasbench_lab.study import jobs
+from nasbench_lab.study.plan import resolve
+from nasbench_lab.study.study import Study, StudyTask, load_study
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +78,7 @@ def test_a_study_killed_at_20_random_moments_ends_with_the_same_results(tmp_path
 def test_every_moment_of_a_write_can_be_the_last(tmp_path):
     """Kill single-process runs within their first blocks: whatever was renamed is whole."""
     (tmp_path / "study.toml").write_text(TOML)
-    chosen = api.load_study(tmp_path / "study.toml")
+    chosen = load_study(tmp_path / "study.toml")
     for i in range(5):
         out = tmp_path / f"out{i}"
         process = subprocess.Popen(
@@ -89,10 +90,10 @@ def test_every_moment_of_a_write_can_be_the_last(tmp_path):
         time.sleep(0.03 * i)
         process.kill()
         process.wait()
-        jobs = {job.path: job for job in engine.plan(chosen, out)}
+        planned = {job.path: job for job in jobs.of(resolve(chosen), out)}
         written = list((out / "runs").glob("*.parquet"))
         assert written
-        assert all(jobs[path].done for path in written)
+        assert all(planned[path].done for path in written)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

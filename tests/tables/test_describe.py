@@ -8,7 +8,6 @@ from nasbench_lab import loading
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import summaries
-from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import describe
 
 
@@ -86,37 +85,3 @@ def test_every_strategy_is_listed_once_with_a_summary_and_parameters():
         next(member for member in listed if member.name == "regularized_evolution").parameters
         == "population=10, sample=3"
     )
-
-
-def test_what_a_strategy_is_for_and_does_not_get_is_noted_once_per_kind():
-    names = ("random_search", "transfer_gp", "zero_shot_prior", "hyperband", "asha", "nsga2")
-    oracle = StudyTask("toy", search="oracle", max_queries=5)
-    transfer, fidelities, objectives = describe.notes(Study(names, (oracle, StudyTask("toy", max_queries=5))))
-    assert transfer.startswith("transfer_gp, zero_shot_prior: no other dataset's scores to read on toy (oracle), toy")
-    assert fidelities == "hyperband, asha: one fidelity on toy (oracle): every training is a full one, none is saved"
-    assert objectives.startswith("nsga2: one objective on toy (oracle), toy (12 epochs)")
-
-
-def test_what_is_given_is_not_noted(tmp_path):
-    other = str(make_table("other").save(tmp_path / "other.npz"))
-    task = StudyTask("toy", max_queries=5, sources=(other,), objectives=("val", "params_m"))
-    assert describe.notes(Study(("transfer_gp", "hyperband", "nsga2", "random_search"), (task,))) == []
-
-
-def test_strategies_that_learn_from_other_images_than_the_table_is_of_are_noted():
-    tasks = (StudyTask("cifar10-surrogate", max_queries=5), StudyTask("digits", max_queries=5))
-    specs = ("darts:epochs=2", "gdas:epochs=2", "enas:data=cifar10-valid,epochs=2", "random_search")
-    on_cifar, on_digits = describe.notes(Study(specs, tasks))
-    assert on_cifar.startswith(
-        "darts:epochs=2, gdas:epochs=2: trained on images of digits, scored on cifar10-surrogate"
-    )
-    assert on_digits.startswith("enas:data=cifar10-valid,epochs=2: trained on images of cifar10, scored on digits")
-
-
-def test_a_one_shot_strategy_from_elsewhere_need_not_say_what_it_trains_on(tmp_path):
-    path = tmp_path / "mine.py"
-    path.write_text(
-        "from dataclasses import dataclass\nfrom nasbench_lab.strategies.baselines.random_search import RandomSearch as Base\n"
-        '@dataclass\nclass Mine(Base):\n    family = "one-shot"\n'
-    )
-    assert describe.notes(Study((str(path),), (StudyTask("toy", max_queries=5),))) == []

@@ -9,7 +9,7 @@ from conftest import make_table
 from nasbench_lab import api
 from nasbench_lab.core import LabError, Query
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.study import engine
+from nasbench_lab.study.plan import resolve, run_id
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import readings
 from nasbench_lab.tables.table import Table
@@ -95,8 +95,8 @@ def test_no_reading_is_chosen_silently(name, tmp_path):
         for each in (task, replace(task, evaluator=f"tabular:reading={name}"))
     )
     boards = [api.run(each, tmp_path / "out") for each in (plain, changed)]
-    headers = [engine.groups(each)[0].header for each in (plain, changed)]
-    assert engine.run_id(headers[0]) != engine.run_id(headers[1])
+    headers = [resolve(each).groups[0].header for each in (plain, changed)]
+    assert run_id(headers[0]) != run_id(headers[1])
     assert headers[1]["evaluator"]["evaluator"] == f"tabular:reading={name}"
     assert "reading" not in headers[0]["evaluator"]
     assert headers[0]["evaluator"]["digest"] == headers[1]["evaluator"]["digest"]

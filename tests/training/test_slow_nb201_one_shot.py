@@ -14,7 +14,8 @@ from test_cifar import made, packed, publish
 
 from nasbench_lab import api, loading
 from nasbench_lab.spaces import cell
-from nasbench_lab.study import engine, study
+from nasbench_lab.study import jobs, study
+from nasbench_lab.study.plan import resolve
 from nasbench_lab.training import problem, sets
 from nasbench_lab.training.network import CIFAR10
 
@@ -81,7 +82,7 @@ def test_every_strategy_runs_for_two_epochs(data, tmp_path, monkeypatch, capsys)
     out = results / "nb201_one_shot"
     board = api.run(small, out)
     assert len(board.rows) == len(chosen.strategies) * 2  # scored on both tables
-    for job in engine.plan(small, out):
+    for job in jobs.of(resolve(small), out):
         columns = job.read().columns
         assert columns["seed"].tolist() == [*job.seeds] * 2  # block = 1
         assert columns["epochs"].tolist() == [0, 0]

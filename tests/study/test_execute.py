@@ -11,7 +11,8 @@ from conftest import make_table
 from nasbench_lab import api, sources
 from nasbench_lab.core import LabError
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.study import engine, store
+from nasbench_lab.study import execute, jobs, store
+from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 
 
@@ -30,7 +31,7 @@ def files_of(folder):
 
 
 def digests(chosen, out):
-    return {(group.id, group.strategy): store.digest(runs.columns) for group, runs in engine.collect(chosen, out)}
+    return {(group.id, group.spec): store.digest(runs.columns) for group, runs in execute.collect(resolve(chosen), out)}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def digests(chosen, out):
 def test_what_a_task_cannot_mean_is_refused_before_anything_runs(tmp_path, changes, message):
     task = dataclasses.replace(StudyTask("toy", max_queries=6), **changes)
     with pytest.raises(LabError) as error:
-        engine.run_study(small(tasks=(task,)), tmp_path / "out")
+        execute.run(resolve(small(tasks=(task,))), tmp_path / "out")
     assert message in str(error.value)
     assert not (tmp_path / "out").exists()
 
@@ -70,13 +71,13 @@ def test_a_table_without_all_test_scores_cannot_score(tmp_path):
     broken = dataclasses.replace(table.last, test=test, val=val)
     path = dataclasses.replace(table, schedules={12: broken}).save(tmp_path / "holes.npz")
     with pytest.raises(LabError, match="cannot score"):
-        engine.plan(small(tasks=(StudyTask("toy", score=(str(path),), max_queries=5),)), tmp_path)
+        resolve(small(tasks=(StudyTask("toy", score=(str(path),), max_queries=5),)))
 
 
 @pytest.mark.parametrize("spec", ["nope", "local_search:improvement=worst", "nasbench_lab.study.study:Study:seeds=1"])
 def test_an_unknown_strategy_is_refused_before_anything_runs(tmp_path, spec):
     with pytest.raises(LabError):
-        engine.run_study(small(strategies=("random_search", spec)), tmp_path / "out")
+        execute.run(resolve(small(strategies=("random_search", spec))), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -90,7 +91,7 @@ def test_an_unknown_strategy_is_refused_before_anything_runs(tmp_path, spec):
 )
 def test_a_strategy_that_does_not_go_with_its_task_is_refused_before_any_run(tmp_path, spec, message):
     with pytest.raises(LabError, match=message):
-        engine.run_study(small(strategies=("random_search", spec)), tmp_path / "out")
+        execute.run(resolve(small(strategies=("random_search", spec))), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -100,41 +101,41 @@ def test_a_strategy_that_fails_while_starting_is_told_before_any_run(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(FILE + "\n    def setup(self):\n        1 / 0\n")
     with pytest.raises(LabError, match=r"failed while starting: ZeroDivisionError.*mine.py"):
-        engine.run_study(small(strategies=("random_search", str(path))), tmp_path / "out")
+        execute.run(resolve(small(strategies=("random_search", str(path)))), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_class_that_is_no_strategy_is_refused(tmp_path):
     spec = "nasbench_lab.study.study:StudyTask:table=toy"
     with pytest.raises(LabError, match="is not a strategy: StudyTask"):
-        engine.plan(small(strategies=(spec,)), tmp_path)
+        jobs.of(resolve(small(strategies=(spec,))), tmp_path)
 
 
 def test_blocks_cover_the_seeds_once(tmp_path):
-    jobs = engine.plan(small(first_seed=3), tmp_path)
-    assert [list(job.seeds) for job in jobs] == [[3, 4], [5, 6], [7]] * 2
-    assert len({job.path for job in jobs}) == 6
+    planned = jobs.of(resolve(small(first_seed=3)), tmp_path)
+    assert [list(job.seeds) for job in planned] == [[3, 4], [5, 6], [7]] * 2
+    assert len({job.path for job in planned}) == 6
 
 
 def test_what_is_done_is_not_done_again_and_what_is_broken_is(tmp_path):
     chosen = small()
-    engine.run_study(chosen, tmp_path)
+    execute.run(resolve(chosen), tmp_path)
     files = sorted((tmp_path / "runs").iterdir())
     whole, times = digests(chosen, tmp_path), {path: path.stat().st_mtime_ns for path in files}
     files[0].write_bytes(files[0].read_bytes()[:-20])
     files[1].unlink()
     (tmp_path / "runs" / ".x.parquet.abc.tmp").write_bytes(b"left by a killed process")
     with pytest.raises(LabError, match="4 runs of the study are missing"):
-        engine.collect(chosen, tmp_path)
-    engine.run_study(chosen, tmp_path)
+        execute.collect(resolve(chosen), tmp_path)
+    execute.run(resolve(chosen), tmp_path)
     assert digests(chosen, tmp_path) == whole
     assert [path for path in files if path.stat().st_mtime_ns == times[path]] == files[2:]
 
 
 def test_more_seeds_keep_the_runs_there_are(tmp_path):
-    engine.run_study(small(seeds=4), tmp_path)
+    execute.run(resolve(small(seeds=4)), tmp_path)
     before = files_of(tmp_path)
-    engine.run_study(small(seeds=6), tmp_path)
+    execute.run(resolve(small(seeds=6)), tmp_path)
     after = files_of(tmp_path)
     assert before.items() <= after.items()
     assert len(after) == 6
@@ -146,16 +147,18 @@ def test_every_engine_gives_the_same_records(tmp_path, options):
         strategies=("random_search", "regularized_evolution"),
         tasks=(StudyTask("toy", max_queries=20, trials="sample"),),
     )
-    engine.run_study(chosen, tmp_path / "one")
-    engine.run_study(chosen, tmp_path / "other", **options)
+    execute.run(resolve(chosen), tmp_path / "one")
+    execute.run(resolve(chosen), tmp_path / "other", **options)
     assert digests(chosen, tmp_path / "one") == digests(chosen, tmp_path / "other")
 
 
 def test_block_size_does_not_matter_to_the_records(tmp_path):
     for block in (1, 4):
-        engine.run_study(small(block=block, tasks=(StudyTask("toy", max_queries=6, noise=1.0),)), tmp_path / str(block))
+        execute.run(
+            resolve(small(block=block, tasks=(StudyTask("toy", max_queries=6, noise=1.0),))), tmp_path / str(block)
+        )
     one, four = (
-        engine.collect(small(block=b, tasks=(StudyTask("toy", max_queries=6, noise=1.0),)), tmp_path / str(b))
+        execute.collect(resolve(small(block=b, tasks=(StudyTask("toy", max_queries=6, noise=1.0),))), tmp_path / str(b))
         for b in (1, 4)
     )
     assert [store.digest(runs.columns) for _, runs in one] == [store.digest(runs.columns) for _, runs in four]
@@ -164,21 +167,21 @@ def test_block_size_does_not_matter_to_the_records(tmp_path):
 @pytest.mark.parametrize("backend", ["nonsense", "dask:nonsense://x"])
 def test_an_engine_that_is_not_there_is_a_lab_error(tmp_path, backend):
     with pytest.raises(LabError, match="cannot be used"):
-        engine.run_study(small(), tmp_path, backend=backend)
+        execute.run(resolve(small()), tmp_path, backend=backend)
 
 
 def test_progress_counts_runs_up_to_all_of_them(tmp_path):
     seen = []
-    engine.run_study(small(), tmp_path, progress=lambda done, total: seen.append((done, total)))
+    execute.run(resolve(small()), tmp_path, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(0, 10), (2, 10), (4, 10), (5, 10), (7, 10), (9, 10), (10, 10)]
     seen.clear()
-    engine.run_study(small(), tmp_path, progress=lambda done, total: seen.append((done, total)))
+    execute.run(resolve(small()), tmp_path, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(10, 10)]
 
 
 def test_an_id_depends_on_everything_but_the_seeds():
-    ids = {group.id for group in engine.groups(small())} | {
-        group.id for group in engine.groups(small(seeds=9, block=3))
+    ids = {group.id for group in resolve(small()).groups} | {
+        group.id for group in resolve(small(seeds=9, block=3)).groups
     }
     assert len(ids) == 2
     changes = [
@@ -187,7 +190,7 @@ def test_an_id_depends_on_everything_but_the_seeds():
     ]  # fmt: skip
     for change in changes:
         task = dataclasses.replace(StudyTask("toy", max_queries=6), **change)
-        ids |= {group.id for group in engine.groups(small(tasks=(task,)))}
+        ids |= {group.id for group in resolve(small(tasks=(task,))).groups}
     assert len(ids) == 2 * (1 + len(changes))
 
 
@@ -199,12 +202,12 @@ def test_an_edited_strategy_file_makes_other_runs(tmp_path):
         path = tmp_path / str(i) / "mine.py"
         path.parent.mkdir()
         path.write_text(FILE.replace("cell: int = 7", f"cell: int = {cell}"))
-        ids.append(engine.groups(small(strategies=(str(path),)))[0].header["code"])
+        ids.append(resolve(small(strategies=(str(path),))).groups[0].header["code"])
     assert ids[0] != ids[1]
 
 
 def test_headers_are_json_and_name_what_the_runs_depend_on():
-    header = engine.groups(small())[0].header
+    header = resolve(small()).groups[0].header
     assert json.loads(json.dumps(header)) == header
     assert header["strategy"] == "random_search"
     assert header["parameters"] == {"replacement": False}
@@ -214,15 +217,15 @@ def test_headers_are_json_and_name_what_the_runs_depend_on():
 
 def test_runs_of_another_table_of_the_same_name_are_refused(tmp_path):
     chosen = small()
-    job = engine.plan(chosen, tmp_path)[0]
+    job = jobs.of(resolve(chosen), tmp_path)[0]
     other = make_table("toy").save(tmp_path / "toy.npz")
     with pytest.raises(LabError, match="another one now"):
-        engine.rerun(job.header, str(other), job.seeds)
+        jobs.opened(dataclasses.replace(job, table=str(other)))
 
 
 def test_an_unwritable_results_folder_is_a_lab_error(blocked):
     with pytest.raises(LabError, match="cannot write"):
-        engine.run_study(small(), blocked)
+        execute.run(resolve(small()), blocked)
 
 
 @pytest.mark.parametrize("name", ["evaluators/_known.py", "tables/readings.py", "evaluators/tabular.py"])

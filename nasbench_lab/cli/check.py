@@ -1,0 +1,30 @@
+"""`nasbench-lab check`: the conformance kits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from nasbench_lab.cli import screen
+
+
+def check(
+    name: Annotated[str, typer.Argument(help="A name, pkg.module:Class or file.py, with :key=value,... if wanted.")],
+    kind: Annotated[Literal["strategy", "surrogate"], typer.Option(help="What it is.")] = "strategy",
+) -> None:
+    """Run the conformance kit on a strategy or a surrogate; exit code 1 if a check fails."""
+    from nasbench_lab.testing.strategy_kit import CheckFailed, check_strategy, check_surrogate
+
+    console = screen.console()
+    failed = 0
+    for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
+        try:
+            test()
+        except CheckFailed as error:
+            failed += 1
+            console.print(f"FAIL  {test.name}: {error}", style="red", highlight=False, markup=False)
+        else:
+            console.print(f"pass  {test.name}", highlight=False, markup=False)
+    console.print(f"{failed} checks failed" if failed else "all checks passed", highlight=False)
+    raise typer.Exit(1 if failed else 0)

@@ -1,0 +1,155 @@
+"""`nasbench-lab compare` and `run`: strategies x tables x seeds, then the leaderboard."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nasbench_lab.cli import baseline as cli_baseline
+from nasbench_lab.cli import screen
+from nasbench_lab.core import LabError
+
+if TYPE_CHECKING:
+    from nasbench_lab.study.study import Study
+
+
+def compare(
+    context: typer.Context,
+    strategies: Annotated[
+        list[str] | None, typer.Argument(help="Names or specs, name:key=value,... (see `list`).")
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="Table to search (see `tables list`); the embedded one if left out."),
+    ] = None,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TABLE", help="Table to score on; repeat for several. The searched one if left out."),
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Schedule to search on (its last epoch), 'all' of them, or 'oracle'.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs per strategy.", metavar="N", min=1)] = 50,
+    max_queries: Annotated[
+        float, typer.Option(help="Budget in queries; 100 if no budget is given.", metavar="N", min=1)
+    ] = math.inf,
+    max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)] = math.inf,
+    trials: Annotated[
+        str, typer.Option(help="What a query returns: mean or sample (one trial per seed and cell).")
+    ] = "mean",
+    noise: Annotated[
+        float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)
+    ] = 0.0,
+    repeats: Annotated[str, typer.Option(help="Repeated queries: charge, free, or free-class.")] = "charge",
+    simulated_workers: Annotated[
+        int, typer.Option(help="Asynchronous workers on the simulated clock.", metavar="N", min=1)
+    ] = 1,
+    objectives: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC", help="A further objective, a metric of the table; repeat for several."),
+    ] = None,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source",
+            metavar="TABLE",
+            help="A table of another dataset whose validation scores may be read; repeat for several.",
+        ),
+    ] = None,
+    evaluator: Annotated[
+        str,
+        typer.Option(
+            help="What answers queries: tabular, training (for real; training:device=cuda,epochs=12), or surrogate (fitted "
+            "to a few cells; surrogate:model=gp,cells=500)."
+        ),
+    ] = "tabular",
+    workers: screen.Workers = 1,
+    backend: screen.Backend = "loky",
+    out: Annotated[Path, typer.Option(help="Results folder; finished runs in it are not repeated.")] = Path(
+        "results/compare"
+    ),
+    baseline: cli_baseline.Baseline = None,
+    alpha: cli_baseline.Alpha = 0.01,
+    as_json: screen.AsJson = False,
+) -> None:
+    """Compare strategies on a table over many seeds, and write the leaderboard.
+
+    With --baseline DIR the study is that folder's, run anew: exit code 3 if a strategy got significantly worse.
+    """
+    from nasbench_lab import api
+
+    if baseline:
+        again = cli_baseline.study_of(context, baseline, strategies or [], seeds)
+        _run(again, out, workers, backend, as_json, baseline=baseline, alpha=alpha)
+        return
+    study = api.make_study(
+        strategies or [],
+        table=table,
+        score=score or [],
+        search=search,
+        seeds=seeds,
+        max_queries=max_queries,
+        max_seconds=max_seconds,
+        trials=trials,
+        noise=noise,
+        repeats=repeats,
+        simulated_workers=simulated_workers,
+        evaluator=evaluator,
+        objectives=("val", *(objectives or ())),
+        sources=tuple(sources or ()),
+    )
+    _run(study, out, workers, backend, as_json)
+
+
+def run(
+    study: Annotated[Path, typer.Argument(help="A study file (TOML).")],
+    out: Annotated[Path | None, typer.Option(help="Results folder; results/<file name> if left out.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Another number of seeds than the file's.", metavar="N", min=1)
+    ] = None,
+    workers: screen.Workers = 1,
+    backend: screen.Backend = "loky",
+    baseline: cli_baseline.Baseline = None,
+    alpha: cli_baseline.Alpha = 0.01,
+    as_json: screen.AsJson = False,
+) -> None:
+    """Run a study file, going on where an interrupted run stopped; exit code 3 if it is worse than the baseline."""
+    from dataclasses import replace
+
+    from nasbench_lab.study.study import read_study
+
+    chosen = read_study(study)
+    name = study.stem if seeds in (None, chosen.seeds) else f"{study.stem}-{seeds}-seeds"
+    chosen = replace(chosen, seeds=seeds) if seeds else chosen
+    _run(chosen, out or Path("results") / name, workers, backend, as_json, baseline=baseline, alpha=alpha)
+
+
+def _run(
+    study: Study,
+    out: Path,
+    workers: int,
+    backend: str,
+    as_json: bool,
+    *,
+    baseline: Path | None = None,
+    alpha: float = 0.01,
+) -> None:
+    from nasbench_lab.leaderboard.rebuild import rebuild
+    from nasbench_lab.study import execute, notes
+    from nasbench_lab.study.plan import resolve
+
+    if baseline and baseline.resolve() == out.resolve():
+        raise LabError(f"{out} is the baseline itself; write the new results elsewhere, with --out")
+    plan = resolve(study)
+    for note in notes.notes(plan):
+        print(f"note: {note}", file=sys.stderr)
+    with screen.progress(kept="runs (in blocks of 25 seeds, those that train one by one)") as progress:
+        execute.run(plan, out, workers=workers, backend=backend, progress=progress)
+        board = rebuild(plan, out)
+    screen.show(board, out, as_json)
+    if baseline:
+        raise typer.Exit(cli_baseline.judge(board, plan, baseline, alpha, as_json=as_json))

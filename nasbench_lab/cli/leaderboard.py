@@ -1,0 +1,61 @@
+"""`nasbench-lab leaderboard`: a results folder's board, rebuilt from its runs where they are there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasbench_lab.cli import screen
+from nasbench_lab.core import LabError
+
+
+def leaderboard(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="A results folder; with --all the folder that holds them, results/ if left out."),
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Rebuild all from their runs; write index.md and index.html.")
+    ] = False,
+    as_json: screen.AsJson = False,
+) -> None:
+    """Rebuild and show the leaderboard of a results folder (shows the written one where runs are not there)."""
+    from nasbench_lab.leaderboard import ranking as boards
+    from nasbench_lab.leaderboard.rebuild import rebuild
+    from nasbench_lab.study.plan import resolve
+    from nasbench_lab.study.study import load_study
+
+    if all_:
+        _rebuild_all(folder or Path("results"))
+        return
+    if folder is None:
+        raise LabError("which results folder? nasbench-lab leaderboard DIR, or --all")
+    chosen = load_study(folder)
+    try:
+        screen.show(rebuild(resolve(chosen), folder), folder, as_json)
+        return
+    except LabError as error:  # no runs here, or of other code: the page that was written still stands
+        note = f"nasbench-lab: as written, not rebuilt: {error}"
+    written = boards.read_rows(folder)["rows"] if as_json else boards.read_page(folder)
+    (screen.print_json if as_json else print)(written)
+    print(note, file=sys.stderr)
+
+
+def _rebuild_all(root: Path) -> None:
+    """Rebuild every leaderboard whose runs are there; the others stand as written. Then the pages that list them."""
+    from nasbench_lab.leaderboard import results_index
+    from nasbench_lab.leaderboard.rebuild import rebuild
+    from nasbench_lab.report import report_index
+    from nasbench_lab.study.plan import resolve
+    from nasbench_lab.study.study import load_study
+
+    for folder in results_index.folders(root):
+        try:
+            rebuild(resolve(load_study(folder)), folder)
+            print(f"rebuilt     {folder}")
+        except LabError as error:
+            print(f"as written  {folder}: {error}")
+    print(f"Written: {results_index.write(root)}, {report_index.write(root)}")

@@ -1,0 +1,55 @@
+"""Where a study gives strategies nothing of what they are for, so that they are plainer than their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from nasbench_lab.core import Task
+from nasbench_lab.study.plan import Plan, PlannedTask
+
+# family -> what it lives on, and what its members do where that is missing
+_NEEDS: Mapping[str, tuple[Callable[[Task], bool], str]] = {
+    "transfer": (
+        lambda task: any(name.startswith("source/") for name in task.known),
+        "no other dataset's scores to read on {on}; no --source: nothing is transferred, the search starts cold",
+    ),
+    "multi-fidelity": (
+        lambda task: len(task.fidelities) > 1,
+        "one fidelity on {on}: every training is a full one, none is saved",
+    ),
+    "multi-objective": (
+        lambda task: len(task.objectives) > 1,
+        "one objective on {on}; no --objectives: validation accuracy is all that is searched for",
+    ),
+}
+
+
+def notes(plan: Plan) -> list[str]:
+    """A sentence for every kind of thing that is missing, with the strategies that miss it and on which tasks."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for task in plan.tasks:
+        for family, (given, words) in _NEEDS.items():
+            members = ", ".join(spec for spec, strategy in plan.strategies.items() if strategy.family == family)
+            if members and not given(task.task):
+                found.setdefault((words, members), []).append(_named(task))
+    plainer = [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
+    return plainer + _other_data(plan)
+
+
+def _other_data(plan: Plan) -> list[str]:
+    """Strategies that learn from images of another dataset than a table is of."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for spec, strategy in plan.strategies.items():
+        own = str(getattr(strategy, "data", "")).removesuffix("-valid")  # empty: somebody's, of which nothing is known
+        for task in plan.tasks if strategy.family == "one-shot" and own else ():
+            if own != task.table.dataset:
+                found.setdefault((own, f"{task.text.table} (of {task.table.dataset})"), []).append(spec)
+    return [
+        f"{', '.join(specs)}: trained on images of {own}, scored on {table}; choose with data=... or --table"
+        for (own, table), specs in found.items()
+    ]
+
+
+def _named(task: PlannedTask) -> str:
+    search = task.text.search
+    return f"{task.text.table} ({search if search in ('oracle', 'all') else f'{task.task.full} epochs'})"

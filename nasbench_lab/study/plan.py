@@ -1,0 +1,284 @@
+"""A study's text, resolved once at the door: strategies built, evaluators opened, digests and absolute paths known.
+
+Whatever is below the door takes a `Plan` or what was made of it; no name is looked up again. The id of a run hashes
+everything it depends on: strategy and parameters, evaluator policy and table digest, budget, policies, code and package
+versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import math
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from nasbench_lab import core, loading, sources
+from nasbench_lab.core import FloatArray, LabError, Strategy, Task
+from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.study import runner, store
+from nasbench_lab.study.study import Study, StudyTask
+from nasbench_lab.tables import catalog, readings
+from nasbench_lab.tables.table import Table
+
+FORMAT = 2  # of headers; another format makes other ids, so old files are simply not used
+BLOCK = 25  # seeds in one job, where the study does not say
+_POLICIES = ("search", "trials", "noise", "objectives", "sources")
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedTask:
+    """One task of a study, resolved.
+
+    Attributes:
+        text: as the study has it.
+        table: searched.
+        scored: the tables that incumbents are scored on, in the study's order, read as `reading` says.
+        evaluator: answers; its policy is part of every header.
+        task: what a strategy is told, with its budget.
+        reading: how the tables are read, in words; "" for as they are meant.
+    """
+
+    text: StudyTask
+    table: Table
+    scored: tuple[Table, ...]
+    evaluator: Any
+    task: Task
+    reading: str
+
+    @property
+    def search(self) -> int | str:
+        """The schedule that is searched, "all" or "oracle"."""
+        chosen: int | str = self.evaluator.policy["search"]
+        return chosen
+
+    @cached_property
+    def _answers(self) -> Any:
+        """Who says what the search could see without noise; for real training, the table's nearest schedule."""
+        if hasattr(self.evaluator, "seen"):
+            return self.evaluator
+        return Tabular(self.table, search=self.search if self.search in self.table.schedules else None)
+
+    @property
+    def seen(self) -> FloatArray:
+        """(N,) what the search could see at the highest fidelity, without noise."""
+        values: FloatArray = self._answers.seen
+        return values
+
+    @property
+    def full(self) -> int:
+        """The epochs at which a query counts in full."""
+        return self.search if isinstance(self.search, int) else int(self._answers.task.full)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """One strategy on one task: what a row of the leaderboard is computed from.
+
+    Attributes:
+        spec: as the study writes the strategy.
+        strategy: built; started by nobody but a job.
+        task: resolved.
+        header: of its runs, all but their seeds.
+    """
+
+    spec: str
+    strategy: Strategy
+    task: PlannedTask
+    header: store.Header
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of everything the runs depend on but their seeds."""
+        return run_id(self.header)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A study that can be run.
+
+    Attributes:
+        study: its text, with title and block filled in.
+        tables: every table that is searched, scored on or read, by the name or path the study gives it.
+        tasks: resolved, in the study's order.
+        groups: tasks x strategies, task by task.
+    """
+
+    study: Study
+    tables: Mapping[str, Table]
+    tasks: tuple[PlannedTask, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def strategies(self) -> dict[str, Strategy]:
+        """Every strategy by its spec."""
+        return {group.spec: group.strategy for group in self.groups}
+
+    def only(self, group: Group) -> Plan:
+        """The plan of one strategy on one task."""
+        study = replace(self.study, strategies=(group.spec,), tasks=(group.task.text,))
+        return Plan(study, self.tables, (group.task,), (group,))
+
+
+def resolve(study: Study) -> Plan:
+    """The plan of a study; everything that can be checked without running is checked here.
+
+    Raises:
+        LabError: a strategy, parameter, table, schedule or policy that does not exist.
+    """
+    tables = _tables(study)
+    strategies = {spec: _strategy(spec) for spec in study.strategies}
+    tasks = tuple(_task(task, tables) for task in study.tasks)
+    groups = tuple(
+        Group(spec, strategy, task, _header(spec, strategy, task))
+        for task in tasks
+        for spec, strategy in strategies.items()
+    )
+    title = study.title or f"Search strategies on {tasks[0].table.label}"
+    block = study.block or (1 if _trains(strategies.values(), study.tasks) else BLOCK)
+    return Plan(replace(study, title=title, block=block), tables, tasks, groups)
+
+
+def _tables(study: Study) -> dict[str, Table]:
+    """Every table a study names, loaded.
+
+    Raises:
+        LabError: one is not there, one is scored on twice, or two have one name: results are told apart by name.
+    """
+    names = [name for task in study.tasks for name in (task.table, *task.scored_on, *task.sources)]
+    found = {name: catalog.load(name) for name in dict.fromkeys(names)}
+    digests: dict[str, str] = {}
+    for task in study.tasks:
+        scored = [found[name] for name in task.scored_on]
+        if len({table.digest for table in scored}) < len(scored):
+            raise LabError(f"a table to score on is listed twice: {', '.join(task.scored_on)}")
+        for table in (found[task.table], *scored):
+            if digests.setdefault(table.name, table.digest) != table.digest:
+                raise LabError(f"two different tables are both called {table.name!r}; import one under another name")
+    return found
+
+
+def _strategy(spec: str) -> Strategy:
+    strategy = loading.build("strategies", spec)
+    if not isinstance(strategy, Strategy):
+        raise LabError(
+            f"{spec!r} is not a strategy: {type(strategy).__name__} does not derive from nasbench_lab.Strategy"
+        )
+    return strategy
+
+
+def _task(text: StudyTask, tables: Mapping[str, Table]) -> PlannedTask:
+    """A task with its tables and its evaluator.
+
+    Raises:
+        LabError: a table that cannot score, or a budget or policy that cannot be.
+    """
+    for name in text.scored_on:
+        if unknown := int(np.isnan(tables[name].truth).sum()):
+            raise LabError(f"table {name!r} cannot score: it has no test score for {unknown} cells")
+    table = tables[text.table]
+    policies = {name: getattr(text, name) for name in _POLICIES} | {"sources": {n: tables[n] for n in text.sources}}
+    sizes = ("params_m", "flops_m")  # an evaluator that trains knows them of itself
+    check_objectives([name for name in text.objectives[1:] if name not in sizes], table)
+    evaluator = open_evaluator(text.evaluator, table, policies)
+    bounded = runner.bounded(
+        evaluator.task,
+        max_queries=text.max_queries,
+        max_seconds=text.max_seconds,
+        workers=text.simulated_workers,
+        repeats=text.repeats,
+    )
+    reading = evaluator.policy.get("reading", "")
+    chosen = readings.named(reading) if reading else None
+    scored = tuple(chosen.read(tables[name]) if chosen else tables[name] for name in text.scored_on)
+    return PlannedTask(text, table, scored, evaluator, bounded, f"{reading}: {chosen.what}" if chosen else "")
+
+
+def _trains(strategies: Iterable[Strategy], tasks: Iterable[StudyTask]) -> bool:
+    """Whether runs train networks: each is then a file of its own, so that an interruption loses one at most."""
+    training = any(loading.split_spec(task.evaluator)[0] == "training" for task in tasks)
+    return training or any(strategy.family == "one-shot" for strategy in strategies)
+
+
+def open_evaluator(spec: str, table: Table, policies: Mapping[str, Any]) -> Any:
+    """The evaluator of a spec, "tabular" or "training:device=cuda", over a table.
+
+    Args:
+        spec: name and options.
+        table: searched.
+        policies: some of search, trials, noise, objectives, and sources: tables by the names a study gives them.
+
+    Raises:
+        LabError: no such evaluator, option or policy.
+    """
+    name, raw = loading.split_spec(spec)
+    cls = loading.load("evaluators", name)
+    known = inspect.signature(cls.open).parameters
+    unknown = [key for key in raw if key not in known or key in ("table", *_POLICIES)]
+    if unknown:
+        allowed = [key for key in known if key not in ("table", *_POLICIES)]
+        raise LabError(f"evaluator {name} has no option {unknown[0]!r}; it has: {', '.join(allowed) or 'none'}")
+    return cls.open(table, **policies, **raw)
+
+
+def check_objectives(names: Iterable[str], table: Table) -> None:
+    """Refuse what cannot be an objective, with what the table has that can be.
+
+    Raises:
+        LabError: a metric that the table does not have, or one of which it is not known which direction is better.
+    """
+    allowed = [name for name in table.metrics if name.partition("/")[0] in core.DIRECTIONS]
+    for name in names:
+        if name not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise LabError(f"{name!r} is no objective beside 'val' on table {table.name!r}; it has: {known}")
+
+
+def _header(spec: str, strategy: Strategy, planned: PlannedTask) -> store.Header:
+    cls, task = type(strategy), planned.text
+    header = {
+        "format": FORMAT,
+        "strategy": spec,
+        "class": cls.__qualname__
+        if cls.__module__.startswith("nasbench_lab_file_")
+        else f"{cls.__module__}:{cls.__qualname__}",
+        "parameters": core.parameters(strategy),
+        "evaluator": planned.evaluator.policy,
+        "max_queries": _finite(task.max_queries),
+        "max_seconds": _finite(task.max_seconds),
+        "workers": task.simulated_workers,
+        "repeats": task.repeats,
+        "code": sources.digest(cls, type(planned.evaluator)),
+        "versions": versions(),
+    }
+    plain: store.Header = json.loads(json.dumps(header))
+    return plain
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isinf(value) else float(value)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what a record can depend on."""
+    packages = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "torch", "nasbench-lab")}
+    return packages | {"python": ".".join(map(str, sys.version_info[:2])), "machine": platform.machine()}
+
+
+def run_id(header: store.Header) -> str:
+    """The id of the runs of a header, the same for all their seeds; `id:seed` names one run."""
+    return hashlib.sha256(json.dumps(without_seeds(header), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def without_seeds(header: store.Header) -> store.Header:
+    """A header without the one thing in it that differs from block to block."""
+    return {key: value for key, value in header.items() if key != "seeds"}
