@@ -21,7 +21,7 @@ from scipy import stats as scipy_stats
 from nasbench_lab import loading
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.experiments import regression
-from nasbench_lab.stats import significance, summaries
+from nasbench_lab.stats import intervals, significance
 from nasbench_lab.study import runner
 from nasbench_lab.tables import catalog
 
@@ -71,28 +71,28 @@ def incumbents(tables: list[str]) -> Iterator[tuple[str, np.ndarray]]:
             yield f"{name}, {spec}", evaluator.table.truth[chosen]
 
 
-def ours(samples: np.ndarray) -> summaries.Ends:
-    return summaries.mean_interval(samples, resamples=1000)
+def ours(samples: np.ndarray) -> intervals.Ends:
+    return intervals.mean_interval(samples, resamples=1000)
 
 
-def bca(samples: np.ndarray) -> summaries.Ends:
+def bca(samples: np.ndarray) -> intervals.Ends:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # samples without spread
         found = scipy_stats.bootstrap((samples,), np.mean, n_resamples=1000, batch=50, rng=np.random.default_rng(0))
     return np.asarray(found.confidence_interval.low), np.asarray(found.confidence_interval.high)
 
 
-def iqm(samples: np.ndarray) -> summaries.Ends:
-    ends = [summaries.aggregate_interval(column[:, None], "iqm", resamples=1000) for column in samples.T]
+def iqm(samples: np.ndarray) -> intervals.Ends:
+    ends = [intervals.aggregate_interval(column[:, None], "iqm", resamples=1000) for column in samples.T]
     return np.array([low for low, _ in ends]), np.array([high for _, high in ends])
 
 
-Interval = Callable[[np.ndarray], summaries.Ends]
+Interval = Callable[[np.ndarray], intervals.Ends]
 KINDS: tuple[tuple[Interval, Callable[[np.ndarray], float], int], ...] = (
     (ours, np.mean, SAMPLES),
     (bca, np.mean, BCA_SAMPLES),
-    (summaries.median_interval, np.median, SAMPLES),
-    (iqm, lambda x: summaries.aggregate(x[:, None], "iqm"), SAMPLES),
+    (intervals.median_interval, np.median, SAMPLES),
+    (iqm, lambda x: intervals.aggregate(x[:, None], "iqm"), SAMPLES),
 )
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import summaries
+from nasbench_lab.stats import references
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
@@ -137,7 +137,7 @@ def _landscape(pairs: list[tuple[Table, Table]]) -> list[list[str]]:
         ["strict one-edit local maxima", *(str(_maxima(t)) for t in all_tables)],
     ]
     for n in QUERIES:
-        expected = [summaries.random_search_expectation(_seen(t), t.truth, [n])[0] for t in all_tables]
+        expected = [references.random_search_expectation(_seen(t), t.truth, [n])[0] for t in all_tables]
         rows.append([f"random search expects after {n}", *(f"{value:.2f}" for value in expected)])
     return rows
 

@@ -75,14 +75,14 @@ def _reached(found: Sequence[Attained]) -> object:
     """A row per strategy: hypervolume as a share of the possible, IGD+ and epsilon at the end."""
     from rich.table import Table as Grid
 
-    from nasbench_lab.stats import summaries
+    from nasbench_lab.stats import intervals
 
     grid = Grid(box=None, pad_edge=False, header_style="dim", title="\nReached at the end, means over seeds")
     for name in ("strategy", "hypervolume reached/possible", "95% interval", "IGD+", "epsilon", "queries", "runs"):
         grid.add_column(name, justify="left" if name == "strategy" else "right", overflow="fold")
     for row in (each.row() for each in found):
         low, high = row["hypervolume_lo"], row["hypervolume_hi"]
-        interval = f"{low:.4f} – {high:.4f}" if low == low else f"from {summaries.FEWEST} seeds on"
+        interval = f"{low:.4f} – {high:.4f}" if low == low else f"from {intervals.FEWEST} seeds on"
         means = (f"{row[name]:.4f}" for name in ("igd_plus_mean", "epsilon_mean"))
         grid.add_row(
             row["strategy"],

@@ -23,7 +23,7 @@ from nasbench_lab.experiments.outcomes import Job, Outcome, read_all
 from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import surrogates as plots
-from nasbench_lab.stats import calibration, means, summaries
+from nasbench_lab.stats import calibration, intervals, means, references
 from nasbench_lab.tables import catalog
 
 Content = dict[str, Any]
@@ -79,7 +79,7 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
         "versions": assessment.versions(),
         "code": {header["surrogate"]: header["code"] for header, _ in found},
         "top": calibration.top_count(settings.test_size),
-        "interval": "bootstrap" if settings.seeds >= summaries.FEWEST else "t",
+        "interval": "bootstrap" if settings.seeds >= intervals.FEWEST else "t",
         "rows": [_row(outcomes, settings, spec, count) for count in settings.train for spec in settings.surrogates],
         "regret": _regret_rows(settings, out),
         "fits": [
@@ -141,7 +141,7 @@ def _regret_rows(settings: Settings, out: Path) -> list[Row]:
         seen, truth = settings.schedule.val[:, -1], catalog.load(settings.table).truth
         random: Row = {"surrogate": "random search, expectation", "seeds": None}
         for name, scored in (("val", seen), ("test", truth)):
-            expected = summaries.random_search_expectation(seen, scored, [settings.max_queries])[0]
+            expected = references.random_search_expectation(seen, scored, [settings.max_queries])[0]
             random |= {name: float(scored.max() - expected), f"{name}_lo": None, f"{name}_hi": None}
         rows.append(random)
     return rows

@@ -21,7 +21,7 @@ from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard.rebuild import entries
 from nasbench_lab.leaderboard.wording import Block
-from nasbench_lab.stats import agreement, significance, summaries
+from nasbench_lab.stats import agreement, intervals, significance
 from nasbench_lab.study import execute
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.store import MEASURED
@@ -150,7 +150,7 @@ def _scores(study: Study, task: StudyTask, runs: Path) -> Scores:
 
 def _difference(strategies: Sequence[str], plain: Scores, read: Scores) -> Content:
     changes = read.values - plain.values
-    low, high = summaries.mean_interval(changes)
+    low, high = intervals.mean_interval(changes)
     tau = agreement.rankings(plain.values, read.values)
     lost, gained = plain.order - read.order, read.order - plain.order
     turned = {(a, b) for a, b in lost if (b, a) in gained}
@@ -194,7 +194,7 @@ def blocks(content: Content) -> list[Block]:
             ("strategy", "as it is meant", *(row["reading"] for row in possible)),
             each,
             "Reported accuracy in percent; then how far each reading moves it, in points, with a 95% interval over the same "
-            f"seeds (none below {summaries.FEWEST} seeds).",
+            f"seeds (none below {intervals.FEWEST} seeds).",
             (0,),
         ),
     ]

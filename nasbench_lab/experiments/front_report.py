@@ -17,7 +17,7 @@ from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard.front_scores import Reached, target_of
 from nasbench_lab.plots import pairs
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import fronts, summaries
+from nasbench_lab.stats import fronts, intervals, progress
 from nasbench_lab.study import execute
 from nasbench_lab.study.plan import Group, check_objectives, resolve
 from nasbench_lab.study.study import Study
@@ -102,7 +102,7 @@ class Attained:
     def row(self) -> Row:
         """Means over seeds at the end; hypervolume with its 95% interval."""
         shares = self.reached.hypervolume
-        low, high = summaries.mean_interval(shares[:, None])
+        low, high = intervals.mean_interval(shares[:, None])
         return {
             "strategy": self.label,
             "runs": len(shares),
@@ -117,14 +117,14 @@ class Attained:
     def curves(self) -> pd.DataFrame:
         """Share of the possible hypervolume over queries and over simulated seconds, mean and 95% interval."""
         runs = self.reached.runs
-        queries = np.array(summaries.checkpoints(float(runs.counts.max())), dtype=np.int64)
+        queries = np.array(progress.checkpoints(float(runs.counts.max())), dtype=np.int64)
         seconds = np.linspace(0.0, float(np.nanmax(runs.last("finished"))), _SECONDS + 1)[1:]
         frames = []
         for axis, at, shares in (
             ("queries", queries, self.reached.at_queries(queries)),
             ("seconds", seconds, self.reached.at_seconds(seconds)),
         ):
-            low, high = summaries.mean_interval(shares)
+            low, high = intervals.mean_interval(shares)
             columns = {"hypervolume_mean": shares.mean(axis=0), "hypervolume_lo": low, "hypervolume_hi": high}
             frames.append(pd.DataFrame({"strategy": self.label, "axis": axis, "at": at.astype(float), **columns}))
         return pd.concat(frames, ignore_index=True)

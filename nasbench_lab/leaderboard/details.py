@@ -21,7 +21,7 @@ from nasbench_lab.core import FloatArray
 from nasbench_lab.leaderboard.front_scores import Reached
 from nasbench_lab.leaderboard.parts import Entry, Setting
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import fronts, references, summaries
+from nasbench_lab.stats import fronts, progress, references
 
 Row = dict[str, Any]
 TARGETS = (5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.0)  # points of test regret
@@ -83,14 +83,14 @@ def _truth(setting: Setting, incumbents: NDArray[Any]) -> FloatArray:
 
 def _checkpoints(members: Sequence[Entry]) -> NDArray[np.int64]:
     longest = max(float(entry.runs.counts.max(initial=0)) for entry in members)
-    return np.array(summaries.checkpoints(max(longest, 1.0)), dtype=np.int64)
+    return np.array(progress.checkpoints(max(longest, 1.0)), dtype=np.int64)
 
 
 def _ranks(setting: Setting, members: Sequence[Entry]) -> Row:
     """Mean over seeds of the rank among the strategies, after so many queries; a run that ended keeps its incumbent."""
     at = _checkpoints(members)
     values = np.stack([_truth(setting, entry.runs.incumbents_at_queries(at)) for entry in members], axis=1)
-    means = [summaries.mean_ranks(values[:, :, i]) for i in range(len(at))]
+    means = [progress.mean_ranks(values[:, :, i]) for i in range(len(at))]
     return {"at": at.tolist(), "mean": _rounded(np.stack(means, axis=1), 3)}
 
 
@@ -100,7 +100,7 @@ def _targets(setting: Setting, members: Sequence[Entry]) -> Row:
     shares = []
     for entry in members:
         hits = np.stack([entry.runs.first(setting.truth >= best - target - _EQUAL) for target in TARGETS])
-        shares.append(summaries.ecdf(hits.T, at.astype(np.float64)))
+        shares.append(progress.ecdf(hits.T, at.astype(np.float64)))
     return {"at": at.tolist(), "targets": list(TARGETS), "share": _rounded(np.stack(shares), 4)}
 
 
@@ -110,7 +110,7 @@ def _profile(setting: Setting, final: FloatArray) -> Row:
     worst = max(float(np.nanmax(regret, initial=0.0)), 0.1)
     at = np.concatenate([[0.0], np.geomspace(0.01, worst, 36)])
     runs = np.where(np.isnan(regret), np.inf, regret).T
-    share = [summaries.performance_profile(-own[:, None], -at - _EQUAL) for own in runs]
+    share = [progress.performance_profile(-own[:, None], -at - _EQUAL) for own in runs]
     return {"at": _rounded(at, 4), "share": _rounded(np.stack(share), 4)}
 
 

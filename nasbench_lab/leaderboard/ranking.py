@@ -21,7 +21,7 @@ from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import wording
 from nasbench_lab.leaderboard.front_scores import Reached
 from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Entry, Leaderboard, Row, Section, Setting
-from nasbench_lab.stats import agreement, references, standings, summaries
+from nasbench_lab.stats import agreement, intervals, progress, references, standings
 from nasbench_lab.study.store import MEASURED
 
 _NO_RUN = "exact"
@@ -35,10 +35,10 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
     for setting, members in _by_setting(entries):
         tests = [_tests(entry) for entry in members]
         scored.append(_Scored(setting, *_scores(members, tests)))
-        ranks = summaries.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
+        ranks = progress.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
         rows, by = [], "test accuracy"
         for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
-            low, high = summaries.mean_interval(test)
+            low, high = intervals.mean_interval(test)
             high = np.minimum(high, setting.truth.max())
             rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
             rows[-1]["regret_area"] = _area(setting, test, axis)
@@ -79,7 +79,7 @@ def _area(setting: Setting, test: FloatArray, axis: list[tuple[str, float]]) -> 
     """Mean over seeds of the area under the regret curve over queries; nan where a run has no incumbent at some time."""
     along = [i for i, (name, _) in enumerate(axis) if name == "queries"]
     at = np.array([axis[i][1] for i in along])
-    return float(summaries.area_under(setting.truth.max() - test[:, along], at).mean()) if along else math.nan
+    return float(progress.area_under(setting.truth.max() - test[:, along], at).mean()) if along else math.nan
 
 
 def _add_fronts(
@@ -92,12 +92,12 @@ def _add_fronts(
     """
     assert setting.front is not None  # the caller looked
     reached = [Reached(entry.runs, setting.front, setting.full) for entry in members]
-    ranks = summaries.mean_ranks(np.stack([each.hypervolume for each in reached], axis=1))
+    ranks = progress.mean_ranks(np.stack([each.hypervolume for each in reached], axis=1))
     for each, row, curve, rank in zip(reached, rows, curves, ranks, strict=True):
         queries, seconds = (curve["at"][curve["axis"] == axis].to_numpy() for axis in ("queries", "seconds"))
         shares = [each.at_queries(queries.astype(np.int64)), each.at_seconds(seconds), each.hypervolume[:, None]]
         values = np.concatenate(shares, axis=1)
-        summary = (values.mean(axis=0), *summaries.mean_interval(values))
+        summary = (values.mean(axis=0), *intervals.mean_interval(values))
         for name, column in zip(FRONT_COLUMNS, summary, strict=True):
             curve[name] = column[:-1]
             row[name] = float(column[-1])
@@ -167,7 +167,7 @@ def _by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
 def _tests(entry: Entry) -> tuple[FloatArray, list[tuple[str, float]]]:
     """(R, C + 1) test accuracy of the incumbent at C checkpoints and, last, at the end; and the checkpoints."""
     runs, setting = entry.runs, entry.setting
-    queries = summaries.checkpoints(float(runs.counts.max())) if len(runs.columns["seed"]) else []
+    queries = progress.checkpoints(float(runs.counts.max())) if len(runs.columns["seed"]) else []
     incumbents = [runs.incumbents_at_queries(np.array(queries, dtype=np.int64))]
     axis: list[tuple[str, float]] = [("queries", float(q)) for q in queries]
     if math.isfinite(setting.max_seconds):
@@ -199,8 +199,8 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
 
 def _accuracy(test: FloatArray, interval: tuple[float, float]) -> Row:
     """Columns of the test accuracy at the end, nan in `test` where a run has no answer."""
-    median = summaries.median_interval(test[:, None])
-    middle = summaries.aggregate_interval(test[:, None], "iqm")
+    median = intervals.median_interval(test[:, None])
+    middle = intervals.aggregate_interval(test[:, None], "iqm")
     return {
         "test_mean": float(test.mean()),
         "test_lo": float(interval[0]),
@@ -208,7 +208,7 @@ def _accuracy(test: FloatArray, interval: tuple[float, float]) -> Row:
         "test_median": float(np.median(test)),
         "test_median_lo": float(median[0][0]),
         "test_median_hi": float(median[1][0]),
-        "test_iqm": math.nan if np.isnan(test).any() else float(summaries.interquartile_mean(test)),
+        "test_iqm": math.nan if np.isnan(test).any() else float(intervals.interquartile_mean(test)),
         "test_iqm_lo": middle[0],
         "test_iqm_hi": middle[1],
         "test_sd": float(test.std(ddof=1)) if len(test) > 1 else math.nan,
@@ -227,7 +227,7 @@ def _regrets(entry: Entry, test: FloatArray, interval: tuple[float, float]) -> R
     mean = low = high = math.nan
     if (last >= 0).all():  # nan, of a run without an answer, is not
         lost = setting.seen.max() - setting.seen[last.astype(np.int64)]
-        bounds = summaries.mean_interval(lost[:, None])
+        bounds = intervals.mean_interval(lost[:, None])
         mean, low, high = float(lost.mean()), max(float(bounds[0][0]), 0.0), float(bounds[1][0])
     return row | {"val_regret_mean": mean, "val_regret_lo": low, "val_regret_hi": high}
 
@@ -237,9 +237,9 @@ def _effort(entry: Entry) -> Row:
     runs, first = entry.runs, entry.runs.first(entry.setting.optimal)
     counts, answered = runs.counts.astype(np.float64), int(runs.counts.sum())
     return {
-        "queries_to_optimum_mean": summaries.restricted_mean(first, counts),
-        "queries_per_optimum": summaries.expected_running_time(first, counts),
-        "queries_to_optimum_median": summaries.censored_median(first),
+        "queries_to_optimum_mean": progress.restricted_mean(first, counts),
+        "queries_per_optimum": progress.expected_running_time(first, counts),
+        "queries_to_optimum_median": progress.censored_median(first),
         "reached_optimum": float(np.isfinite(first).mean()),
         "decision_seconds_per_query": float(runs.total(MEASURED).sum() / answered) if answered else math.nan,
     }
@@ -265,8 +265,8 @@ def _curve(
 
 def _random_curve(setting: Setting, queries: int) -> pd.DataFrame:
     """Random search without replacement, exactly, at every checkpoint up to `queries`."""
-    points = summaries.checkpoints(float(queries))
-    mean = summaries.random_search_expectation(setting.seen, setting.truth, points)
+    points = progress.checkpoints(float(queries))
+    mean = references.random_search_expectation(setting.seen, setting.truth, points)
     regret = setting.truth.max() - mean
     frame = pd.DataFrame({"axis": "queries", "at": np.array(points, float), "test_mean": mean, "regret_mean": regret})
     return _labelled(frame, setting, f"({_NO_RUN}) random search without replacement")
@@ -290,7 +290,7 @@ def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
     answered = float(np.mean([entry.runs.counts.mean() for entry in members]))
     n = round(setting.max_queries if math.isfinite(setting.max_queries) else answered)
     exact = setting.random_is_exact and n >= 1
-    expected = summaries.random_search_expectation(setting.seen, setting.truth, [n])[0] if exact else None
+    expected = references.random_search_expectation(setting.seen, setting.truth, [n])[0] if exact else None
     front = {} if setting.front is None else {"front_hypervolume": setting.front.possible, "front": setting.front.size}
     return {
         **_setting_columns(setting),
@@ -301,7 +301,9 @@ def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
         "best_by_search_cells": best_seen.tolist(),
         "random_queries": n,
         "random_test": None if expected is None else float(expected),
-        "random_queries_to_optimum": summaries.random_search_queries_to(int(setting.optimal.sum()), len(setting.truth)),
+        "random_queries_to_optimum": references.random_search_queries_to(
+            int(setting.optimal.sum()), len(setting.truth)
+        ),
         "random_chance_of_optimum": references.random_search_to(setting.seen, setting.optimal).chance
         if exact
         else None,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nasbench_lab.files import markdown
 from nasbench_lab.leaderboard.parts import COLUMNS, Leaderboard, Row
-from nasbench_lab.stats import standings, summaries
+from nasbench_lab.stats import intervals, standings
 
 MARKDOWN = (
     "rank",
@@ -67,7 +67,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
 
 
 def _interval(low: float, high: float, digits: int) -> str:
-    return f"{_text(low, digits)} – {_text(high, digits)}" if low == low else f"from {summaries.FEWEST} seeds on"
+    return f"{_text(low, digits)} – {_text(high, digits)}" if low == low else f"from {intervals.FEWEST} seeds on"
 
 
 def _range(low: float, high: float) -> str:
@@ -186,7 +186,7 @@ def to_markdown(board: Leaderboard) -> str:
         "pair). More seeds: how many would separate it from the next row with 80% power if the difference seen is the "
         "true one; 0: it is separated. "
         "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% "
-        f"studentised bootstrap interval (from {summaries.FEWEST} seeds on; docs/statistics.md: how often it covers). "
+        f"studentised bootstrap interval (from {intervals.FEWEST} seeds on; docs/statistics.md: how often it covers). "
         "Regret: points below the best test accuracy; val regret: below the best score the search could see. To "
         "optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and count with "
         "their length. Seconds: simulated, used on average. ms/query: real time the strategy spent deciding.",

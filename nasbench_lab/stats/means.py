@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.stats import agreement, summaries
+from nasbench_lab.stats import agreement, intervals
 
 Row = dict[str, Any]
 _FEWEST = 3
@@ -21,11 +21,11 @@ _FEWEST = 3
 def row(name: str, values: FloatArray) -> Row:
     """Mean of those of (R,) values that are known, and the ends of its interval; what is not finite is None (strict JSON)."""
     values = values[~np.isnan(values)]
-    if len(values) < summaries.FEWEST:
+    if len(values) < intervals.FEWEST:
         mean, low, high = agreement.paired(values)
     else:
         mean = float(values.mean())
-        low, high = (float(end[0]) for end in summaries.mean_interval(values[:, None]))
+        low, high = (float(end[0]) for end in intervals.mean_interval(values[:, None]))
     if len(values) < _FEWEST:
         low = high = math.nan
     ends = {name: mean, f"{name}_lo": low, f"{name}_hi": high}

@@ -6,16 +6,64 @@ is better. The incumbent is the cell that looks best so far, the first drawn of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from nasbench_lab.stats import summaries
-
 FloatArray = NDArray[np.float64]
 _POINTS = 4001  # of the quadrature over what the best noisy score may be
+
+
+def random_search_expectation(
+    selected_on: FloatArray,
+    scored_on: FloatArray,
+    queries: Sequence[int] | NDArray[np.int64],
+    *,
+    replacement: bool = False,
+) -> FloatArray:
+    """Exact expected score of random search's incumbent, by enumeration of the whole space.
+
+    The incumbent after n uniform draws is the best of them by `selected_on`, the first drawn of equals. With cells
+    sorted by it, P(best of n has rank > r) is C(N - r, n) / C(N, n) without and ((N - r) / N)^n with replacement;
+    equals are exchangeable, so a group of them contributes its mean score.
+
+    Args:
+        selected_on: (N,) what the search sees, larger is better.
+        scored_on: (N,) what the incumbent is scored on.
+        queries: (C,) numbers of draws, each at least 1; without replacement at most N are made.
+
+    Returns:
+        (C,) expected scores.
+    """
+    _, group = np.unique(-np.asarray(selected_on, dtype=np.float64), return_inverse=True)
+    sizes = np.bincount(group)
+    group_score = np.bincount(group, weights=scored_on) / sizes
+    above = np.concatenate([[0], np.cumsum(sizes)]).astype(np.float64)  # cells better than each group's end
+    total = float(above[-1])
+    out = []
+    for n in np.asarray(queries, dtype=np.float64):
+        worse = total - above
+        if replacement:
+            tail = (worse / total) ** n
+        else:
+            draws = min(n, total)
+            possible = worse >= draws
+            tail = np.zeros(len(worse))
+            tail[possible] = np.exp(_log_choose(worse[possible], draws) - _log_choose(np.array(total), draws))
+        out.append(float(-np.diff(tail) @ group_score))
+    return np.array(out)
+
+
+def random_search_queries_to(hits: int, size: int) -> float:
+    """Expected draws without replacement until the first of `hits` good cells among `size`: (N + 1) / (k + 1)."""
+    return (size + 1) / (hits + 1)
+
+
+def _log_choose(n: FloatArray, k: float) -> FloatArray:
+    return np.asarray(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
 
 
 class RandomSearch(NamedTuple):
@@ -74,7 +122,7 @@ def random_search_on_target(
 ) -> FloatArray:
     """(C,) probability that the incumbent is on target after so many draws."""
     shares = np.asarray(on_target, dtype=np.float64)
-    return summaries.random_search_expectation(seen, shares, queries, replacement=replacement)
+    return random_search_expectation(seen, shares, queries, replacement=replacement)
 
 
 def ceiling(seen: FloatArray, scored: FloatArray) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.stats import significance, summaries
+from nasbench_lab.stats import intervals, significance
 
 FloatArray = NDArray[np.float64]
 Row = dict[str, Any]
@@ -108,7 +108,7 @@ def _pairs(
     names: Sequence[str], scores: FloatArray, found: significance.Comparison, friedman: significance.Friedman | None
 ) -> list[Row]:
     first, second = found.first, found.second
-    low, high = summaries.mean_interval(scores[:, first] - scores[:, second])
+    low, high = intervals.mean_interval(scores[:, first] - scores[:, second])
     rows = []
     for i, (one, other) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
         row = {
@@ -142,7 +142,7 @@ OVERALL_NOTE = (
     "settings' means, the interquartile mean (IQM) is of all runs (rliable's definitions); intervals: percentile "
     "bootstrap over seeds, drawn for all settings together."
 )
-_KINDS: tuple[summaries.Aggregate, ...] = ("mean", "median", "iqm")
+_KINDS: tuple[intervals.Aggregate, ...] = ("mean", "median", "iqm")
 
 
 def overall(ends: Sequence[Mapping[str, FloatArray]], truths: Sequence[FloatArray]) -> list[Row]:
@@ -165,8 +165,8 @@ def overall(ends: Sequence[Mapping[str, FloatArray]], truths: Sequence[FloatArra
         table = np.stack(scores, axis=1)
         row: Row = {"strategy": name, "settings": len(ends)}
         for kind in _KINDS:
-            low, high = summaries.aggregate_interval(table, kind, paired=True)
-            row |= {kind: summaries.aggregate(table, kind), f"{kind}_low": low, f"{kind}_high": high}
+            low, high = intervals.aggregate_interval(table, kind, paired=True)
+            row |= {kind: intervals.aggregate(table, kind), f"{kind}_low": low, f"{kind}_high": high}
         rows.append(row)
     return sorted(rows, key=lambda row: (-row["mean"], row["strategy"]))
 
@@ -183,5 +183,5 @@ def overall_cells(row: Row) -> tuple[str, ...]:
     for kind in _KINDS:
         low, high = row[f"{kind}_low"], row[f"{kind}_high"]
         known = low is not None and low == low
-        cells += [f"{row[kind]:.3f}", f"{low:.3f} – {high:.3f}" if known else f"from {summaries.FEWEST} seeds on"]
+        cells += [f"{row[kind]:.3f}", f"{low:.3f} – {high:.3f}" if known else f"from {intervals.FEWEST} seeds on"]
     return tuple(cells)

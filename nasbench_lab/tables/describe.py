@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nasbench_lab import core, loading
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import references, summaries
+from nasbench_lab.stats import references
 from nasbench_lab.tables.table import Table
 
 
@@ -185,7 +185,7 @@ def _exactly(table: Table, last: int) -> dict[str, str]:
     """What is known without running anything of a search on one schedule's validation; by enumeration."""
     schedule, truth = table.schedules[last], table.truth
     seen, optimal = schedule.val[:, -1], truth == truth.max()
-    after = summaries.random_search_expectation(seen, truth, [100, 1000])
+    after = references.random_search_expectation(seen, truth, [100, 1000])
     random = references.random_search_to(seen, optimal)
     descent = references.local_search(seen, truth, cell.SPACE.neighbours)
     facts = {

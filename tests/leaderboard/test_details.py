@@ -8,7 +8,7 @@ import pytest
 from nasbench_lab import api
 from nasbench_lab.leaderboard import details
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import summaries
+from nasbench_lab.stats import progress
 from nasbench_lab.study.study import Study, StudyTask
 
 STRATEGIES = ("random_search", "local_search")
@@ -41,7 +41,7 @@ def finals(folder):
 
 
 def test_ranks_end_with_the_ranks_of_the_end(setting, finals, toy):
-    expected = summaries.mean_ranks(toy.truth[finals])
+    expected = progress.mean_ranks(toy.truth[finals])
     assert [line[-1] for line in setting["rank"]["mean"]] == pytest.approx(expected, abs=1e-3)
     assert setting["rank"]["at"][-1] == 40
 

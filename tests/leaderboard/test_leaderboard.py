@@ -12,7 +12,7 @@ from conftest import Additive
 from nasbench_lab.core import LabError
 from nasbench_lab.leaderboard import parts, ranking, wording
 from nasbench_lab.leaderboard.parts import Entry, Setting
-from nasbench_lab.stats import references, standings, summaries
+from nasbench_lab.stats import progress, references, standings
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.strategies.local.local_search import LocalSearch
 from nasbench_lab.study import store
@@ -86,7 +86,7 @@ def test_ranks_follow_mean_test_accuracy(made):
     assert [row["rank"] for row in board.rows] == [1, 2]
     assert board.rows[0]["test_mean"] >= board.rows[1]["test_mean"]
     ends = np.stack([setting.truth[entry.runs.last("incumbent").astype(int)] for entry in entries], axis=1)
-    expected = dict(zip(STRATEGIES, summaries.mean_ranks(ends), strict=True))
+    expected = dict(zip(STRATEGIES, progress.mean_ranks(ends), strict=True))
     assert {row["strategy"]: row["rank_mean"] for row in board.rows} == pytest.approx(expected)
 
 
@@ -120,7 +120,7 @@ def test_anytime_regret_is_the_area_under_the_curve(made):
     board, _, _ = made
     for row in board.rows:
         curve = board.curves[(board.curves["strategy"] == row["strategy"]) & (board.curves["axis"] == "queries")]
-        area = summaries.area_under(curve["regret_mean"].to_numpy()[None], curve["at"].to_numpy())[0]
+        area = progress.area_under(curve["regret_mean"].to_numpy()[None], curve["at"].to_numpy())[0]
         assert row["regret_area"] == pytest.approx(area)
 
 
@@ -135,7 +135,7 @@ def test_references_are_exact(made):
     assert reference["random_chance_of_optimum"] == pytest.approx(chance)
     assert (f"in {chance:.0%} of searches" in wording.footing(reference)) == (chance < 0.995)
     assert reference["random_test"] == pytest.approx(
-        summaries.random_search_expectation(setting.seen, setting.truth, [12])[0]
+        references.random_search_expectation(setting.seen, setting.truth, [12])[0]
     )
 
 
@@ -143,11 +143,11 @@ def test_curves_end_where_the_rows_are_and_carry_the_exact_random_line(made):
     board, _, _ = made
     for row in board.rows:
         curve = board.curves[(board.curves["strategy"] == row["strategy"]) & (board.curves["axis"] == "queries")]
-        assert curve["at"].tolist() == summaries.checkpoints(12)
+        assert curve["at"].tolist() == progress.checkpoints(12)
         assert curve["test_mean"].iloc[-1] == pytest.approx(row["test_mean"])
         assert curve["test_lo"].isna().all()
     exact = board.curves[board.curves["strategy"].str.startswith("(exact)")]
-    assert exact["at"].tolist() == summaries.checkpoints(12)
+    assert exact["at"].tolist() == progress.checkpoints(12)
     assert exact["test_mean"].is_monotonic_increasing
 
 

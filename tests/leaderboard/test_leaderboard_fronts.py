@@ -14,7 +14,7 @@ from nasbench_lab.core import Query, Strategy
 from nasbench_lab.leaderboard import parts, ranking, wording
 from nasbench_lab.leaderboard.front_scores import Reached, target_of
 from nasbench_lab.leaderboard.parts import Entry, Setting
-from nasbench_lab.stats import summaries
+from nasbench_lab.stats import progress
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.strategies.multi_objective.nsga2 import Nsga2
 from nasbench_lab.study import store
@@ -86,7 +86,7 @@ def test_rows_are_ranked_by_hypervolume_not_by_test_accuracy(made):
 def test_mean_ranks_are_of_hypervolume(made):
     board, entries, setting = made
     shares = np.stack([Reached(e.runs, setting.front, 9).hypervolume for e in entries], axis=1)
-    expected = dict(zip((e.strategy for e in entries), summaries.mean_ranks(shares), strict=True))
+    expected = dict(zip((e.strategy for e in entries), progress.mean_ranks(shares), strict=True))
     assert {row["strategy"]: row["rank_mean"] for row in board.rows} == pytest.approx(expected)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from nasbench_lab.stats.agreement import FEWEST, _tau_b, rankings
-from nasbench_lab.stats.summaries import FEWEST as SHOWN_FROM
+from nasbench_lab.stats.intervals import FEWEST as SHOWN_FROM
 
 RNG = np.random.default_rng(0)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import permutations, product
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasbench_lab.spaces.space import Space
-from nasbench_lab.stats import references, summaries
+from nasbench_lab.stats import references
 
 small = st.integers(1, 6).flatmap(
     lambda n: st.tuples(
@@ -60,7 +60,7 @@ def test_where_search_sees_the_score_the_target_is_always_met_in_known_time():
     for hits in (1, 5, 100):
         found = references.random_search_to(seen, seen >= np.sort(seen)[-hits])
         assert found.chance == pytest.approx(1)
-        assert found.queries == pytest.approx(summaries.random_search_queries_to(hits, 500))
+        assert found.queries == pytest.approx(references.random_search_queries_to(hits, 500))
 
 
 def test_the_chance_to_be_on_target_equals_simulation():
@@ -140,3 +140,33 @@ def test_restarts_meet_the_best_with_their_chance():
     half = descent._replace(best=0.5)
     assert references.restarts_to(half) == 5  # 1 - 2^-5 is 0.97, 1 - 2^-4 is 0.94
     assert references.restarts_to(descent._replace(best=0.0)) == np.inf
+
+
+cells = st.integers(1, 5).flatmap(
+    lambda n: st.tuples(*(st.lists(st.integers(0, 3), min_size=n, max_size=n) for _ in range(2)))
+)
+
+
+@given(cells, st.integers(1, 4), st.booleans())
+def test_random_search_expectation_equals_enumeration(space, n, replacement):
+    """All ordered draws; of equals the first drawn is kept."""
+    seen, truth = (np.array(values, dtype=float) for values in space)
+    size = len(seen)
+    draws = list(product(range(size), repeat=n)) if replacement else list(permutations(range(size), min(n, size)))
+    brute = np.mean([truth[max(draw, key=lambda arch: seen[arch])] for draw in draws])
+    assert references.random_search_expectation(seen, truth, [n], replacement=replacement)[0] == pytest.approx(brute)
+
+
+def test_random_search_ends_at_the_best_once_it_has_seen_all():
+    seen = np.random.default_rng(0).random(50)
+    curve = references.random_search_expectation(seen, seen, [1, 10, 50, 60])
+    assert curve[0] == pytest.approx(seen.mean())
+    assert (np.diff(curve) >= -1e-12).all()
+    assert curve[2:] == pytest.approx(seen.max())
+
+
+@given(st.integers(1, 8), st.data())
+def test_queries_to_an_optimum_equal_enumeration(size, data):
+    hits = data.draw(st.integers(1, size))
+    first = [min(where) + 1 for where in combinations(range(size), hits)]
+    assert references.random_search_queries_to(hits, size) == pytest.approx(np.mean(first))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nasbench_lab.stats import significance, standings, summaries
+from nasbench_lab.stats import intervals, significance, standings
 
 
 def scores_of(*means, runs=40):
@@ -77,8 +77,8 @@ def test_aggregates_are_of_what_all_settings_have():
     assert [row["strategy"] for row in rows] == ["a", "b"]
     table = np.stack([(ends[0]["a"] - 50) / 50, (ends[1]["a"] - 50) / 10], axis=1)
     for kind in ("mean", "median", "iqm"):
-        assert rows[0][kind] == pytest.approx(summaries.aggregate(table, kind))
-        assert (rows[0][f"{kind}_low"], rows[0][f"{kind}_high"]) == summaries.aggregate_interval(
+        assert rows[0][kind] == pytest.approx(intervals.aggregate(table, kind))
+        assert (rows[0][f"{kind}_low"], rows[0][f"{kind}_high"]) == intervals.aggregate_interval(
             table, kind, paired=True
         )
         assert rows[1][kind] == 0

@@ -7,7 +7,7 @@ from conftest import make_table
 from nasbench_lab import loading
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import summaries
+from nasbench_lab.stats import references
 from nasbench_lab.tables import describe
 
 
@@ -64,7 +64,7 @@ def test_a_table_is_told_with_what_is_known_exactly(toy):
     facts = describe.table_facts(toy)["search on 12"]
     seen = toy.schedules[12].val[:, -1]
     assert facts["best by validation"] == f"{toy.truth[seen.argmax()]:.4f} test"
-    after = summaries.random_search_expectation(seen, toy.truth, [100])[0]
+    after = references.random_search_expectation(seen, toy.truth, [100])[0]
     assert facts["random search"].startswith(f"{after:.4f} test after 100 queries")
     maxima = sum(all(seen[a] >= seen[b] for b in cell.SPACE.neighbours_of(a)) for a in range(cell.SPACE.size))
     assert f"({maxima} local maxima)" in facts["local search"]

@@ -10,7 +10,7 @@ from official_data import present
 from nasbench_lab.core import stream
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import agreement, summaries
+from nasbench_lab.stats import agreement, references
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.strategies.evolution.regularized_evolution import RegularizedEvolution
 from nasbench_lab.strategies.local.local_search import LocalSearch
@@ -114,7 +114,7 @@ def test_trials_and_costs(c10):
 )
 def test_exact_random_search_curve(tables, name, expected):
     truth = tables[name].truth
-    assert summaries.random_search_expectation(truth, truth, [50, 100, 150, 200, 500]) == pytest.approx(
+    assert references.random_search_expectation(truth, truth, [50, 100, 150, 200, 500]) == pytest.approx(
         expected, abs=0.01
     )
 
@@ -122,7 +122,7 @@ def test_exact_random_search_curve(tables, name, expected):
 @pytest.mark.parametrize(("name", "expected"), [("cifar10", 5209), ("cifar100", 7813)])
 def test_expected_random_queries_to_the_optimum(tables, name, expected):
     hits = len(best(tables[name].truth)[1])
-    assert summaries.random_search_queries_to(hits, 15625) == pytest.approx(expected, abs=0.5)
+    assert references.random_search_queries_to(hits, 15625) == pytest.approx(expected, abs=0.5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats as scipy_stats
+
+from nasbench_lab.stats import intervals
+
+scores = st.floats(0, 100, allow_subnormal=False)
+
+
+columns = arrays(
+    float,
+    st.tuples(st.integers(intervals.FEWEST, 40), st.integers(1, 4)),
+    elements=st.integers(0, 1000).map(lambda x: x / 10),
+)
+
+
+@given(columns)
+def test_intervals_contain_their_estimates_and_are_no_narrower_than_students(values):
+    low, high = intervals.mean_interval(values, resamples=400)
+    slack = 1e-9
+    assert np.isfinite(low + high).all()
+    half = scipy_stats.t.ppf(0.975, len(values) - 1) * scipy_stats.sem(values)
+    assert (low <= values.mean(axis=0) - half + slack).all()
+    assert (values.mean(axis=0) + half - slack <= high).all()
+    low, high = intervals.median_interval(values)
+    assert ((low <= np.median(values, axis=0)) & (np.median(values, axis=0) <= high)).all()
+
+
+def test_the_mean_interval_is_the_symmetric_bootstrap_t_and_the_same_every_time():
+    values = np.random.default_rng(0).exponential(size=(50, 3))
+    low, high = intervals.mean_interval(values)
+    again = intervals.mean_interval(values)
+    assert np.array_equal(low, again[0])
+    assert np.array_equal(high, again[1])
+    rng = np.random.default_rng(1)
+    drawn = values[rng.integers(0, 50, (20_000, 50)), 1]
+    deviation = np.abs(drawn.mean(axis=1) - values[:, 1].mean()) / scipy_stats.sem(drawn, axis=1)
+    half = np.quantile(deviation, 0.95) * scipy_stats.sem(values[:, 1])
+    assert (low[1], high[1]) == pytest.approx((values[:, 1].mean() - half, values[:, 1].mean() + half), abs=0.02)
+
+
+def test_where_nearly_all_runs_agree_the_interval_stays_finite():
+    values = np.full((50, 1), 94.37)
+    values[3] = 90.0
+    low, high = intervals.mean_interval(values)
+    assert 93 < low[0] < values.mean() < high[0] < 95
+
+
+@pytest.mark.parametrize("runs", [20, 21, 50, 200])
+def test_the_median_interval_is_scipys_quantile_test(runs):
+    values = np.random.default_rng(runs).exponential(size=(runs, 1))
+    low, high = intervals.median_interval(values)
+    theirs = scipy_stats.quantile_test(values[:, 0], p=0.5).confidence_interval(0.95)
+    assert (low[0], high[0]) == (theirs.low, theirs.high)
+
+
+def test_aggregates_are_rliables():
+    """Its definitions, arXiv:2108.13264: of task means the mean and the median, of all scores the interquartile mean."""
+    scores = np.random.default_rng(0).exponential(size=(24, 3)) + np.arange(3)
+    assert intervals.aggregate(scores, "mean") == pytest.approx(scores.mean(axis=0).mean())
+    assert intervals.aggregate(scores, "median") == pytest.approx(np.median(scores.mean(axis=0)))
+    assert intervals.aggregate(scores, "iqm") == pytest.approx(np.sort(scores, axis=None)[18:54].mean())
+    assert intervals.interquartile_mean(scores)[1] == pytest.approx(np.sort(scores[:, 1])[6:18].mean())
+
+
+@pytest.mark.parametrize("kind", ["mean", "median", "iqm"])
+def test_aggregate_intervals_are_rliables_stratified_percentile_bootstrap(kind):
+    scores = np.random.default_rng(0).exponential(size=(25, 3)) * [1, 2, 3]
+    rng, brute = np.random.default_rng(1), []
+    for _ in range(4000):
+        drawn = np.stack([column[rng.integers(0, 25, 25)] for column in scores.T], axis=1)
+        brute.append(intervals.aggregate(drawn, kind))
+    low, high = intervals.aggregate_interval(scores, kind, resamples=4000)
+    assert (low, high) == pytest.approx(np.quantile(brute, [0.025, 0.975]).tolist(), abs=0.08)
+
+
+def test_what_tasks_have_in_common_does_not_average_out():
+    """One search scored on three alike tables is as uncertain as on one; drawing within tasks would not see that."""
+    one = np.random.default_rng(0).normal(size=(100, 1))
+    alike = np.repeat(one, 3, axis=1)
+
+    def width(scores, **options):
+        low, high = intervals.aggregate_interval(scores, "mean", **options)
+        return high - low
+
+    assert width(alike, paired=True) == pytest.approx(width(one))
+    assert width(alike) == pytest.approx(width(one) / 3**0.5, rel=0.1)
+
+
+def test_aggregates_of_few_runs_or_unknown_scores_have_no_interval():
+    for scores in (np.ones((intervals.FEWEST - 1, 2)), np.full((30, 2), np.nan)):
+        assert np.isnan(intervals.aggregate_interval(scores, "iqm")).all()
+    assert np.isnan(intervals.median_interval(np.full((30, 1), np.nan))).all()
+    assert np.isnan(intervals.median_interval(np.ones((5, 1)))).all()
+
+
+def test_intervals_cover_the_mean_about_as_often_as_they_say():
+    rng = np.random.default_rng(2)
+    low, high = intervals.mean_interval(rng.normal(size=(40, 500)), resamples=1000)
+    assert 0.91 <= ((low <= 0) & (high >= 0)).mean() <= 0.98
+
+
+def test_where_an_interval_cannot_be_had_it_is_nan_or_the_value_itself():
+    low, high = intervals.mean_interval(np.array([[1.0, 2.0, np.nan], [1.0, 3.0, 1.0], [1.0, 4.0, 1.0]] * 10))
+    assert low[0] == high[0] == 1.0
+    assert 2 <= low[1] < high[1] <= 4
+    assert np.isnan([low[2], high[2]]).all()
+    assert np.isnan(intervals.mean_interval(np.arange(intervals.FEWEST - 1.0)[:, None])).all()
