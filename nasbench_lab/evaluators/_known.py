@@ -60,7 +60,7 @@ def from_sources(
 
 def dataset_of(table: Table) -> str:
     """What a table was trained on: its header's dataset (without "-valid"), else its name."""
-    return str(table.about.get("dataset") or table.name).removesuffix("-valid")
+    return table.dataset.removesuffix("-valid")
 
 
 def _plain(name: str) -> str:

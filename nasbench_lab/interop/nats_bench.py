@@ -1,7 +1,7 @@
 """The official API over any of our tables: scripts written for `nats_bench` run unchanged, instantly and seeded.
 
-    from nasbench_lab import compat
-    api = compat.nats("cifar10", "cifar100", seed=0)      # instead of nats_bench.create(path, "tss", fast_mode=True)
+    from nasbench_lab.interop import nats_bench
+    api = nats_bench.nats("cifar10", "cifar100", seed=0)      # instead of nats_bench.create(path, "tss", fast_mode=True)
     valid, latency, seconds, total = api.simulate_train_eval(1462, "cifar10", hp="12")
 
 Methods, arguments and the keys of what they return are those of nats_bench 1.8 (Dong et al. 2021), written anew. What

@@ -94,8 +94,9 @@ class Table:
 
     @property
     def dataset(self) -> str:
-        """What the cells were trained on; the table's name where its header does not say."""
-        return str(self.about.get("dataset") or self.name)
+        """What the cells were trained on; the table's name where its header does not say, or says "none" (made up)."""
+        found = str(self.about.get("dataset") or "none")
+        return self.name if found == "none" else found
 
     def __repr__(self) -> str:
         return f"Table({self.label}; schedules {', '.join(map(str, self.schedules))}; {len(self.truth):,} cells)"
@@ -191,26 +192,61 @@ class Table:
         empty = np.empty((cell.SPACE.size, 0))
         yield "metrics", np.stack(list(self.metrics.values()), axis=1) if self.metrics else empty
 
+    def seed_names(self, last: int) -> dict[str, list[str]]:
+        """What the trials of a schedule are called, "val" and "test": seeds where they are known, else numbers from 1."""
+        schedule, named = self.schedules[last], self.about.get("seeds", {})
+        own = named.get(str(last), {"val": sorted(named), "test": sorted(named)})  # or one list for all schedules
+        counts = {"val": schedule.val_trials.shape[2], "test": schedule.test_trials.shape[1]}
+        found = {}
+        for kind, count in counts.items():
+            names = [str(name) for name in own.get(kind, [])]
+            found[kind] = names if len(names) == count else [str(i + 1) for i in range(count)]
+        return found
+
     def frame(self) -> pd.DataFrame:
-        """The table as a pandas frame; columns and units as documented in `tables.frames`."""
-        from nasbench_lab.tables.formats import frames
+        """The table as a pandas frame, for whoever thinks in columns; the same columns that `formats.tidy` reads.
 
-        return frames.frame(self)
+        One row per cell in official order; nan = not measured. With D the dataset, L the last epoch of a schedule and e
+        an earlier epoch of it, accuracies in percent, times in simulated seconds:
 
-    @classmethod
-    def from_api(cls, api: Any, dataset: str = "cifar10") -> Table:
-        """The table of one dataset from a live `nas_201_api.NASBench201API` or `nats_bench` object.
+            index, arch                   official index and string
+            D/L/val, D/L/val/seed<k>      validation accuracy after epoch L: mean of the trials, one trial
+            D/L/val@<e>, ../seed<k>       the same after epoch e
+            D/L/test, D/L/test/seed<k>    test accuracy after epoch L
+            D/L/seconds, D/L/seconds@<e>  training to that epoch and validating once, cumulative
+            D/<metric>                    what the table knows beside (params_m, flops_m: millions; latency_ms; energy_mj)
 
-        Raises:
-            LabError: not such an object, or nothing of this dataset in it.
+        `frame.attrs` holds name, kind, digest, source, licence and units.
         """
-        from nasbench_lab.tables.formats import from_api
+        import pandas as pd
 
-        return from_api.table(api, dataset)
+        archs = range(cell.SPACE.size)
+        columns: dict[str, Any] = {"index": np.array(archs), "arch": [cell.to_string(arch) for arch in archs]}
+        for last, schedule in self.schedules.items():
+            named = _columns(schedule, self.seed_names(last))
+            columns |= {f"{self.dataset}/{last}/{name}": values for name, values in named.items()}
+        columns |= {f"{self.dataset}/{name}": values for name, values in self.metrics.items()}
+        out = pd.DataFrame(columns)
+        out.attrs = {"name": self.name, "kind": self.kind, "digest": self.digest}
+        out.attrs |= {key: self.about.get(key, "") for key in ("source", "licence")}
+        out.attrs["units"] = dict(self.about.get("units", {}))
+        return out
 
     def renamed(self, name: str) -> Table:
         """The same numbers under another name."""
         return replace(self, name=name)
+
+
+def _columns(schedule: Schedule, seeds: Mapping[str, list[str]]) -> dict[str, FloatArray]:
+    """The columns of a frame that a schedule has, (A,) each."""
+    found = {}
+    for i, epoch in enumerate(schedule.epochs):
+        at = "" if epoch == schedule.epochs[-1] else f"@{epoch}"
+        found[f"val{at}"] = schedule.val[:, i]
+        found |= {f"val{at}/seed{seed}": schedule.val_trials[:, i, t] for t, seed in enumerate(seeds["val"])}
+        found[f"seconds{at}"] = schedule.seconds[:, i]
+    found["test"] = schedule.test
+    return found | {f"test/seed{seed}": schedule.test_trials[:, t] for t, seed in enumerate(seeds["test"])}
 
 
 def read(path: Path) -> Table:

@@ -11,8 +11,8 @@ entries come in order, copies are counted, tuples are not nested (and so hashed)
 says how many bytes may come. Notation: a *stream* is any object with `read(n)`.
 """
 
-from nasbench_lab.files.unpickle.machine import load, loads
 from nasbench_lab.files.unpickle.names import Names, Shell, shell
+from nasbench_lab.files.unpickle.reading import load, loads
 from nasbench_lab.files.unpickle.source import Source
 
 __all__ = ["Names", "Shell", "Source", "load", "loads", "shell"]

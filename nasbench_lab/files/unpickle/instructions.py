@@ -1,15 +1,13 @@
-"""The machine's instructions, by their byte; names as in Python's `pickletools`. What is hot is in the machine itself."""
+"""The machine's instructions, by their byte; names as in Python's `pickletools`. What is hot is in `reading`."""
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nasbench_lab.files.unpickle.machine import Machine
 from nasbench_lab.files.unpickle.names import as_text
-
-if TYPE_CHECKING:
-    from nasbench_lab.files.unpickle.machine import Machine
 
 
 def _global(m: Machine) -> None:

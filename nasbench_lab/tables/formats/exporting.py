@@ -3,7 +3,7 @@
 | format | read by |
 | --- | --- |
 | nats-simple | `nats_bench.create(folder, "tss", fast_mode=True)`; `tables import` gets the same table back |
-| csv, parquet | anything; columns as in `frames`; `tables import` gets the same numbers back |
+| csv, parquet | anything; columns as in `Table.frame`; `tables import` gets the same numbers back |
 | syne-tune | Syne Tune's blackbox repository (`BlackboxTabular`): one folder, one task |
 """
 
@@ -21,7 +21,6 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import writing
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import nats_export
-from nasbench_lab.tables.formats.trials import dataset_of
 from nasbench_lab.tables.table import FloatArray, Table
 
 FORMATS = ("nats-simple", "csv", "parquet", "syne-tune")
@@ -84,7 +83,7 @@ def syne_tune(table: Table, folder: Path) -> dict[Path, bytes]:
         "default_metric": _OBJECTIVES[0],
         "resource_attr": _FIDELITY,
         "objectives_names": list(_OBJECTIVES),
-        "task_names": [dataset_of(table)],
+        "task_names": [table.dataset],
     }
     return {
         folder / "configspace.json": json.dumps(edges).encode(),

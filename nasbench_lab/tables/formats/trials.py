@@ -1,4 +1,4 @@
-"""A table's cells as official trainings: for tools that speak the official format, and for `compat`.
+"""A table's cells as official trainings: for tools that speak the official format, and for `interop.nats_bench`.
 
 Of cifar10, validation becomes x-valid of `cifar10-valid` and test ori-test of `cifar10`; of other datasets they become
 x-valid and x-test. Where only means are known, or the single trials a table has are not those behind its means, there
@@ -22,17 +22,11 @@ _CLOSE = 1e-5
 _FULL_TRAINING, _TEST_PASS = 2.0, 0.4  # cifar10 against cifar10-valid, exactly: 50k / 25k and 10k / 25k images
 
 
-def dataset_of(table: Table) -> str:
-    """What the table's trainings are called: its dataset, or its name where it says none."""
-    found = str(table.about.get("dataset", "none"))
-    return table.name if found == "none" else found
-
-
 class Trials:
     """The trainings of a table, cell by cell."""
 
     def __init__(self, table: Table) -> None:
-        self.table, self.dataset = table, dataset_of(table)
+        self.table, self.dataset = table, table.dataset
         self._seeds = {last: _seeds(table, last) for last in table.schedules}
 
     def of(self, arch: int, last: int) -> list[Trial]:
@@ -97,11 +91,11 @@ class Trials:
 def _seeds(table: Table, last: int) -> tuple[Sequence[int], Sequence[int]]:
     """The seeds of a schedule's validation and test trials; [0] stands for the means."""
     schedule = table.schedules[last]
-    names = seed_names(table, last)
+    names = table.seed_names(last)
     val, test = ([int(name) if name.isdecimal() else i + 1 for i, name in enumerate(names[k])] for k in ("val", "test"))
     val = val if _stand_behind(schedule.val_trials, schedule.val) else [0]
     test = test if _stand_behind(schedule.test_trials, schedule.test) else [0]
-    if dataset_of(table) != "cifar10" and val != test:  # one training has both
+    if table.dataset != "cifar10" and val != test:  # one training has both
         return [0], [0]
     return val, test
 
@@ -148,15 +142,3 @@ def _final(score: float, last: int) -> FloatArray:
 
 def _split(accuracy: FloatArray, passes: float, last: int) -> Curve:
     return Curve(accuracy, np.full(last, np.nan), np.full(last, passes))
-
-
-def seed_names(table: Table, last: int) -> dict[str, list[str]]:
-    """What the trials of a schedule are called, "val" and "test": seeds where they are known, else numbers from 1."""
-    schedule, named = table.schedules[last], table.about.get("seeds", {})
-    own = named.get(str(last), {"val": sorted(named), "test": sorted(named)})  # or one list for all schedules
-    counts = {"val": schedule.val_trials.shape[2], "test": schedule.test_trials.shape[1]}
-    found = {}
-    for kind, count in counts.items():
-        names = [str(name) for name in own.get(kind, [])]
-        found[kind] = names if len(names) == count else [str(i + 1) for i in range(count)]
-    return found

@@ -18,6 +18,7 @@ from official_data import ARCHS, REAL, loaded, made, present, whole, write
 
 from nasbench_lab.cli import tables as cli_tables
 from nasbench_lab.core import LabError
+from nasbench_lab.interop import from_api
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.formats import hw_nas_bench, importing, nats_export, torch_file
@@ -77,12 +78,12 @@ def test_live_objects_give_the_same_tables(folder, expected):
     eager = nats_bench.create(whole(LAB), "tss", fast_mode=False, verbose=False)
     older = nas_201_api.NASBench201API(whole(LAB, ("less", "full")), verbose=False)
     for api in (lazy, eager, older):
-        same_numbers([Table.from_api(api, table.name) for table in expected], expected)
+        same_numbers([from_api.table(api, table.name) for table in expected], expected)
     assert not lazy.arch2infos_dict  # it was not made to hold what it was asked for
     with pytest.raises(LabError, match="has no 'digits'; it has cifar10, cifar100, ImageNet16-120"):
-        Table.from_api(eager, "digits")
+        from_api.table(eager, "digits")
     with pytest.raises(LabError, match="got int"):
-        Table.from_api(3)
+        from_api.table(3)
 
 
 @pytest.mark.parametrize("source", ["made", "real"])

@@ -32,8 +32,8 @@ def tables(api: Any) -> tuple[list[Table], list[str]]:
     return collector.tables({"title": "NAS-Bench-201 as measured by its authors", "licence": "MIT", "source": source})
 
 
-def table(api: Any, dataset: str) -> Table:
-    """The table of one dataset.
+def table(api: Any, dataset: str = "cifar10") -> Table:
+    """The table of one dataset of such an object; the object is only read.
 
     Raises:
         LabError: as `tables`; or the dataset is not in it.
