@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nasbench_lab import api
 from nasbench_lab.experiments import supernet_report, supernets
-from nasbench_lab.leaderboard import ranking
+from nasbench_lab.leaderboard import written
 from nasbench_lab.stats import references
 from nasbench_lab.study.study import read_study
 from nasbench_lab.tables import catalog
@@ -52,7 +52,7 @@ def beside(folder: Path) -> None:
     seen, truth = table.last.val[:, -1], table.truth
     training = float(table.last.seconds[:, -1].mean())
     print(f"a uniform cell {truth.mean():.2f}, the best {truth.max():.2f}; an average training {training:.2f} s")
-    for row in ranking.read_rows(folder)["rows"]:
+    for row in written.read_rows(folder)["rows"]:
         expected = references.random_search_expectation(seen, truth, [max(1, int(row["seconds"] / training))])[0]
         print(f"{row['strategy']:60} {row['seconds']:4.0f} s  {row['test_mean']:.2f}  random search {expected:.2f}")
 

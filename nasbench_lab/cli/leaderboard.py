@@ -23,7 +23,7 @@ def leaderboard(
     as_json: screen.AsJson = False,
 ) -> None:
     """Rebuild and show the leaderboard of a results folder (shows the written one where runs are not there)."""
-    from nasbench_lab.leaderboard import ranking as boards
+    from nasbench_lab.leaderboard import written as boards
     from nasbench_lab.leaderboard.rebuild import rebuild
     from nasbench_lab.study.plan import resolve
     from nasbench_lab.study.study import load_study
@@ -46,9 +46,9 @@ def leaderboard(
 
 def _rebuild_all(root: Path) -> None:
     """Rebuild every leaderboard whose runs are there; the others stand as written. Then the pages that list them."""
-    from nasbench_lab.leaderboard import results_index
+    from nasbench_lab.leaderboard import index as results_index
     from nasbench_lab.leaderboard.rebuild import rebuild
-    from nasbench_lab.report import report_index
+    from nasbench_lab.report import index as report_index
     from nasbench_lab.study.plan import resolve
     from nasbench_lab.study.study import load_study
 

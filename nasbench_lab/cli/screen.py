@@ -62,8 +62,8 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
     """The leaderboard, section by section, or its rows as JSON."""
     import json
 
-    from nasbench_lab.leaderboard import ranking as boards
     from nasbench_lab.leaderboard import wording
+    from nasbench_lab.leaderboard import written as boards
 
     if as_json:
         print_json(json.loads(boards.to_json(board))["rows"])

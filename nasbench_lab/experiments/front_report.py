@@ -15,7 +15,7 @@ from nasbench_lab import core
 from nasbench_lab.core import LabError
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard.front_scores import Reached, target_of
-from nasbench_lab.plots import pairs
+from nasbench_lab.plots import fronts as charts
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import fronts, intervals, progress
 from nasbench_lab.study import execute
@@ -181,12 +181,12 @@ def write(front: Front, found: Sequence[Attained], folder: Path) -> list[Path]:
     pair = len(front.objectives) == 2
     median = medians(front, found) if pair and found else []
     if pair:
-        content["front.svg"] = pairs.front(front.rows(), median, front.objectives[1], front.title)
+        content["front.svg"] = charts.front(front.rows(), median, front.objectives[1], front.title)
     if found:
         curves = pd.concat([each.curves() for each in found], ignore_index=True)
         content["reached.csv"] = _csv(pd.DataFrame([each.row() for each in found]))
         content["reached_curves.csv"] = _csv(curves)
-        content["reached_curves.svg"] = pairs.hypervolume_curves(curves, front.title)
+        content["reached_curves.svg"] = charts.hypervolume_curves(curves, front.title)
     if median:
         content["reached_medians.csv"] = _csv(pd.DataFrame(median))
     for name, text in content.items():

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from nasbench_lab.core import LabError
-from nasbench_lab.leaderboard import ranking
+from nasbench_lab.leaderboard import written
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.stats import significance
 from nasbench_lab.study.plan import Plan
@@ -64,7 +64,7 @@ def against(rows: Sequence[Row], tables: dict[str, str], folder: Path, *, alpha:
     """
     if not 0 < alpha < 1:
         raise LabError(f"alpha must lie between 0 and 1, got {alpha}")
-    committed = {_key(row): row for row in ranking.read_rows(folder)["rows"]}
+    committed = {_key(row): row for row in written.read_rows(folder)["rows"]}
     for name, digest in _digests(folder).items():
         if tables.get(name, digest) != digest:
             raise LabError(f"table {name!r} is another one now: {tables[name][:12]}, the baseline has {digest[:12]}")
@@ -179,4 +179,4 @@ def study_of(folder: Path, strategies: Sequence[str], seeds: int | None) -> Stud
 def check(board: Leaderboard, plan: Plan, folder: Path, *, alpha: float = ALPHA) -> list[Verdict]:
     """Compare a new leaderboard with a committed one; see `against`."""
     tables = {name: plan.tables[name].digest for task in plan.study.tasks for name in (task.table, *task.scored_on)}
-    return against(json.loads(ranking.to_json(board))["rows"], tables, folder, alpha=alpha)
+    return against(json.loads(written.to_json(board))["rows"], tables, folder, alpha=alpha)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.plots import pairs
+from nasbench_lab.plots import validation as charts
 
 Content = dict[str, Any]
 FILES = ("validation.md", "validation.json", "validation.csv", "validation.svg")
@@ -50,7 +50,7 @@ def _figure(content: Content) -> str:
                 {"score": label, "group": row["group"], "arch": row["arch"], "predicted": x, "measured": y}
                 | {"x_lo": x - x_half, "x_hi": x + x_half, "y_lo": y - y_half, "y_hi": y + y_half}
             )
-    return pairs.predicted_against_measured(rows, f"{content['table']}: table against new trainings, 95% intervals")
+    return charts.predicted_against_measured(rows, f"{content['table']}: table against new trainings, 95% intervals")
 
 
 def to_markdown(content: Content) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.leaderboard import checklist, details, front_scores, ranking
+from nasbench_lab.leaderboard import checklist, details, front_scores, ranking, written
 from nasbench_lab.leaderboard.parts import Entry, Leaderboard, Setting
 from nasbench_lab.leaderboard.rereading import reread
 from nasbench_lab.study import execute, store, study
@@ -26,7 +26,7 @@ def rebuild(plan: Plan, out: Path) -> Leaderboard:
     collected = execute.collect(plan, out)
     members = list(entries(collected))
     board = ranking.build(plan.study.title, members, notes(plan))
-    ranking.write(board, out, manifest(plan, collected, board.notes))
+    written.write(board, out, manifest(plan, collected, board.notes))
     write_atomically(out / "details.json", details.to_json(members).encode())
     return board
 

@@ -1,6 +1,6 @@
 """A results folder as one HTML page that needs nothing else: no network, no other file, no JavaScript to be read.
 
-Charts are drawn here, as SVG, from the specs that `plots_*` make; a small script adds sorting, filters, switches and
+Charts are drawn here, as SVG, from the specs that `plots` make; a small script adds sorting, filters, switches and
 the cell explorer. leaderboard.json, curves.csv and manifest.json suffice; details.json adds what every seed did.
 """
 
@@ -22,8 +22,7 @@ import pandas as pd
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import parts as leaderboard_parts
-from nasbench_lab.leaderboard import ranking as leaderboard
-from nasbench_lab.leaderboard import wording
+from nasbench_lab.leaderboard import wording, written
 from nasbench_lab.plots import style
 from nasbench_lab.report import made as report_made
 from nasbench_lab.report import sections as html
@@ -71,7 +70,7 @@ def read(folder: Path, **more: Any) -> Content:
     Raises:
         LabError: there is no leaderboard, or a file cannot be read.
     """
-    content = leaderboard.read_rows(folder)
+    content = written.read_rows(folder)
     try:
         rows = [_numbers(row) for row in content["rows"]]
         references: list[Row] = [_Sparse(row, None) for row in content["references"]]
@@ -354,43 +353,3 @@ def write(content: Content, path: Path) -> Path:
     """
     write_atomically(path, page(content).encode())
     return path
-
-
-def charts(content: Content, folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
-    """Write every chart of the page as a file of its own.
-
-    Args:
-        content: of the page.
-        folder: for the files; one folder per setting if there are several.
-        formats: svg, png, pdf.
-
-    Raises:
-        LabError: another format, or the folder cannot be written.
-    """
-    unknown = [name for name in formats if name not in ("svg", "png", "pdf")]
-    if unknown:
-        raise LabError(f"charts are written as svg, png or pdf, got {unknown[0]!r}")
-    board, written = content.board, []
-    for setting, drawn in board.charts:
-        where = folder / _slug(" ".join(setting.key)) if len(board.settings) > 1 else folder
-        written += [_write_chart(chart, where, kind) for chart in drawn for kind in formats]
-    for name in dict.fromkeys(setting.rows[0]["score"] for setting in board.settings):
-        written += [
-            _write_chart(chart, folder / _slug(name), kind) for chart in board.landscape(name) for kind in formats
-        ]
-    return written
-
-
-def _write_chart(chart: Chart, folder: Path, kind: str) -> Path:
-    data = {
-        "svg": lambda: style.svg(chart.spec).encode(),
-        "png": lambda: style.png(chart.spec),
-        "pdf": lambda: style.pdf(chart.spec),
-    }[kind]()
-    path = folder / f"{chart.name}.{kind}"
-    write_atomically(path, data)
-    return path
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:80] or "charts"

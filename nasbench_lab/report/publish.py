@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nasbench_lab.core import FloatArray, LabError
-from nasbench_lab.leaderboard import results_index
-from nasbench_lab.report import pages as report
-from nasbench_lab.report import report_index
+from nasbench_lab.leaderboard import index as results
+from nasbench_lab.report import chart_files, index, pages
 from nasbench_lab.report.pages import Content
 from nasbench_lab.tables import catalog, describe
 
@@ -24,9 +23,9 @@ def content(folder: Path) -> Content:
     Raises:
         LabError: not a results folder, or it cannot be read.
     """
-    found = report.read(folder)
+    found = pages.read(folder)
     names = [name for row in found.board.rows for name in (row["table"], row["score"])]
-    return report.read(folder, facts=describe.strategies_of(found.board.looks), scores=_scores(names))
+    return pages.read(folder, facts=describe.strategies_of(found.board.looks), scores=_scores(names))
 
 
 def _scores(names: Sequence[str]) -> dict[str, FloatArray]:
@@ -55,8 +54,8 @@ def write_report(folder: Path, out: Path | None = None, *, formats: Sequence[str
         LabError: the folder cannot be read, the page cannot be written, or another format.
     """
     shown, page = content(folder), out or folder / PAGE
-    drawn = report.charts(shown, page.parent / "charts", formats)
-    return [report.write(shown, page), *drawn]
+    drawn = chart_files.write(shown, page.parent / "charts", formats)
+    return [pages.write(shown, page), *drawn]
 
 
 def write_all(root: Path) -> list[Path]:
@@ -65,6 +64,6 @@ def write_all(root: Path) -> list[Path]:
     Raises:
         LabError: there is none, or one cannot be read.
     """
-    contents = {folder: content(folder) for folder in results_index.folders(root)}
-    pages = [report.write(shown, folder / PAGE) for folder, shown in contents.items()]
-    return [*pages, report_index.write(root, PAGE, PAGE)]
+    contents = {folder: content(folder) for folder in results.folders(root)}
+    written = [pages.write(shown, folder / PAGE) for folder, shown in contents.items()]
+    return [*written, index.write(root, PAGE, PAGE)]

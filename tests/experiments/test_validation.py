@@ -291,8 +291,8 @@ def test_tuning_survives_divergence():
 
 def test_a_chart_has_no_nan_in_it():
     """Where nothing is known of a spread it is left out of the chart, which is JSON."""
-    from nasbench_lab.plots import pairs
+    from nasbench_lab.plots import validation as charts
 
     row = {"score": "val", "group": "best", "arch": 1, "predicted": 80.0, "measured": 81.0, "y_lo": float("nan")}
-    svg = pairs.predicted_against_measured([row | {"x_lo": 80.0, "x_hi": 80.0, "y_hi": float("nan")}], "one training")
+    svg = charts.predicted_against_measured([row | {"x_lo": 80.0, "x_hi": 80.0, "y_hi": float("nan")}], "one training")
     assert svg.startswith("<svg")

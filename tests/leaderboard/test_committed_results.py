@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from nasbench_lab import loading
-from nasbench_lab.leaderboard import ranking, results_index
+from nasbench_lab.leaderboard import index as results_index
+from nasbench_lab.leaderboard import ranking, written
 from nasbench_lab.leaderboard.rebuild import entries
-from nasbench_lab.report import report_index
+from nasbench_lab.report import index as report_index
 from nasbench_lab.study import execute
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import from_json
@@ -78,7 +79,7 @@ def test_committed_rows_are_what_the_code_computes(folder, tmp_path):
     plan = resolve(study)
     execute.run(plan, tmp_path)
     board = ranking.build(study.title, list(entries(execute.collect(plan, tmp_path))))
-    now = json.loads(ranking.to_json(board))
+    now = json.loads(written.to_json(board))
 
     def key(row):
         return tuple(row[name] for name in ("table", "score", "search", "budget", "policy", "strategy"))

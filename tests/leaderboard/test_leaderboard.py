@@ -10,7 +10,7 @@ import pytest
 from conftest import Additive
 
 from nasbench_lab.core import LabError
-from nasbench_lab.leaderboard import parts, ranking, wording
+from nasbench_lab.leaderboard import parts, ranking, wording, written
 from nasbench_lab.leaderboard.parts import Entry, Setting
 from nasbench_lab.stats import progress, references, standings
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
@@ -172,15 +172,15 @@ def test_settings_are_ranked_apart(tmp_path):
 def test_the_files_agree_and_the_json_is_strict(made, tmp_path):
     board, _, _ = made
     out = tmp_path / "out"
-    paths = ranking.write(board, out, {"made": "by a test"})
+    paths = written.write(board, out, {"made": "by a test"})
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in paths)
     content = json.loads((out / "leaderboard.json").read_text(), parse_constant=pytest.fail)
-    assert ranking.read_rows(out) == content
+    assert written.read_rows(out) == content
     assert set(content["columns"]) == set(content["rows"][0])
     table = list(csv.DictReader(io.StringIO((out / "leaderboard.csv").read_text())))
     assert [row["strategy"] for row in table] == [row["strategy"] for row in content["rows"]]
     assert float(table[0]["test_mean"]) == pytest.approx(content["rows"][0]["test_mean"], rel=1e-5)
-    page = ranking.read_page(out)
+    page = written.read_page(out)
     assert page.startswith("# Title\n")
     assert f"| {board.rows[0]['test_mean']:.2f} |" in page
     assert json.loads((out / "manifest.json").read_text()) == {"made": "by a test"}
@@ -193,7 +193,7 @@ def test_one_seed_has_no_interval_and_the_files_still_hold(tmp_path):
     board = ranking.build(
         "x", [Entry(setting_of(), "random_search", runs_of(RandomSearch, tmp_path, seeds=1, max_queries=3))]
     )
-    row = json.loads(ranking.to_json(board), parse_constant=pytest.fail)["rows"][0]
+    row = json.loads(written.to_json(board), parse_constant=pytest.fail)["rows"][0]
     assert row["test_lo"] is row["test_hi"] is row["test_sd"] is None
     assert "nan" not in wording.to_markdown(board)
 
@@ -201,7 +201,7 @@ def test_one_seed_has_no_interval_and_the_files_still_hold(tmp_path):
 def test_a_budget_too_small_for_any_query_gives_empty_cells_not_made_up_ones(tmp_path):
     setting = setting_of(max_queries=math.inf, max_seconds=0.5)
     board = ranking.build("x", [Entry(setting, "random_search", runs_of(RandomSearch, tmp_path, max_seconds=0.5))])
-    row = json.loads(ranking.to_json(board), parse_constant=pytest.fail)["rows"][0]
+    row = json.loads(written.to_json(board), parse_constant=pytest.fail)["rows"][0]
     assert row["test_mean"] is None
     assert row["queries"] == row["reached_optimum"] == 0
     assert (board.curves["test_mean"] > 50).all()
@@ -244,7 +244,7 @@ def test_rankings_of_several_settings_are_compared(tmp_path):
     assert (same["end_tau"], same["along_tau"], same["strategies"]) == (1.0, 1.0, 3)
     assert reverse["end_tau"] == also_reverse["end_tau"] == -1.0
     assert same["end_low"] == same["end_high"] == 1.0
-    content = json.loads(ranking.to_json(board))
+    content = json.loads(written.to_json(board))
     assert [row["end_tau"] for row in content["agreement"]] == [1.0, -1.0, -1.0]
     page = wording.to_markdown(board)
     assert f"## {wording.AGREEMENT}" in page
@@ -253,7 +253,7 @@ def test_rankings_of_several_settings_are_compared(tmp_path):
 
 def test_several_settings_are_aggregated(tmp_path, made):
     board = ranking.build("x", three_settings(tmp_path))
-    content = json.loads(ranking.to_json(board))
+    content = json.loads(written.to_json(board))
     assert [row["strategy"] for row in content["overall"]] == [row["strategy"] for row in board.overall]
     page = wording.to_markdown(board)
     assert f"| {' | '.join(standings.overall_cells(board.overall[0]))} |" in page
@@ -277,7 +277,7 @@ def test_search_and_budget_are_named_where_they_differ(tmp_path):
     (row,) = board.agreements
     assert (row["one"], row["other"]) == ("a, 12-epoch validation, 12 queries", "a, 200-epoch validation, 100 queries")
     assert math.isnan(row["end_low"])
-    assert json.loads(ranking.to_json(board))["agreement"][0]["end_low"] is None
+    assert json.loads(written.to_json(board))["agreement"][0]["end_low"] is None
     assert "from 20 seeds on" in wording.agreement_cells(row)
 
 
@@ -286,7 +286,7 @@ def test_one_setting_or_two_strategies_say_nothing_of_agreement(made, tmp_path):
     two = [entry for entry in three_settings(tmp_path) if entry.strategy != "c"]
     for board in (made[0], ranking.build("x", single), ranking.build("x", two)):
         assert board.agreements == []
-        assert "agreement" not in json.loads(ranking.to_json(board))
+        assert "agreement" not in json.loads(written.to_json(board))
         assert wording.AGREEMENT not in wording.to_markdown(board)
 
 
@@ -295,17 +295,17 @@ def test_a_folder_without_a_readable_leaderboard_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "leaderboard.json").write_text(content)
     with pytest.raises(LabError, match=r"leaderboard\.json"):
-        ranking.read_rows(tmp_path)
+        written.read_rows(tmp_path)
 
 
 def test_the_page_that_is_not_there_is_a_lab_error(tmp_path):
     with pytest.raises(LabError, match=r"leaderboard\.md"):
-        ranking.read_page(tmp_path)
+        written.read_page(tmp_path)
 
 
 def test_an_unwritable_folder_is_a_lab_error(made, blocked):
     with pytest.raises(LabError, match="cannot write"):
-        ranking.write(made[0], blocked, {})
+        written.write(made[0], blocked, {})
 
 
 def test_what_was_used_of_a_budget_in_seconds_is_shown(tmp_path):

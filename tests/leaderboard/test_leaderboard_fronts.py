@@ -11,7 +11,7 @@ from conftest import Additive
 
 from nasbench_lab.cli import screen
 from nasbench_lab.core import Query, Strategy
-from nasbench_lab.leaderboard import parts, ranking, wording
+from nasbench_lab.leaderboard import parts, ranking, wording, written
 from nasbench_lab.leaderboard.front_scores import Reached, target_of
 from nasbench_lab.leaderboard.parts import Entry, Setting
 from nasbench_lab.stats import progress
@@ -108,7 +108,7 @@ def test_page_json_csv_and_terminal_show_it(made, capsys, tmp_path):
     assert "| rank | strategy | hypervolume | 95% interval | test % |" in page
     assert f"{setting.front.size} points and normalised hypervolume {setting.front.possible:.5f}" in page
     assert "ranked by it" in page
-    content = json.loads(ranking.to_json(board))
+    content = json.loads(written.to_json(board))
     assert list(content["columns"])[-3:] == list(parts.FRONT_COLUMNS)
     assert content["references"][0]["front_hypervolume"] == pytest.approx(setting.front.possible)
     header = next(csv.reader(io.StringIO(board.frame().to_csv(index=False))))
@@ -125,7 +125,7 @@ def test_one_objective_is_shown_as_ever(tmp_path):
     assert all(set(row) == set(parts.COLUMNS) for row in board.rows)
     assert board.columns == parts.COLUMNS
     assert not [name for name in board.curves if "hypervolume" in name]
-    assert "ypervolume" not in wording.to_markdown(board) + ranking.to_json(board)
+    assert "ypervolume" not in wording.to_markdown(board) + written.to_json(board)
 
 
 def test_settings_with_and_without_a_front_share_a_board(made, tmp_path):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nasbench_lab.core import LabError
-from nasbench_lab.leaderboard import results_index
+from nasbench_lab.leaderboard import index
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ def test_those_that_may_be_the_best_are_those_of_rank_1(results):
         for each in content["rows"]:
             each["rank_low"] = low if each["strategy"] == "random_search" else 1
         path.write_text(json.dumps(content))
-        cell = results_index.to_markdown(results).splitlines()[4].split(" | ")[-2]
+        cell = index.to_markdown(results).splitlines()[4].split(" | ")[-2]
         assert ("random_search" in cell) == bool(named)
         assert "local_search" in cell
 
 
 def test_a_folder_without_results_is_said(lab, tmp_path):
     with pytest.raises(LabError, match="no results in"):
-        results_index.to_markdown(tmp_path)
+        index.to_markdown(tmp_path)
     assert lab("leaderboard")[0] == 2

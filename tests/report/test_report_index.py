@@ -6,7 +6,7 @@ import re
 import pytest
 
 from nasbench_lab.core import LabError
-from nasbench_lab.report import charts, made, pages, publish, report_index
+from nasbench_lab.report import charts, index, made, pages, publish
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_the_strategies_that_may_be_the_best_are_named(results):
     for row in content["rows"]:
         row["rank_low"] = 1 if row["strategy"] == "random_search" else 2
     path.write_text(json.dumps(content))
-    page = report_index.page(results, "leaderboard.md").replace("<wbr>", "")
+    page = index.page(results, "leaderboard.md").replace("<wbr>", "")
     row = re.search(r"<tr><th[^>]*><a href=\"one/.*?</tr>", page)[0]
     assert "random_search" in row
     assert "local_search" not in row

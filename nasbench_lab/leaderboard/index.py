@@ -1,6 +1,6 @@
 """The leaderboards of a folder of results, a line per setting, from their leaderboard.json: results/index.md.
 
-`report_index` makes a page of the same lines.
+`report.index` makes a page of the same lines.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from nasbench_lab.core import LabError
 from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.leaderboard import ranking, wording
+from nasbench_lab.leaderboard import wording, written
 
 Row = dict[str, Any]
 HEADS = ("study", "table", "search sees", "budget", "seeds", "strategies", "may be the best", "test %")
@@ -50,7 +50,7 @@ def lines(root: Path) -> list[Line]:
     """
     found = []
     for folder in folders(root):
-        content = ranking.read_rows(folder)
+        content = written.read_rows(folder)
         title = str(content.get("title", folder.name))
         found += [Line(folder.name, title, _cells(rows)) for rows in _settings(content["rows"])]
     return found

@@ -1,12 +1,12 @@
-"""The lines of `results_index` as one HTML page, whose columns sort: index.html."""
+"""The lines of `leaderboard.index` as one HTML page, whose columns sort: index.html."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.leaderboard import results_index
-from nasbench_lab.leaderboard.results_index import Line
+from nasbench_lab.leaderboard import index
+from nasbench_lab.leaderboard.index import Line
 from nasbench_lab.report import sections as html
 from nasbench_lab.report.pages import frame, section
 
@@ -23,11 +23,11 @@ def page(root: Path, target: str) -> str:
     Raises:
         LabError: a leaderboard cannot be read, or there is none.
     """
-    lines = results_index.lines(root)
-    heads = "".join(_head(head) for head in results_index.HEADS)
+    lines = index.lines(root)
+    heads = "".join(_head(head) for head in index.HEADS)
     rows = "".join(_row(line, target) for line in lines)
     table = html.element("table", f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>", class_="rank index")
-    note = html.element("p", html.escaped(results_index.NOTE), class_="note")
+    note = html.element("p", html.escaped(index.NOTE), class_="note")
     body = section("leaderboard", "All leaderboards", html.scrolling(table, "Table of all leaderboards") + note)
     count = len({line.folder for line in lines})
     lead = f"{count} studies, a row for each setting. Every title leads to the study's {target}."
@@ -44,7 +44,7 @@ def _row(line: Line, target: str) -> str:
     link = html.element("a", html.escaped(line.title), href=f"{line.folder}/{target}")
     cells = [
         html.element("td", html.breakable(text), class_=_class(head))
-        for head, text in zip(results_index.HEADS[1:], line.cells, strict=True)
+        for head, text in zip(index.HEADS[1:], line.cells, strict=True)
     ]
     return html.element("tr", html.element("th", link, scope="row", class_="text") + "".join(cells))
 
