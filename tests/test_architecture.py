@@ -1,4 +1,6 @@
-"""The house as planned in docs: imports go strictly down the layers, strategies cannot peek, importing is cheap."""
+"""The house as planned: imports go strictly down the folders and never in a circle, strategies cannot peek, no room is
+crowded, importing is cheap. `structure` finds what is wrong; made-up houses below show that it would be found.
+"""
 
 from __future__ import annotations
 
@@ -9,163 +11,224 @@ import sys
 from pathlib import Path
 
 import pytest
+import structure
 
-ROOT = Path(__file__).parents[1] / "nasbench_lab"
-LAYERS = [
-    {"space"},
-    {"core"},
-    {"cell", "loading", "files", "unpickle", "downloads", "markdown", "sources"},
-    {"surrogates"},
-    {"tables", "training"},
-    {"evaluators", "strategies", "compat"},
-    {"runner", "stats", "checks", "significance", "fronts", "agreement", "calibration", "study"},
-    {"store", "standings", "references", "means", "backends", "surrogate_kit", "drawing", "plots_style"},
-    {
-        "engine",
-        "outcomes",
-        "testing",
-        "rereading",
-        "front_scores",
-        "leaderboard_parts",
-        "plots_curves",
-        "plots_landscape",
-    },
-    {
-        "leaderboard_text",
-        "plots",
-        "plots_compare",
-        "plots_critical",
-        "plots_surrogates",
-        "assessment",
-        "supernets",
-        "describe",
-        "candidates",
-    },
-    {"leaderboard", "checklist", "details", "plots_supernets", "inheritance"},
-    {"results_index", "report_charts"},
-    {"report_sections"},
-    {"report_made"},
-    {"report"},
-    {"report_index"},
-    {
-        "publish",
-        "api",
-        "adapters",
-        "measuring",
-        "validation",
-        "validation_report",
-        "screen",
-        "assessment_report",
-        "supernet_report",
-        "front_report",
-    },
-    {"reproduce", "audit", "regression"},
-    {
-        "cli_tables",
-        "cli_front",
-        "cli_audit",
-        "cli_baseline",
-        "cli_report",
-        "cli_serve",
-        "cli_surrogates",
-        "cli_supernet",
-    },
-    {"cli", "pytest_plugin"},
-]  # the design's layers, with 0, 1 and 3 split so that "strictly down" holds inside them too
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITHIN = {
-    "unpickle",
-    "tables",
+REPOSITORY = Path(__file__).parents[1]
+ROOT = REPOSITORY / "nasbench_lab"
+ORDER = [
+    "errors",
+    "spaces",
+    "core",
+    "files",
+    "stats",
+    "loading",
+    "listing",
+    "sources",
     "surrogates",
+    "tables",
     "training",
     "evaluators",
     "strategies",
-}  # leaf files of one folder may share helpers
+    "study",
+    "leaderboard",
+    "plots",
+    "report",
+    "experiments",
+    "testing",
+    "interop",
+    "api",
+    "cli",
+]  # a folder imports from those before it; a module at the top is a folder of one file
+LENT = {  # family of strategies -> what it takes from another family
+    "multi_objective": {"reinforcement.reinforce"},
+    "transfer": {"model_based._model_based"},
+}
+APART = {  # what stands below some modules, and still is none of their business
+    "stats": set(ORDER) - {"errors", "spaces", "core"},
+    "plots": {"strategies", "evaluators", "tables", "loading"},
+    "report": {"strategies", "evaluators", "loading"},
+    "leaderboard.parts": {"strategies", "evaluators", "tables", "loading"},
+    "leaderboard.ranking": {"strategies", "evaluators", "tables", "loading"},
+    "leaderboard.wording": {"strategies", "evaluators", "tables", "loading"},
+    "leaderboard.written": {"strategies", "evaluators", "tables", "loading"},
+    "report.charts": {"tables"},
+    "report.made": {"tables"},
+    "report.sections": {"tables"},
+    "study.runner": {"tables", "evaluators", "strategies"},
+}
+LEARNING = {"torch", "sklearn", "botorch", "gpytorch"}
+LEARNERS = {"surrogates", "training", "strategies"}  # folders that may import them, and two files of others:
+ALSO = {"nasbench_lab.evaluators.training", "nasbench_lab.experiments.inheritance"}
 HEAVY = ("torch", "sklearn", "pandas", "pyarrow")
+SOURCES = structure.read(ROOT)
+EDGES = structure.graph(SOURCES)
 
 
 def sources() -> list[Path]:
     return sorted(ROOT.rglob("*.py"))
 
 
-def part_of(path: Path) -> str:
-    first = path.relative_to(ROOT).parts[0]
-    return first.removesuffix(".py")
+def test_every_folder_has_a_place_in_the_order():
+    assert {structure.folder(module) for module in SOURCES} <= {*ORDER, "nasbench_lab", "__main__"}
 
 
-def imported(path: Path) -> set[str]:
-    """Every module imported anywhere in a file, `from a import b` as a.b; type-checking imports included."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+def test_imports_go_strictly_down():
+    assert structure.upward(EDGES, ORDER) == []
 
 
-def ours(path: Path) -> set[str]:
-    """The parts of our package that a file imports."""
-    names = {name.split(".")[1] for name in imported(path) if name.startswith("nasbench_lab.")}
-    return names & set(LEVEL)
+def test_no_import_goes_in_a_circle():
+    assert structure.circle(EDGES) == []
 
 
-def test_every_part_has_a_layer():
-    assert {part_of(path) for path in sources()} - {"__init__"} <= set(LEVEL)
+def test_no_strategy_can_peek():
+    """No table and no evaluator, not by way of a helper either."""
+    assert structure.peeking(EDGES) == []
+
+
+def test_families_of_strategies_lend_what_is_listed_and_nothing_else():
+    assert structure.borrowed(EDGES) == LENT
+
+
+@pytest.mark.parametrize("part", APART)
+def test_what_is_none_of_their_business(part):
+    assert f"nasbench_lab.{part}" in SOURCES
+    assert structure.meddling(EDGES, part, APART[part]) == []
+
+
+def test_no_room_is_crowded():
+    assert len(list(ROOT.glob("*.py"))) <= 12
+    assert structure.long(SOURCES, most=400) == []
+    for root in (ROOT, REPOSITORY / "tests", REPOSITORY / "benchmarks"):
+        assert structure.crowded(root, most=30) == []
+
+
+def test_tests_stand_where_what_they_test_stands():
+    assert structure.misplaced(REPOSITORY / "tests", SOURCES) == []
+    tested = {path.name for path in (REPOSITORY / "tests").iterdir() if path.is_dir()}
+    assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()} <= tested
+
+
+# Made-up houses, each with one thing wrong
+
+HOUSE = {
+    "nasbench_lab": "",
+    "nasbench_lab.core": "",
+    "nasbench_lab.tables": "",
+    "nasbench_lab.tables.table": "from nasbench_lab.core import Task",
+    "nasbench_lab.training.digits": "",
+    "nasbench_lab.strategies._budget": "",
+    "nasbench_lab.strategies.local.climb": "from nasbench_lab.strategies import _budget",
+    "nasbench_lab.strategies.tree.mcts": "from nasbench_lab.strategies.tree import _nodes",
+    "nasbench_lab.strategies.tree._nodes": "from nasbench_lab.training import digits",
+    "nasbench_lab.api": "from nasbench_lab.tables.table import Table",
+    "nasbench_lab.cli.app": "from nasbench_lab import __version__, api",
+}
+
+
+def with_(module: str, source: str) -> dict[str, set[str]]:
+    return structure.graph(HOUSE | {module: source})
+
+
+def test_a_good_house_has_nothing_wrong():
+    edges = structure.graph(HOUSE)
+    assert edges["nasbench_lab.cli.app"] == {"nasbench_lab.api"}
+    assert structure.upward(edges, ORDER) == structure.circle(edges) == structure.peeking(edges) == []
+    assert structure.borrowed(edges) == {}
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in sources() if part_of(p) != "__init__"], ids=lambda p: str(p.relative_to(ROOT))
+    "source",
+    [
+        "from nasbench_lab.api import compare",
+        "from nasbench_lab import api",
+        "import nasbench_lab.api",
+        "import nasbench_lab.api as front, sys",
+        "def f():\n    if f:\n        from nasbench_lab.api import compare",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from nasbench_lab.api import compare",
+        "from importlib import import_module\nimport_module('nasbench_lab.api')",
+        "import importlib\ndef f():\n    return importlib.import_module('nasbench_lab.api').compare",
+    ],
 )
-def test_imports_go_strictly_down(path):
-    own = part_of(path)
-    up = {name for name in ours(path) if LEVEL[name] >= LEVEL[own] and not (name == own and own in WITHIN)}
-    assert not up, f"{own} (layer {LEVEL[own]}) imports {up}"
+def test_every_way_to_import_upwards_is_seen(source):
+    assert structure.upward(with_("nasbench_lab.core", source), ORDER) == [("nasbench_lab.core", "nasbench_lab.api")]
 
 
-FORBIDDEN = [
-    ("strategies", {"tables", "evaluators", "runner", "store"}),
-    ("stats", set(LEVEL)),
-    ("significance", set(LEVEL)),
-    ("agreement", set(LEVEL)),
-    ("calibration", set(LEVEL)),
-    ("leaderboard", {"strategies", "evaluators", "tables", "loading"}),
-    ("leaderboard_parts", {"strategies", "evaluators", "tables", "loading"}),
-    ("leaderboard_text", {"strategies", "evaluators", "tables", "loading"}),
-    ("plots", {"strategies", "evaluators", "tables", "loading"}),
-    ("report", {"strategies", "evaluators", "loading"}),
-    ("report_charts", {"strategies", "evaluators", "tables", "loading"}),
-    ("report_sections", {"strategies", "evaluators", "tables", "loading"}),
-    ("report_made", {"strategies", "evaluators", "tables", "loading"}),
-    ("details", {"strategies", "evaluators", "tables", "loading"}),
-    ("surrogates", {"tables", "training"}),
-    ("runner", {"tables", "evaluators", "strategies"}),
-]
+def test_the_front_door_stands_above_all():
+    """A public name of the package is loaded from anywhere in it: nothing inside may ask for one."""
+    for source in ("from nasbench_lab import compare", "import nasbench_lab as lab"):
+        assert structure.upward(with_("nasbench_lab.cli.app", source), ORDER) == [
+            ("nasbench_lab.cli.app", "nasbench_lab")
+        ]
 
 
-@pytest.mark.parametrize(("part", "forbidden"), FORBIDDEN, ids=[part for part, _ in FORBIDDEN])
-def test_forbidden_imports(part, forbidden):
-    for path in sources():
-        if part_of(path) == part:
-            assert not ours(path) & (forbidden - {part}), path
+def test_a_relative_import_is_refused():
+    with pytest.raises(AssertionError, match="relative"):
+        with_("nasbench_lab.tables.catalog", "from .table import Table")
 
 
-def test_a_forbidden_import_would_be_seen(tmp_path):
-    path = tmp_path / "peeks.py"
-    path.write_text(
-        "def f():\n    from nasbench_lab.tables import catalog\n    import nasbench_lab.evaluators.tabular\n"
+def test_a_circle_is_seen_within_a_folder_and_across_a_packages_face():
+    edges = with_("nasbench_lab.strategies.tree._nodes", "def f():\n    from nasbench_lab.strategies.tree import mcts")
+    assert len(set(structure.circle(edges))) == 2
+    edges = structure.graph(
+        HOUSE | {"nasbench_lab.tables": "from nasbench_lab.tables.table import Table",
+                 "nasbench_lab.tables.table": "from nasbench_lab.tables import Table"}
+    )  # fmt: skip
+    assert set(structure.circle(edges)) == {"nasbench_lab.tables", "nasbench_lab.tables.table"}
+
+
+def test_peeking_is_seen_however_long_the_way():
+    edges = with_("nasbench_lab.training.digits", "from nasbench_lab.tables.table import Table")
+    assert structure.peeking(edges) == [
+        (f"nasbench_lab.strategies.tree.{name}", "nasbench_lab.tables.table") for name in ("_nodes", "mcts")
+    ]
+
+
+def test_a_family_that_borrows_is_seen_and_so_are_helpers_of_all_that_do():
+    borrowing = "from nasbench_lab.strategies.tree.mcts import Node"
+    assert structure.borrowed(with_("nasbench_lab.strategies.local.climb", borrowing)) == {"local": {"tree.mcts"}}
+    assert structure.borrowed(with_("nasbench_lab.strategies._budget", borrowing)) == {"": {"tree.mcts"}}
+
+
+def test_meddling_is_seen_by_file_and_by_folder():
+    edges = with_("nasbench_lab.tables.table", "from nasbench_lab.core import Task\nimport nasbench_lab.tables")
+    found = [("nasbench_lab.tables.table", "nasbench_lab.core")]
+    assert structure.meddling(edges, "tables", {"core", "tables"}) == found
+    assert structure.meddling(edges, "tables.table", {"core"}) == found
+    assert structure.meddling(edges, "tables.tab", {"core"}) == []
+
+
+def test_crowds_long_files_and_strays_are_seen(tmp_path):
+    tests = tmp_path / "tests"
+    for folder in ("tables", "strategies/tree", "attic"):
+        (tests / folder).mkdir(parents=True)
+    good = (
+        "test_core.py",
+        "test_whole.py",
+        "tables/test_table.py",
+        "tables/test_tables.py",
+        "strategies/tree/test_nodes.py",
     )
-    assert ours(path) == {"tables", "evaluators"}
+    bad = ("attic/test_old.py", "tables/test_mcts.py", "test_table.py")
+    for name in (*good, *bad):
+        (tests / name).touch()
+    assert structure.misplaced(tests, HOUSE) == list(bad)
+    for number in range(31):
+        (tests / "tables" / f"test_{number}.py").touch()
+    assert structure.crowded(tests, most=30) == ["tests/tables: 34"]
+    assert structure.long({"a": "x\n" * 400, "b": "x\n" * 401}, most=400) == ["b: 401"]
 
 
-@pytest.mark.parametrize("part", ["runner", "study", "engine", "cli", "api", "testing", "evaluators", "pytest_plugin"])
-def test_only_leaf_files_import_torch_and_sklearn(part):
-    for path in sources():
-        if part_of(path) == part and path.stem not in ("training", "surrogate"):
-            assert not {name.split(".")[0] for name in imported(path)} & {"torch", "sklearn", "botorch", "gpytorch"}, (
-                path
-            )
+# What is imported from elsewhere, and how
+
+
+def test_only_what_learns_imports_torch_and_sklearn():
+    found = {
+        module
+        for module, source in SOURCES.items()
+        if structure.folder(module) not in LEARNERS
+        and {name.split(".")[0] for name in structure.named(source)} & LEARNING
+    }
+    assert found <= ALSO
 
 
 @pytest.mark.parametrize(
@@ -198,15 +261,19 @@ def test_no_global_randomness_in_the_package():
 
 
 def test_no_pickle_is_ever_loaded():
-    for path in sources():
-        text = path.read_text()
-        assert "allow_pickle=True" not in text, path
-        loads = [
-            node
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pickle.loads"
-        ]
-        assert not loads or path.name in ("testing.py", "surrogate_kit.py"), path  # the kits' own bytes
+    """But for the kits' own bytes, in memory; what others wrote is read by `files.unpickle`."""
+    for module, source in SOURCES.items():
+        assert "allow_pickle=True" not in source, module
+        called = {ast.unparse(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
+        assert not called & {"pickle.load", "pickle.Unpickler", "joblib.load", "pd.read_pickle"}, module
+        assert "pickle.loads" not in called or structure.folder(module) == "testing", module
+
+
+def test_torch_loads_weights_alone():
+    for module, source in SOURCES.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                assert "weights_only=True" in ast.unparse(node), f"{module}:{node.lineno}"
 
 
 def test_modules_say_what_they_are():
