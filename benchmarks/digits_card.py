@@ -11,24 +11,23 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
-import struct
-import zlib
+import sys
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 
-import altair as alt
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from nasbench_lab.plots import style
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import agreement
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training import digits, recipe
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import digits_pictures as pictures
 
 Floats = NDArray[np.float64]
 MEMBERS = np.unique(cell.representatives())
@@ -42,30 +41,11 @@ def main() -> None:
     options = parser.parse_args()
     table = catalog.load(options.table)
     options.pictures.mkdir(parents=True, exist_ok=True)
-    (options.pictures / "digits_canvases.png").write_bytes(canvases_png())
+    (options.pictures / "digits_canvases.png").write_bytes(pictures.canvases_png())
     values = table.truth[MEMBERS]
-    figure = histogram(values[~np.isnan(values)])
+    figure = pictures.histogram(values[~np.isnan(values)])
     (options.pictures / "digits_distribution.svg").write_text(figure)
     print("\n".join(page(table, options.nb201)))
-
-
-def histogram(values: Floats, *, bins: int = 60) -> str:
-    """How values are distributed, as SVG.
-
-    Args:
-        values: (n,).
-        bins: at most so many.
-    """
-    counts, edges = np.histogram(values, bins=bins)
-    frame = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "count": counts})
-    chart = (
-        alt.Chart(frame, title="Mean test accuracy of the 6,466 classes")
-        .mark_bar(color="#4c72b0")
-        .encode(
-            x=alt.X("from", title="test %", scale=alt.Scale(zero=False)), x2="to", y=alt.Y("count", title="classes")
-        )
-    )
-    return style.svg(chart.properties(width=480, height=200).configure_axis(grid=False))
 
 
 def page(table: Table, nb201: Path) -> Iterator[str]:
@@ -380,32 +360,6 @@ def pooled(trials: Floats) -> str:
         return ""
     variance = np.nanvar(trials, axis=1, ddof=1)
     return f"{np.sqrt((variance * freedom).sum() / freedom.sum()):.2f}"
-
-
-def canvases_png(per_label: int = 5, scale: int = 3, gap: int = 1) -> bytes:
-    """Sample canvases, a column per label, as an 8-bit grey PNG."""
-    images, labels = digits.stream(777, 0, 400, digits.Clutter())
-    ink = np.clip(images[:, 0] / 3.0 + 0.2, 0, 1)
-    side = ink.shape[1] + gap
-    sheet = np.full((per_label * side + gap, 10 * side + gap), 0.5)
-    for label in range(10):
-        for row, image in enumerate(ink[labels == label][:per_label]):
-            top, left = row * side + gap, label * side + gap
-            sheet[top : top + side - gap, left : left + side - gap] = 1 - image
-    grey = (255 * sheet).astype(np.uint8)
-    return png(grey.repeat(scale, axis=0).repeat(scale, axis=1))
-
-
-def png(grey: NDArray[np.uint8]) -> bytes:
-    """(H, W) as a PNG file: signature, header, one zlib stream of unfiltered rows, end."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    height, width = grey.shape
-    rows = b"".join(b"\0" + row.tobytes() for row in grey)
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
 
 
 if __name__ == "__main__":

@@ -209,7 +209,7 @@ good for trying out, teaching, testing and debugging on a CIFAR-like landscape. 
 NAS-Bench-201 result, and none may be quoted as one.** They are labelled *(predicted)* wherever they show.
 
 The package holds the networks' weights and nothing else: no value of the benchmark, no array with an entry per cell.
-Their inputs are features of a cell (`surrogates/_features.py`: structure, path counts, path set), and one member speaks
+Their inputs are features of a cell (`spaces/encodings.py`: structure, path counts, path set), and one member speaks
 for its class. Four perceptrons (104-64-64-4, SiLU) a table; their mean predicts -log(100 - accuracy) of validation and
 test after 12 and 200 epochs. Seconds are linear in how many edges carry each op. Cells through which nothing passes get
 the chance level. Made by `python benchmarks/make_surrogates.py`, seeded, from the real tables; the settings were chosen on

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats.official import Curve, Trial, state_of
@@ -89,3 +90,9 @@ def loaded(folder: Path) -> dict[int, OrderedDict]:
     """By Python's own pickle: these files are ours, or came with the project."""
     paths = {arch: folder / f"{arch:06d}.pickle.pbz2" for arch in ARCHS}
     return {arch: pickle.loads(bz2.decompress(path.read_bytes())) for arch, path in paths.items()}
+
+
+def torch_saved(path, content, *, legacy):
+    """A file of torch, as it writes them today or as before 1.6."""
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    return path

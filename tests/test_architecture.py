@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,8 +98,8 @@ def test_what_is_none_of_their_business(part):
 
 def test_no_room_is_crowded():
     assert len(list(ROOT.glob("*.py"))) <= 12
-    assert structure.long(SOURCES, most=400) == []
     for root in (ROOT, REPOSITORY / "tests", REPOSITORY / "benchmarks"):
+        assert structure.long(structure.read(root), most=400) == []
         assert structure.crowded(root, most=30) == []
 
 
@@ -106,6 +107,18 @@ def test_tests_stand_where_what_they_test_stands():
     assert structure.misplaced(REPOSITORY / "tests", SOURCES) == []
     tested = {path.name for path in (REPOSITORY / "tests").iterdir() if path.is_dir()}
     assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()} <= tested
+
+
+PAGES = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "benchmarks" / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_pages_name_are_there(page):
+    """`folder/file.py`, from the repository or from the package; other projects' files begin otherwise."""
+    inside = {path.name for root in (REPOSITORY, ROOT) for path in root.iterdir() if path.is_dir()}
+    named = re.findall(r"`([a-z]\w*)/([\w/]+\.(?:py|md|toml))`", page.read_text())
+    paths = [Path(first, rest) for first, rest in named if first in inside - {"results"} and "my_" not in rest]
+    assert [path for path in paths if not (REPOSITORY / path).is_file() and not (ROOT / path).is_file()] == []
 
 
 # Made-up houses, each with one thing wrong

@@ -1,6 +1,6 @@
 """An assessment as files: surrogates.md, .csv (a row per fit), .json (means with intervals), manifest.json, three charts.
 
-Every number is a mean over seeds with its 95% interval: bootstrap (`stats.mean_interval`) from 20 seeds on, Student's t
+Every number is a mean over seeds with its 95% interval: bootstrap (`intervals.mean_interval`) from 20 seeds on, Student's t
 with fewer. Surrogates of a seed share their cells, so "behind" is the mean of paired differences to the best.
 """
 

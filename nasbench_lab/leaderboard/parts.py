@@ -131,7 +131,7 @@ class Section:
 class Leaderboard:
     """Sections and curves, ready to be written; of several sections how well rankings agree, and aggregates over all.
 
-    `notes` say where the study gives strategies nothing of what they are for (`describe.notes`).
+    `notes` say where the study gives strategies nothing of what they are for (`study.notes`).
     """
 
     title: str

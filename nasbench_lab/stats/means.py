@@ -1,6 +1,6 @@
 """Means over seeds with their 95% intervals, as the rows of reports: `name`, `name_lo`, `name_hi`; and in words.
 
-Bootstrap (`stats.mean_interval`) from 20 seeds on, Student's t with fewer, none with one or two: with two its half-width is
+Bootstrap (`intervals.mean_interval`) from 20 seeds on, Student's t with fewer, none with one or two: with two its half-width is
 9 times the difference between them, which says nothing.
 """
 

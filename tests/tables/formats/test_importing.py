@@ -7,21 +7,19 @@ import copy
 import dataclasses
 import hashlib
 import pickle
-import zipfile
 
 import nats_bench
 import numpy as np
 import pytest
-import torch
 from conftest import make_table
-from official_data import ARCHS, REAL, loaded, made, present, whole, write
+from official_data import ARCHS, REAL, loaded, made, present, torch_saved, whole, write
 
 from nasbench_lab.cli import tables as cli_tables
 from nasbench_lab.core import LabError
 from nasbench_lab.interop import from_api
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
-from nasbench_lab.tables.formats import hw_nas_bench, importing, nats_export, torch_file
+from nasbench_lab.tables.formats import importing, nats_export
 from nasbench_lab.tables.formats import official as records
 from nasbench_lab.tables.table import Table, read
 
@@ -47,11 +45,6 @@ def same_numbers(left, right) -> None:
 @pytest.fixture(scope="module")
 def expected(folder):
     return importing.read(folder).tables
-
-
-def torch_saved(path, content, *, legacy):
-    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
-    return path
 
 
 def in_every_format(tmp_path, content):
@@ -282,112 +275,6 @@ def test_a_single_file_must_be_one(tmp_path):
     (tmp_path / "x.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(shared)))
     with pytest.raises(LabError, match="another cell's"):
         importing.read(tmp_path / "x.pickle.pbz2")
-
-
-# Hardware metrics
-
-
-def hardware(datasets=("cifar10", "cifar100"), **changes):
-    rng = np.random.default_rng(0)
-    names = ("edgegpu_latency", "edgegpu_energy", "raspi4_latency", "edgetpu_latency", "eyeriss_arithmetic_intensity")
-    found = {}
-    for dataset in datasets:
-        found[dataset] = {name: rng.uniform(1, 9, 15625).tolist() for name in names}
-        found[dataset]["edgetpu_latency"][3] = -1
-        found[dataset]["config"] = [{"name": "infer.tiny", "arch_str": cell.to_string(arch)} for arch in range(15625)]
-        found[dataset] |= changes
-    return {"nasbench201": found, "fbnet": {"edgegpu_latency": {"ConvNorm_H224": 1.5}}}
-
-
-def test_hardware_metrics_are_added_to_tables_at_hand(lab, tmp_path, monkeypatch):
-    monkeypatch.setenv("NASBENCH_LAB_DATA", str(tmp_path / "data"))
-    path = tmp_path / "HW-NAS-Bench-v1_0.pickle"
-    path.write_bytes(pickle.dumps(hardware()))
-    code, _, err = lab("tables", "import", path)
-    assert (code, "no table to add them to" in err) == (2, True)
-    before = make_table(
-        "cifar10", source="here", metrics={"params_m": np.ones(15625), "latency_ms/edgegpu": np.ones(15625)}
-    )
-    before.save(tmp_path / "data" / "cifar10.npz")
-    for _ in range(2):
-        assert lab("tables", "import", path)[0] == 0
-        after = catalog.load("cifar10")
-        assert list(after.metrics) == [
-            "params_m",
-            "latency_ms/edgegpu",
-            "energy_mj/edgegpu",
-            "latency_ms/raspi4",
-            "latency_ms/edgetpu",
-        ]
-        assert after.metrics["latency_ms/edgegpu"].tolist() == hardware()["nasbench201"]["cifar10"]["edgegpu_latency"]
-        assert np.flatnonzero(np.isnan(after.metrics["latency_ms/edgetpu"])).tolist() == [3]
-        assert after.about["source"] == f"here; {hw_nas_bench.SOURCE}"
-        assert np.array_equal(after.truth, before.truth)
-
-
-@pytest.mark.parametrize(("content", "message"), [
-    ([], "is not HW-NAS-Bench"),
-    ({"nasbench201": {"other": 1}}, "is not HW-NAS-Bench"),
-    (hardware(edgegpu_latency=[1.0]), "15,625 numbers"),
-    (hardware(edgegpu_latency="abc"), "not as HW-NAS-Bench writes it"),
-    (hardware(config=[{"arch_str": cell.to_string(1)}]), "not in official order"),
-])  # fmt: skip
-def test_other_hardware_files_are_refused(tmp_path, content, message):
-    (tmp_path / "x.pickle").write_bytes(pickle.dumps(content))
-    with pytest.raises(LabError, match=message):
-        hw_nas_bench.read(tmp_path / "x.pickle")
-
-
-# Files of torch
-
-
-@pytest.mark.parametrize("legacy", [False, True])
-def test_tensors_become_arrays(tmp_path, legacy):
-    base = torch.arange(24, dtype=torch.float32).reshape(4, 6)
-    content = {"whole": base, "part": base.t()[1:3, ::2], "half": torch.ones(3, dtype=torch.float16), "flags": torch.tensor([True, False]),
-               "none": torch.empty(0, 5), "scalar": torch.tensor(7), "nested": [1, {"a": torch.tensor([1, 2], dtype=torch.uint8)}],
-               "weight": torch.nn.Parameter(torch.zeros(2))}  # fmt: skip
-    found = torch_file.load(torch_saved(tmp_path / "x.pth", content, legacy=legacy))
-    for name in ("whole", "part", "half", "flags", "none", "scalar", "weight"):
-        wanted = content[name].detach().numpy()
-        assert (found[name].shape, found[name].dtype) == (wanted.shape, wanted.dtype)
-        assert np.array_equal(found[name], wanted)
-    assert found["nested"][0] == 1
-    assert found["nested"][1]["a"].tolist() == [1, 2]
-
-
-@pytest.mark.parametrize("legacy", [False, True])
-def test_modules_and_other_objects_are_refused_by_name(tmp_path, legacy):
-    path = torch_saved(tmp_path / "x.pth", torch.nn.Linear(2, 2), legacy=legacy)
-    with pytest.raises(LabError, match=r"asks for 'torch\.nn\.modules\.linear\.Linear'"):
-        torch_file.load(path)
-
-
-def test_damaged_files_of_torch(tmp_path):
-    for legacy in (False, True):
-        whole = torch_saved(tmp_path / "x.pth", {"a": torch.arange(1000)}, legacy=legacy).read_bytes()
-        for cut in (0, 10, 100, len(whole) // 2, len(whole) - 5):
-            (tmp_path / "y.pth").write_bytes(whole[:cut])
-            with pytest.raises(LabError, match="y.pth"):
-                torch_file.load(tmp_path / "y.pth")
-    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x/data.pkl", b"(" * 50_000_000)
-    with pytest.raises(LabError, match="unpacks to more"):
-        torch_file.load(tmp_path / "bomb.pth")
-    with zipfile.ZipFile(tmp_path / "empty.pth", "w") as archive:
-        archive.writestr("x/other", b"")
-    with pytest.raises(LabError, match="no data.pkl"):
-        torch_file.load(tmp_path / "empty.pth")
-
-
-def test_a_tensor_stays_inside_its_storage():
-    storage = np.arange(10.0)
-    for offset, size, stride in ((0, (11,), (1,)), (5, (6,), (1,)), (0, (2, 6), (5, 1)), (-1, (2,), (1,)), (0, (2,), (-1,)),
-                                 (0, (2,), ()), (0, (2**40,), (1,)), (11, (1,), (1,))):  # fmt: skip
-        with pytest.raises(ValueError, match="tensor"):
-            torch_file._tensor(None, storage, offset, size, stride)
-    assert torch_file._tensor(None, storage, 1, (2, 3), (4, 1)).tolist() == [[1, 2, 3], [5, 6, 7]]
-    assert torch_file._tensor(None, storage, 0, (0, 2**62), (1, 1)).size == 0
 
 
 def test_round_trip_through_the_exported_folder(tmp_path, expected):

@@ -1,4 +1,4 @@
-"""The official packages are the oracle: whatever they answer about a record, `compat` answers too."""
+"""The official packages are the oracle: whatever they answer about a record, `interop.nats_bench` answers too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from official_data import ARCHS, REAL, loaded, made, present, whole, write
 
 from nasbench_lab.core import LabError
-from nasbench_lab.interop import nats_bench as compat
+from nasbench_lab.interop.nats_bench import nats
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import importing
 
@@ -43,12 +43,12 @@ def older(folder):
 
 @pytest.fixture(scope="module")
 def ours(folder):
-    return compat.nats(folder)
+    return nats(folder)
 
 
 @pytest.fixture(scope="module")
 def over_tables(folder):
-    return compat.nats(*importing.read(folder).tables)
+    return nats(*importing.read(folder).tables)
 
 
 def same(left, right, *, exact=True) -> None:
@@ -220,7 +220,7 @@ def test_unique_strings_are_the_official_ones(official, ours):
 
 def test_trials_are_drawn_by_a_seed_of_its_own(folder):
     def draws(seed):
-        api = compat.nats(folder, seed=seed)
+        api = nats(folder, seed=seed)
         return [api.simulate_train_eval(0, "cifar10", hp="200")[0] for _ in range(20)] + [api.random()]
 
     assert draws(1) == draws(1)
@@ -230,7 +230,7 @@ def test_trials_are_drawn_by_a_seed_of_its_own(folder):
 
 def test_any_table_will_do():
     """Means only, other datasets, one schedule: the synthetic table."""
-    api = compat.nats("toy")
+    api = nats("toy")
     assert (len(api), api.avaliable_hps, len(api.evaluated_indexes)) == (15625, ["12"], 15625)
     info = api.get_more_info(5, "toy", hp="12", is_random=False)
     from nasbench_lab.tables import catalog
@@ -268,6 +268,6 @@ def test_what_is_not_there_is_said(folder, ours, over_tables, tmp_path):
     with pytest.raises(ValueError, match="was not measured"):
         over_tables.get_more_info(1, "cifar10")
     with pytest.raises(LabError, match="one table per dataset"):
-        compat.nats("toy", "toy")
+        nats("toy", "toy")
     with pytest.raises(LabError, match="no records"):
-        compat.nats(tmp_path)
+        nats(tmp_path)
