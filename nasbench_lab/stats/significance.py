@@ -138,7 +138,7 @@ class Friedman(NamedTuple):
 
 
 def friedman(scores: FloatArray, *, alpha: float = ALPHA) -> Friedman:
-    """Friedman's test on (R, S) scores, blocks are runs, with Nemenyi's and Conover's tests (scikit-posthocs).
+    """Friedman's test on (R, S) scores, blocks are runs, with Nemenyi's and Conover's tests.
 
     Raises:
         ValueError: fewer than three strategies or two runs, or a nan score.
@@ -146,18 +146,53 @@ def friedman(scores: FloatArray, *, alpha: float = ALPHA) -> Friedman:
     runs, strategies = scores.shape
     if strategies < 3 or runs < 2 or np.isnan(scores).any():
         raise ValueError(f"Friedman's test wants 3 strategies, 2 runs and no nan, got shape {scores.shape}")
-    import scikit_posthocs  # draws in matplotlib, seaborn and statsmodels: a second nobody else should wait
-
     ranks = np.asarray(stats.rankdata(-scores, axis=1))
     if (ranks == ranks[:, :1]).all():  # nothing but ties
         ones = np.ones((strategies, strategies))
         return Friedman(0.0, 1.0, ranks.mean(axis=0), critical_difference(strategies, runs, alpha=alpha), ones, ones)
     found = stats.friedmanchisquare(*scores.T)
-    with np.errstate(all="ignore"):
-        nemenyi = scikit_posthocs.posthoc_nemenyi_friedman(scores).to_numpy()
-        conover = scikit_posthocs.posthoc_conover_friedman(scores, p_adjust="holm").to_numpy()
     distance = critical_difference(strategies, runs, alpha=alpha)
-    return Friedman(float(found.statistic), float(found.pvalue), ranks.mean(axis=0), distance, nemenyi, conover)
+    mean = ranks.mean(axis=0)
+    upward = strategies + 1 - ranks  # as scikit-posthocs ranks, so that the last bit is the same too
+    return Friedman(float(found.statistic), float(found.pvalue), mean, distance, _nemenyi(upward), _conover(upward))
+
+
+def _nemenyi(ranks: FloatArray) -> FloatArray:
+    """Nemenyi's test of (R, S) ranks within runs: (S, S) p-values (Demšar 2006, JMLR 7:1)."""
+    runs, strategies = ranks.shape
+    q = _gaps(ranks.mean(axis=0)) / math.sqrt(strategies * (strategies + 1) / (6 * runs))
+    return _square(stats.studentized_range.sf(q * math.sqrt(2), strategies, np.inf), strategies)
+
+
+def _conover(ranks: FloatArray) -> FloatArray:
+    """Conover's test of (R, S) ranks within runs, with Holm's correction: (S, S) p-values.
+
+    Conover & Iman 1979, LA-7677-MS; in scikit-posthocs' form. Where all runs rank alike nothing is left to measure a gap
+    by: any gap is then certain.
+    """
+    runs, strategies = ranks.shape
+    spread = 1 / (strategies - 1) * ((ranks**2).sum() - strategies * runs * (strategies + 1) ** 2 / 4)
+    statistic = ((ranks.sum(axis=0) - runs * (strategies + 1) / 2) ** 2).sum() / spread
+    freedom = (runs - 1) * (strategies - 1)
+    scale = spread * (2 * runs * (strategies - 1)) / freedom
+    left = 1 - statistic / (runs * (strategies - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = _gaps(ranks.sum(axis=0)) / math.sqrt(scale) / np.sqrt(left)
+    return _square(holm(2 * stats.t.sf(t, df=freedom)), strategies)
+
+
+def _gaps(values: FloatArray) -> FloatArray:
+    """(S,) -> (P,) how far the members of every pair are apart."""
+    first, second = pairs(len(values))
+    return np.abs(values[first] - values[second])
+
+
+def _square(p: FloatArray, strategies: int) -> FloatArray:
+    """(P,) p-values of pairs as a symmetric (S, S), ones on the diagonal."""
+    out = np.ones((strategies, strategies))
+    first, second = pairs(strategies)
+    out[first, second] = out[second, first] = p
+    return out
 
 
 def critical_difference(strategies: int, runs: int, *, alpha: float = ALPHA) -> float:

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import math
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
-import scikit_posthocs
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats as scipy_stats
-from statsmodels.stats.multitest import multipletests
 
 from nasbench_lab.stats import significance
 
@@ -60,13 +58,15 @@ def test_wilcoxon_is_scipys_and_knows_what_it_does_not_know():
     assert significance.permutation_test(differences)[2] == 1
 
 
-@given(st.lists(st.integers(0, 100).map(lambda x: x / 100), min_size=1, max_size=12))
-def test_holm_is_statsmodels(p):
-    theirs = multipletests(p, method="holm")[1]
-    assert significance.holm(np.array(p)) == pytest.approx(theirs)
+@given(st.lists(st.integers(0, 100).map(lambda x: x / 100), min_size=1, max_size=7))
+def test_holm_is_the_closed_test_of_bonferroni(p):
+    """A hypothesis is rejected where Bonferroni rejects every set of hypotheses that it is in (Marcus et al. 1976)."""
+    sets = [chosen for size in range(1, len(p) + 1) for chosen in combinations(range(len(p)), size)]
+    closed = [max(min(1, len(s) * min(p[j] for j in s)) for s in sets if i in s) for i in range(len(p))]
+    assert significance.holm(np.array(p)) == pytest.approx(closed)
     with_unknown = significance.holm(np.array([np.nan, *p]))
     assert math.isnan(with_unknown[0])
-    assert with_unknown[1:] == pytest.approx(theirs)
+    assert with_unknown[1:] == pytest.approx(closed)
 
 
 @given(arrays(float, st.tuples(st.integers(1, 9), st.integers(1, 4)), elements=few_values))
@@ -87,16 +87,45 @@ def test_probability_of_improvement_is_rliables_mann_whitney():
     assert significance.improvement(scores)[0, 1] == pytest.approx(theirs)
 
 
-def test_friedman_and_its_followers_are_scipys_and_scikit_posthocs():
+def test_friedman_is_scipys_and_nemenyis_p_fits_his_critical_difference():
     scores = shifted(0.0, 0.2, 0.8, runs=30)
     found = significance.friedman(scores)
     assert found.p == pytest.approx(scipy_stats.friedmanchisquare(*scores.T).pvalue)
-    assert found.nemenyi == pytest.approx(scikit_posthocs.posthoc_nemenyi_friedman(scores).to_numpy())
     assert found.ranks.argmin() == 2
     # two strategies whose mean ranks differ by the critical difference have Nemenyi's p at alpha
     gap = found.critical_difference
     p = scipy_stats.studentized_range.sf(gap / math.sqrt(3 * 4 / (6 * 30)) * math.sqrt(2), 3, np.inf)
     assert p == pytest.approx(significance.ALPHA, rel=1e-3)
+
+
+TIED = [[3, 1, 4, 1], [5, 9, 2, 6], [5, 3, 5, 8], [9, 7, 9, 3], [2, 3, 8, 4], [6, 2, 6, 4], [3, 3, 8, 3]]
+SHIFTED = np.round(np.random.default_rng(5).normal(size=(30, 5)) + np.array([0, 0.2, 0.8, 0.1, 1.5]), 1)
+ALIKE = np.tile(np.arange(3.0), (4, 1))  # every run ranks the three in the same order
+POSTHOCS = {  # p-values of pairs by scikit-posthocs 0.17.1: posthoc_nemenyi_friedman; posthoc_conover_friedman with Holm
+    "tied": (
+        TIED,
+        [0.8411714096622768, 0.7288047596903384, 0.996864026928067, 0.24405290299011972, 0.9253787909358296, 0.5999587080196953],
+        [1.0, 1.0, 1.0, 0.33715401791190425, 1.0, 0.9520642069916467],
+    ),
+    "shifted": (
+        SHIFTED,
+        [0.9941748013278486, 0.22777938692953337, 0.9992068519409956, 3.8994127099734044e-05, 0.4502461092129646,
+         0.9998408804828192, 0.00025278192414379674, 0.3520677790919652, 0.08382348785737437, 0.00012214411163069538],
+        [1.0, 0.11028526852138992, 1.0, 5.613226141931031e-06, 0.22788198405020252,
+         1.0, 3.365717932465249e-05, 0.18491875244313202, 0.030565379541659405, 1.7135988601793162e-05],
+    ),
+    "alike": (ALIKE, [0.33349932504015, 0.012987661373194292, 0.33349932504015], [0.0, 0.0, 0.0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POSTHOCS)
+def test_nemenyis_and_conovers_tests_are_scikit_posthocs(name):
+    scores, nemenyi, conover = POSTHOCS[name]
+    found = significance.friedman(np.array(scores, dtype=float))
+    for own, theirs in ((found.nemenyi, nemenyi), (found.conover, conover)):
+        assert own[np.triu_indices(len(own), 1)] == pytest.approx(theirs, rel=1e-9)
+        assert np.array_equal(own, own.T)
+        assert (np.diag(own) == 1).all()
 
 
 def test_demsars_table_of_critical_differences():
