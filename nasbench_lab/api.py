@@ -21,7 +21,7 @@ from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
-DEFAULT_STRATEGIES = ("random_search", "local_search", "regularized_evolution", "reinforce")
+DEFAULT_STRATEGIES = ("random_search", "local_search", "regularized_evolution", "reinforce", "gp_bo")
 
 
 def load_table(name: str | Path) -> Table:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_lab import extras
 from nasbench_lab.errors import LabError
 from nasbench_lab.spaces.space import FloatArray, Space
 
@@ -191,6 +192,7 @@ class Strategy(ABC):
     family = "other"  # how `nasbench-lab list` groups it
     paper = ""  # where it was published
     cell_only = False  # whether it works on the NAS-Bench-201 cell alone, not on any finite space
+    requires: Any = ()  # packages it computes with beyond the core's, see `extras`
 
     task: Task
     rng: np.random.Generator
@@ -198,7 +200,12 @@ class Strategy(ABC):
     _incumbent: tuple[int, float, int]  # (epochs, val, arch)
 
     def start(self, task: Task, seed: int) -> None:
-        """Bind to a task; forgets everything an earlier run left. `seed` decides all randomness."""
+        """Bind to a task; forgets everything an earlier run left. `seed` decides all randomness.
+
+        Raises:
+            MissingPackage: on this task it needs a package that is not installed.
+        """
+        extras.need(f"strategy {type(self).__name__}", *extras.required(self, task))
         self.task = task
         self.rng = stream(seed, _STRATEGY)
         self._design = stream(seed, _DESIGN)

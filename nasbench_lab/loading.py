@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nasbench_lab import extras
 from nasbench_lab.core import LabError
 
 
@@ -49,7 +50,13 @@ def load(folder: str, name: str) -> type[Any]:
 
     Raises:
         LabError: no such name (with the nearest ones), or its module cannot be imported or has no such class.
+        MissingPackage: it needs a package of an extra that is not installed.
     """
+    with extras.told(f"{_kind(folder)} {name!r}"):
+        return _load(folder, name)
+
+
+def _load(folder: str, name: str) -> type[Any]:
     if ":" in name:
         module_name, _, class_name = name.rpartition(":")
         return _class_in(_import(module_name), class_name)
@@ -63,13 +70,18 @@ def load(folder: str, name: str) -> type[Any]:
     known = names(folder)
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    kind = {"strategies": "strategy"}.get(folder, folder.removesuffix("s"))
-    raise LabError(f"no {kind} named {name!r}{hint} Allowed: {', '.join(known)}, or pkg.module:Class")
+    raise LabError(f"no {_kind(folder)} named {name!r}{hint} Allowed: {', '.join(known)}, or pkg.module:Class")
+
+
+def _kind(folder: str) -> str:
+    """What one of a folder's plug-ins is called."""
+    return {"strategies": "strategy"}.get(folder, folder.removesuffix("s"))
 
 
 def _import(name: str) -> types.ModuleType:
     try:
-        return _import_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+        with extras.told(repr(name)):
+            return _import_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
     except LabError:
         raise
     except Exception as error:
@@ -197,6 +209,7 @@ def build(folder: str, spec: str) -> Any:
 
     Raises:
         LabError: unknown name, unknown parameter (with the allowed ones), or a value of the wrong type or range.
+        MissingPackage: it needs a package of an extra that is not installed.
     """
     name, raw = split_spec(spec)
     cls = load(folder, name)
@@ -209,9 +222,11 @@ def build(folder: str, spec: str) -> Any:
         raise LabError(f"{name} has no parameter {unknown[0]!r}; it has: {', '.join(fields) or 'none'}")
     values = {key: _read(text, fields[key], f"{name}:{key}") for key, text in raw.items()}
     try:
-        return cls(**values)
+        built = cls(**values)
     except (ValueError, TypeError) as error:
         raise LabError(f"{spec}: {error}") from error
+    extras.need(f"{_kind(folder)} {spec!r}", *extras.required(built))
+    return built
 
 
 def _read(text: str, kind: Any, where: str) -> Any:

@@ -1,21 +1,26 @@
-"""Which source files decide a record, and their digest: the loop, the evaluator, the strategy and what these import.
+"""What decides a record: the source files of loop, evaluator and strategy with all they import, and versions of packages.
 
 A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed. Followed are
 the own files of strategy and evaluator, those of their base classes, and all that these import from their own folder or
-from `_DECIDING`, the training of a supernet included. Not followed: other installed packages (their versions are in the header).
+from `_DECIDING`, the training of a supernet included. Not followed: other installed packages. Of these the versions are kept,
+but only of those that take part: a run of `gp_bo` is the same one whether torch is installed or not.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.metadata
 import inspect
+import platform
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+
+from nasbench_lab import extras
 
 ROOT = Path(__file__).parent
 _STANDARD = Path(sysconfig.get_paths()["stdlib"])
@@ -35,6 +40,11 @@ _DECIDING = (
     "evaluators",
     "training",
 )  # what a record may stand on
+_PACKAGES = ("numpy", "scipy", "nasbench-lab")  # what every record is computed with
+_DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "nas_201_api": "nas-bench-201",
+}  # of packages that are imported by another name
 _ANSWERING = ("predicted.py", "readings.py")  # files of tables/ that compute answers instead of holding them
 
 
@@ -46,6 +56,51 @@ def digest(strategy: type[Any], evaluator: type[Any]) -> str:
 def assessment_digest(surrogate: type[Any]) -> str:
     """The same for what decides how good a surrogate is found to be: its sources, the experiment and its measures."""
     return digest_of([ROOT / name for name in _ASSESSMENT], surrogate)
+
+
+def versions(*parts: object, task: Any = None) -> dict[str, str]:
+    """Versions of what a record can depend on: Python, the machine, the core's packages, and what the parts compute with.
+
+    Args:
+        *parts: strategy, evaluator, surrogate: ours say in `requires` what they need, of others all imports count.
+        task: on which the strategy runs; it may need more on one than on another.
+    """
+    named = {package for part in parts for package in extras.required(part, task)}
+    named |= {package for part in parts for package in _imported_elsewhere(type(part))}
+    return installed([*_PACKAGES, *sorted(_distribution(package) for package in named), "python", "machine"])
+
+
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """The versions that are installed now, of packages, "python" and "machine"."""
+    return {name: _version(name) for name in names}
+
+
+@cache
+def _version(name: str) -> str:
+    if name == "python":
+        return ".".join(map(str, sys.version_info[:2]))
+    if name == "machine":
+        return platform.machine()
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@cache
+def _distribution(package: str) -> str:
+    """What a package is called where it is installed from."""
+    if package in extras.EXTRAS:
+        return _DISTRIBUTIONS.get(package, package)
+    return next(iter(importlib.metadata.packages_distributions().get(package, ())), package)
+
+
+def _imported_elsewhere(cls: type[Any]) -> set[str]:
+    """The installed packages that the author's own files of a class import, if it is not one of ours."""
+    own = [path for path in followed((), cls) if ROOT not in path.parents]
+    names = {name.partition(".")[0] for path in own for name in _imports(path, path.stat().st_mtime_ns)}
+    beside = {path.stem for path in own} | {"nasbench_lab", "numpy", "scipy"}
+    return {name for name in names - beside - sys.stdlib_module_names if not extras.absent(name)}
 
 
 def followed(files: Iterable[Path], *classes: type[Any]) -> set[Path]:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from nasbench_lab import extras
 from nasbench_lab.cli import screen
 from nasbench_lab.cli.audit import audit
 from nasbench_lab.cli.check import check
@@ -40,7 +41,8 @@ app.add_typer(tables_app, name="tables")
 def main() -> None:
     """Entry point: errors a user can mend become one message and exit code 2."""
     try:
-        app()
+        with extras.told("this command"):
+            app()
     except LabError as error:
         print(f"nasbench-lab: {error}", file=sys.stderr)
         sys.exit(2)

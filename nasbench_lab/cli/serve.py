@@ -90,6 +90,7 @@ def _write(path: Path, evaluator: Tabular, run: Run, seed: int, budget: dict[str
     Raises:
         LabError: not a .parquet file, or it cannot be written.
     """
+    from nasbench_lab import sources
     from nasbench_lab.study import plan, store
 
     if path.suffix != ".parquet":
@@ -102,7 +103,7 @@ def _write(path: Path, evaluator: Tabular, run: Run, seed: int, budget: dict[str
         "evaluator": evaluator.policy,
         "workers": 1,
         "seeds": [seed, seed + 1],
-        "versions": plan.versions(),
+        "versions": sources.versions(evaluator),
         **plain,
     }
     store.write(path, header, {seed: run}, evaluator.task.objectives)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +11,7 @@ import typer
 
 from nasbench_lab.cli import screen
 from nasbench_lab.core import LabError
+from nasbench_lab.extras import MissingPackage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 def surrogates(
     specs: Annotated[
-        list[str] | None, typer.Argument(help="Names or specs, name:key=value,...; all there are if left out.")
+        list[str] | None, typer.Argument(help="Names or specs, name:key=value,...; all that are installed if left out.")
     ] = None,
     table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
     train: Annotated[str, typer.Option(help="Numbers of training cells, ascending, separated by commas.")] = (
@@ -43,12 +46,11 @@ def surrogates(
     as_json: screen.AsJson = False,
 ) -> None:
     """Fit surrogates on n random cells and score them on held-out ones: order, errors, calibration, time, regret."""
-    from nasbench_lab import loading
     from nasbench_lab.experiments import assessment, assessment_report
     from nasbench_lab.tables import catalog
 
     settings = assessment.Settings(
-        tuple(specs or loading.names("surrogates")),
+        tuple(specs or _at_hand()),
         table or catalog.default(),
         _numbers(train),
         seeds,
@@ -67,6 +69,19 @@ def surrogates(
         return
     _show(screen.console(), content)
     screen.console().print(f"\nWritten to {out}: {', '.join(path.name for path in written)}; runs/", highlight=False)
+
+
+def _at_hand() -> Iterator[str]:
+    """The surrogates there are; one that needs what is not installed is left out, which is said."""
+    from nasbench_lab import loading
+
+    for name in loading.names("surrogates"):
+        try:
+            loading.build("surrogates", name)
+        except MissingPackage as error:
+            print(f"note: left out: {error}", file=sys.stderr)
+        else:
+            yield name
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nasbench_lab import loading
+from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, LabError, noise_stream, parameters, stream
 from nasbench_lab.evaluators._known import Sources, opened, opened_sources
 from nasbench_lab.evaluators.tabular import ORACLE, Tabular
@@ -111,6 +111,11 @@ class Fitted(Tabular):
             raise LabError(f"noise is a standard deviation in points, got {self.noise}")
         if any(np.isnan(schedule.seconds).any() for schedule in self._schedules.values()):
             raise LabError(f"table {self.table.name!r} does not know what every cell costs; use seconds=predicted")
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """The packages the model computes with beyond the core's."""
+        return extras.required(self._model)
 
     @property
     def spec(self) -> str:

@@ -133,6 +133,11 @@ class Training:
         )  # fmt: skip
 
     @property
+    def requires(self) -> tuple[str, ...]:
+        """The packages it computes with beyond the core's; the digits are scikit-learn's."""
+        return ("torch", "sklearn") if self.problem.data == "digits" else ("torch",)
+
+    @property
     def policy(self) -> dict[str, Any]:
         """What a run header says about this evaluator; `open` rebuilds it."""
         return {

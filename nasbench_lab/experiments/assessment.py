@@ -17,7 +17,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -35,7 +34,6 @@ from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.stats import calibration
 from nasbench_lab.study import execute
 from nasbench_lab.study.plan import resolve
-from nasbench_lab.study.plan import versions as plan_versions
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Schedule, Table
@@ -178,16 +176,10 @@ def _header(settings: Settings, table: Table, spec: str) -> Header:
         "split": settings.split,
         "test_size": settings.test_size,
         "code": sources.assessment_digest(type(model)),
-        "versions": versions(),
+        "versions": sources.versions(model),
     }
     plain: Header = json.loads(json.dumps(header))
     return plain
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of what an outcome can depend on."""
-    return plan_versions() | {"scikit-learn": version("scikit-learn")}
 
 
 def run_job(job: Job) -> int:

@@ -76,7 +76,7 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
         "schedule": settings.schedule.epochs[-1],
         "settings": asdict(settings),
         "command": command(settings),
-        "versions": assessment.versions(),
+        "versions": {name: of for header, _ in found for name, of in header["versions"].items()},
         "code": {header["surrogate"]: header["code"] for header, _ in found},
         "top": calibration.top_count(settings.test_size),
         "interval": "bootstrap" if settings.seeds >= intervals.FEWEST else "t",

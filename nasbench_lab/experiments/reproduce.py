@@ -23,7 +23,7 @@ from nasbench_lab import loading, sources
 from nasbench_lab.core import LabError
 from nasbench_lab.study import execute, jobs, store
 from nasbench_lab.study.jobs import Job
-from nasbench_lab.study.plan import Group, resolve, run_id, versions
+from nasbench_lab.study.plan import Group, resolve, run_id
 from nasbench_lab.study.study import Study, load_study
 from nasbench_lab.tables import catalog
 
@@ -210,8 +210,8 @@ _CODE = "the code of the strategy or of the loop"
 
 
 def _versions(then: dict[str, str]) -> list[str]:
-    now = versions()
-    return [f"{name} {version} then, {now.get(name)} now" for name, version in then.items() if now.get(name) != version]
+    now = sources.installed(then)
+    return [f"{name} {version} then, {now[name]} now" for name, version in then.items() if now[name] != version]
 
 
 def _since(changed: Sequence[str]) -> str:

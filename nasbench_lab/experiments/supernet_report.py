@@ -24,7 +24,6 @@ from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import supernets as plots
 from nasbench_lab.stats import means
-from nasbench_lab.study.plan import versions
 from nasbench_lab.tables import catalog
 
 Content = dict[str, Any]
@@ -76,7 +75,7 @@ def build(settings: Settings, jobs: Sequence[Job]) -> Content:
         "settings": asdict(settings),
         "cells": len(archs),
         "command": command(settings),
-        "versions": versions(),
+        "versions": {name: of for header, _ in found for name, of in header["versions"].items()},
         "code": {header["strategy"]: header["code"] for header, _ in found},
         "rows": rows,
         "curves": [curve for spec in settings.strategies for curve in _curves(spec, outcomes[spec])],

@@ -27,7 +27,6 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.stats import calibration
 from nasbench_lab.study import execute
-from nasbench_lab.study.plan import versions
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
@@ -149,7 +148,7 @@ def _header(settings: Settings, table: Table, spec: str) -> Header:
         "images": settings.images,
         "calibration": settings.calibration,
         "code": sources.digest_of([sources.ROOT / name for name in _FILES], type(strategy)),
-        "versions": versions(),
+        "versions": sources.versions(strategy),
     }
     plain: Header = json.loads(json.dumps(header))
     return plain

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_lab import extras
 from nasbench_lab.core import LabError, stream
 from nasbench_lab.evaluators.training import Training, default_cache
 from nasbench_lab.experiments import candidates, inheritance
@@ -88,6 +89,8 @@ def validate(
         target, table=table, top=settings.top, epochs=settings.problem.recipe.epochs
     )
     _check_new(reference, settings)
+    if settings.tune:
+        extras.need("tuning", "torch", "gpytorch", "botorch")
     heirs = _heirs(target, settings)
     chosen = [*found, *candidates.random_others(found, reference, settings.random, settings.first_seed)]
     report = progress or (lambda _done, _total: None)

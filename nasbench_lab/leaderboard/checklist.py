@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nasbench_lab import loading
-from nasbench_lab.core import LabError
 
 Row = dict[str, Any]
 ENOUGH = 20  # seeds from which on intervals are shown
@@ -61,16 +60,9 @@ def _own(spec: str) -> bool:
 
 def _one_shot(manifest: Row) -> list[str]:
     """The strategies of this package that learn from images and ask a table nothing."""
-    found = []
-    for spec in _strategies(manifest):
-        if _own(spec):
-            continue
-        try:
-            cls = loading.load("strategies", loading.split_spec(spec)[0])
-        except LabError:  # a name of then
-            continue
-        found += [spec] if cls.family == "one-shot" else []
-    return found
+    ours = loading.leaves("strategies")
+    modules = {spec: ours.get(loading.split_spec(spec)[0], "") for spec in _strategies(manifest) if not _own(spec)}
+    return [spec for spec, module in modules.items() if module.startswith("nasbench_lab.strategies.one_shot.")]
 
 
 def _training_code(manifest: Row) -> tuple[str, str]:

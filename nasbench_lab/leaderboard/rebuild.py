@@ -91,7 +91,7 @@ def manifest(plan: Plan, collected: Collected, said: Sequence[str]) -> dict[str,
     found = {
         "study": study.to_json(plan.study),
         "tables": tables,
-        "versions": plan.groups[0].header["versions"],
+        "versions": {name: of for group in plan.groups for name, of in group.header["versions"].items()},
         "runs": runs,
     }
     if said:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
 
+from nasbench_lab import extras
 from nasbench_lab.core import LabError
 
+_NEEDS = {"dask": ("distributed",), "ray": ("ray",)}  # packages of engines that joblib does not bring
 J = TypeVar("J")  # a job: plain data, so that any engine can carry it to another process
 
 
@@ -17,6 +19,7 @@ def execute(function: Callable[[J], int], jobs: Sequence[J], workers: int, backe
     Raises:
         LabError: a worker process died, or there is no such engine.
     """
+    check(backend)
     if not jobs:
         return
     if workers == 1 and backend == "loky":  # one process needs no engine
@@ -28,6 +31,16 @@ def execute(function: Callable[[J], int], jobs: Sequence[J], workers: int, backe
         yield from _spread(function, jobs, backend, workers)
     except BrokenProcessPool as error:
         raise LabError("a worker process died (out of memory?); what is finished is kept, run it again") from error
+
+
+def check(backend: str) -> None:
+    """Refuse an engine whose package is not installed.
+
+    Raises:
+        MissingPackage: it is not.
+    """
+    name = backend.partition(":")[0]
+    extras.need(f"engine {name!r}", *_NEEDS.get(name, ()))
 
 
 def _spread(function: Callable[[J], int], jobs: Sequence[J], backend: str, workers: int) -> Iterator[int]:
@@ -43,7 +56,7 @@ def _engine(backend: str, workers: int) -> Iterator[None]:
     """The joblib engine of a name; "dask" and "ray" take an address, "dask:tcp://host:8786", or start locally.
 
     Raises:
-        LabError: no such engine, or what it needs is not installed or not reachable.
+        LabError: no such engine, or it is not reachable.
     """
     import joblib
 
@@ -56,11 +69,7 @@ def _engine(backend: str, workers: int) -> Iterator[None]:
                 _connect_ray(address)
             inner = {"inner_max_num_threads": 1} if name == "loky" else {}
             stack.enter_context(joblib.parallel_config(backend=name, n_jobs=workers, **inner))
-        except ImportError as error:
-            raise LabError(
-                f"engine {name!r} is not installed ({error}); in a clone: pip install -c constraints.txt '.[{name}]'"
-            ) from error
-        except (ValueError, TypeError, OSError) as error:
+        except (ImportError, ValueError, TypeError, OSError) as error:
             raise LabError(f"engine {backend!r} cannot be used: {error}") from error
         yield
 

@@ -14,7 +14,7 @@ from typing import Any
 from nasbench_lab import errors, loading, sources
 from nasbench_lab.core import LabError, Strategy
 from nasbench_lab.study import runner, store
-from nasbench_lab.study.plan import Group, Plan, open_evaluator, versions, without_seeds
+from nasbench_lab.study.plan import Group, Plan, open_evaluator, without_seeds
 from nasbench_lab.tables import catalog
 
 
@@ -122,7 +122,7 @@ def run(job: Job) -> int:
     """
     header, found = job.header, opened(job)
     code = sources.digest(type(found.strategy), type(found.evaluator))
-    if code != header["code"] or versions() != header["versions"]:
+    if code != header["code"] or sources.installed(header["versions"]) != header["versions"]:
         raise LabError(f"the code of {header['strategy']} or of the lab changed while the study ran; run it again")
     runs = dict(searched(job, found))
     store.write(job.path, header, runs, tuple(header["evaluator"]["objectives"]))

@@ -8,15 +8,12 @@ versions.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import inspect
 import json
 import math
-import platform
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -257,7 +254,7 @@ def _header(spec: str, strategy: Strategy, planned: PlannedTask) -> store.Header
         "workers": task.simulated_workers,
         "repeats": task.repeats,
         "code": sources.digest(cls, type(planned.evaluator)),
-        "versions": versions(),
+        "versions": sources.versions(strategy, planned.evaluator, task=planned.task),
     }
     plain: store.Header = json.loads(json.dumps(header))
     return plain
@@ -265,13 +262,6 @@ def _header(spec: str, strategy: Strategy, planned: PlannedTask) -> store.Header
 
 def _finite(value: float) -> float | None:
     return None if math.isinf(value) else float(value)
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of what a record can depend on."""
-    packages = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "torch", "nasbench-lab")}
-    return packages | {"python": ".".join(map(str, sys.version_info[:2])), "machine": platform.machine()}
 
 
 def run_id(header: store.Header) -> str:

@@ -26,6 +26,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray, stream
@@ -137,8 +138,6 @@ class _Head(GaussianProcess):
 @lru_cache(maxsize=32)
 def trained(tasks: Tasks, space: Space) -> Trained:
     """Meta-train: a second or two, once per process; the same on every run, as one thread sums in one order."""
-    import torch
-
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -148,8 +147,6 @@ def trained(tasks: Tasks, space: Space) -> Trained:
 
 
 def _train(tasks: Tasks, rows: encodings.Rows) -> Trained:
-    import torch
-
     rng = stream(0, _STEPS)
     inputs = torch.from_numpy(rows.values)
     sampled = inputs[rows.row_of[tasks.archs]]
@@ -169,8 +166,6 @@ def _train(tasks: Tasks, rows: encodings.Rows) -> Trained:
 
 def _initial(width: int, rng: np.random.Generator) -> dict[str, Any]:
     """Parameters to start from: layers at the scale of their inputs, a head of unit prior variance in all."""
-    import torch
-
     d = _WIDTH + 1
     values = {
         "first": rng.standard_normal((width, _HIDDEN)) / np.sqrt(width),
@@ -186,8 +181,6 @@ def _initial(width: int, rng: np.random.Generator) -> dict[str, Any]:
 
 def _phi(inputs: Any, parameters: dict[str, Any]) -> Any:
     """(..., features in) -> (..., d), a constant last."""
-    import torch
-
     hidden = torch.tanh(inputs @ parameters["first"] + parameters["first_shift"])
     out = torch.tanh(hidden @ parameters["second"] + parameters["second_shift"])
     return torch.cat([out, torch.ones_like(out[..., :1])], dim=-1)
@@ -212,8 +205,6 @@ def _batch(tasks: Tasks, rng: np.random.Generator) -> tuple[IntArray, FloatArray
 
 def _loss(phi: Any, y: Any, context: int, parameters: dict[str, Any]) -> Any:
     """Mean negative log predictive density of the query cells given the context's, up to a constant."""
-    import torch
-
     w0, precision, noise = (
         parameters["w0"],
         parameters["log_lambda"].exp(),

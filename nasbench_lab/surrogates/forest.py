@@ -49,6 +49,8 @@ class Forest(RowModel):
     targets: str = "blended"
     calibrated: bool = True
 
+    requires = ("sklearn",)
+
     def __post_init__(self) -> None:
         encodings.check(self.features)
         check_targets(self.targets)

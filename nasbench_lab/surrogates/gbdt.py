@@ -49,6 +49,8 @@ class BoostedTrees(RowModel):
     folds: int = 3
     targets: str = "blended"
 
+    requires = ("sklearn",)
+
     def __post_init__(self) -> None:
         encodings.check(self.features)
         check_targets(self.targets)

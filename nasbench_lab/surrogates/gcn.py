@@ -55,6 +55,8 @@ class GraphNetworks(RowModel):
     learning_rate: float = 0.01
     weight_decay: float = 0.01
 
+    requires = ("torch",)
+
     features = "live"  # no field: cells with equal live operations are equal graphs
 
     def __post_init__(self) -> None:

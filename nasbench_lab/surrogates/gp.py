@@ -65,6 +65,11 @@ class GaussianProcess(Parameters):
             raise ValueError(f"need iterations >= 1 and a finite spent >= 0, got {self.iterations} and {self.spent}")
 
     @property
+    def requires(self) -> tuple[str, ...]:
+        """The fast engine is numpy alone."""
+        return ("botorch", "gpytorch", "torch") if self.engine == "gpytorch" else ()
+
+    @property
     def uses_known(self) -> bool:  # type: ignore[override]
         """Whether `fit` takes `known`."""
         return self.proxies

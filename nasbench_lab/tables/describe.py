@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import core, loading
 from nasbench_lab.core import LabError
+from nasbench_lab.extras import MissingPackage
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import references
 from nasbench_lab.tables.table import Table
@@ -234,9 +235,13 @@ def strategies() -> dict[str, list[StrategyFacts]]:
     """The strategies at hand by family."""
     found: dict[str, list[StrategyFacts]] = {}
     for name in loading.names("strategies"):
-        cls = loading.load("strategies", name)
-        summary = loading.summary(cls)
-        found.setdefault(cls.family, []).append(StrategyFacts(name, summary, _parameters(cls), cls.paper))
+        try:
+            cls = loading.load("strategies", name)
+            facts = StrategyFacts(name, loading.summary(cls), _parameters(cls), cls.paper)
+        except MissingPackage as error:
+            found.setdefault("not installed", []).append(StrategyFacts(name, str(error), "", ""))
+        else:
+            found.setdefault(cls.family, []).append(facts)
     return dict(sorted(found.items()))
 
 

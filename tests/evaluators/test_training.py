@@ -13,6 +13,9 @@ import time
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 
 from nasbench_lab import api

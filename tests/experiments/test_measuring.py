@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
+
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import measuring
 from nasbench_lab.spaces import cell

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytest.importorskip("torch")
+
 from nasbench_lab.experiments import supernets
 
 COMMITTED = Path(__file__).parents[2] / "results" / "one_shot" / "supernets"

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+pytest.importorskip("torch")
+
 from nasbench_lab import core, loading
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import supernet_report, supernets

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
+
 from nasbench_lab import api
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import candidates, validation, validation_report

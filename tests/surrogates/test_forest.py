@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import structure_scores as scores
 from scipy.stats import kendalltau
+
+pytest.importorskip("sklearn")
+
+from conftest import structure_scores as scores
 
 from nasbench_lab.core import stream
 from nasbench_lab.spaces.space import IntArray

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
+pytest.importorskip("torch")
+
 from nasbench_lab import loading
 from nasbench_lab.core import FloatArray, LabError, stream
 from nasbench_lab.spaces import cell, encodings

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("torch")
+
+import torch
 
 from nasbench_lab.training.data import Images, augment, epoch_generator
 from nasbench_lab.training.digits import Clutter, Digits, base_images, fixed, stream, synthesise

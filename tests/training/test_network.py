@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("torch")
+
+import torch
 
 from nasbench_lab.spaces import cell
 from nasbench_lab.training.network import CIFAR10, CIFAR100, IMAGENET16, Cell, Network, Shape, count_flops, count_params

@@ -7,6 +7,9 @@ import pickle
 from dataclasses import replace
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 
 from nasbench_lab.training import cost

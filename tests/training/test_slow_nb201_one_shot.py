@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_table
 from test_cifar import made, packed, publish
+
+pytest.importorskip("torch")
+
+from conftest import make_table
 
 from nasbench_lab import api, loading
 from nasbench_lab.spaces import cell

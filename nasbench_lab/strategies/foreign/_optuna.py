@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_lab.core import LabError, Query, Result, Strategy, Task, direction
+from nasbench_lab.core import Query, Result, Strategy, Task, direction
 from nasbench_lab.spaces.space import Space
 
 
@@ -34,7 +34,7 @@ class OptunaStrategy(Strategy):
 
     family = "optuna"
     paper = "Akiba et al. 2019, arXiv:1907.10902"
-    requires = ("optuna",)
+    requires: Any = ("optuna",)
 
     def __post_init__(self) -> None:
         if self.initial < 0:
@@ -69,15 +69,9 @@ class OptunaStrategy(Strategy):
 
 
 def optuna() -> Any:
-    """The package.
+    """The package, imported when a run starts."""
+    import optuna
 
-    Raises:
-        LabError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        raise LabError(f"Optuna is not installed ({error}); pip install 'nasbench-lab[optuna]'") from error
     return optuna
 
 

@@ -15,5 +15,7 @@ from nasbench_lab.strategies.foreign._optuna import OptunaStrategy, optuna
 class OptunaGp(OptunaStrategy):
     """`optuna.samplers.GPSampler`."""
 
+    requires = ("optuna", "torch")
+
     def sampler(self, seed: int) -> Any:
         return optuna().samplers.GPSampler(seed=seed)

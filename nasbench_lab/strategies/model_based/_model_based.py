@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import loading
+from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._acquisition import expected_improvement, log_expected_improvement, upper_confidence_bound
@@ -84,6 +84,11 @@ class ModelBased(Strategy):
     growth: float = 1.2
 
     family = "model-based"
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """What the surrogate computes with."""
+        return extras.required(loading.build("surrogates", self.surrogate))
 
     def __post_init__(self) -> None:
         least = {"initial": self.initial, "batch": self.batch, "parents": self.parents, "children": self.children}

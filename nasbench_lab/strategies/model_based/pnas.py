@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_lab import loading
+from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
 
 _PARENTS = 5
@@ -36,6 +36,11 @@ class Pnas(Strategy):
 
     family = "model-based"
     paper = "Liu et al. 2018, arXiv:1712.00559"
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """What the surrogate computes with."""
+        return extras.required(loading.build("surrogates", self.surrogate))
 
     def __post_init__(self) -> None:
         if self.beam < 1:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbench_lab import loading
+from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
 from nasbench_lab.spaces import cell
 from nasbench_lab.strategies.multi_objective._objective_gps import ObjectiveGps
@@ -42,9 +42,16 @@ class Dppnet(Strategy):
     family = "multi-objective"
     paper = "Dong et al. 2018, arXiv:1806.08198"
 
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """What the predictor computes with."""
+        return () if self.predictor == _FAST else extras.required(loading.build("surrogates", self.predictor))
+
     def __post_init__(self) -> None:
         if self.beam < 1:
             raise ValueError(f"beam must be at least 1, got {self.beam}")
+        if self.predictor != _FAST:  # refused now, not in the middle of a study
+            loading.build("surrogates", self.predictor)
 
     def setup(self) -> None:
         space = self.task.space

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasbench_lab.core import FloatArray, Query, Result, Strategy
+from nasbench_lab.core import FloatArray, Query, Result, Strategy, Task
 from nasbench_lab.strategies.multi_objective._ehvi import boxes, expected_hypervolume_improvement
 from nasbench_lab.strategies.multi_objective._objective_gps import ObjectiveGps
 from nasbench_lab.strategies.multi_objective._pareto import costs_of
@@ -41,6 +41,10 @@ class Ehvi(Strategy):
 
     family = "multi-objective"
     paper = "Emmerich et al. 2011; Daulton et al. 2021, arXiv:2105.08195"
+
+    def requires(self, task: Task) -> tuple[str, ...]:
+        """Boxes of more than two objectives are botorch's, see `_ehvi`."""
+        return ("botorch", "torch") if len(task.objectives) > 2 else ()
 
     def __post_init__(self) -> None:
         if self.initial < 1 or self.targets not in TRANSFORMS:

@@ -88,6 +88,11 @@ class OneShot(Strategy):
     answers_while_training = True  # whether there is an answer before the last epoch
     resumes = True  # whether a checkpoint is gone on from; without, one is only written where there is none
 
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Torch; the digits are scikit-learn's."""
+        return ("torch", "sklearn") if self.data == "digits" else ("torch",)
+
     def __post_init__(self) -> None:
         if min(self.channels, self.cells, self.images, self.held_out) < 0:
             raise ValueError(f"channels, cells, images and held_out must not be negative, got {self}")

@@ -52,6 +52,11 @@ class MetaBayesLinear(ModelBased):
     family = "transfer"
     paper = "Harrison et al. 2018, arXiv:1807.08912; Snoek et al. 2015, arXiv:1502.05700"
 
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Torch for meta-training, and what the model of the cold start computes with."""
+        return ("torch", *super().requires)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.source_cells < 2:

@@ -8,8 +8,11 @@ import pickle
 import subprocess
 import sys
 
-import optuna
 import pytest
+
+pytest.importorskip("optuna")
+
+import optuna
 
 from nasbench_lab import loading
 from nasbench_lab.core import LabError, Query, Result, Task, stream

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch")
+
 from nasbench_lab.core import Task
 from nasbench_lab.spaces import cell
 from nasbench_lab.strategies.one_shot.rsps import Rsps

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+
+pytest.importorskip("torch")
 
 from nasbench_lab.core import Task
 from nasbench_lab.spaces import cell

@@ -1,0 +1,93 @@
+"""Packages that the core does without: which extra brings each, and what is said where one is missing.
+
+What computes with such a package names it in `requires`: a tuple of names as they are imported, or, where it depends on
+the task, a function of it. It is then refused before a run begins, and the version is part of the runs it took part in.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from nasbench_lab.errors import LabError
+
+EXTRAS: Mapping[str, str] = MappingProxyType(  # package, as it is imported -> the smallest extra that brings it
+    {
+        "botorch": "models",
+        "distributed": "dask",
+        "gpytorch": "models",
+        "nas_201_api": "nb201",
+        "optuna": "optuna",
+        "pytest": "test",
+        "ray": "ray",
+        "sklearn": "models",
+        "torch": "training",
+    }
+)
+
+
+class MissingPackage(LabError, ImportError):
+    """Something needs a package that is not installed; the message says how to install it."""
+
+
+@cache
+def absent(package: str) -> bool:
+    """Whether a package is not installed; it is looked for, not imported."""
+    try:
+        return importlib.util.find_spec(package) is None
+    except (ImportError, ValueError):
+        return True
+
+
+def required(part: Any, task: Any = None) -> tuple[str, ...]:
+    """The packages that a strategy, surrogate or evaluator computes with beyond the core's; on a task, if one is given."""
+    found = getattr(part, "requires", ())
+    if callable(found):
+        found = () if task is None else found(task)
+    return tuple(found)
+
+
+def need(what: str, *packages: str) -> None:
+    """Refuse what cannot work as it is installed.
+
+    Args:
+        what: that needs the packages, as the message's subject: "strategy 'darts'".
+        packages: as they are imported.
+
+    Raises:
+        MissingPackage: one of them is not installed.
+    """
+    lacking = [package for package in packages if absent(package)]
+    if lacking:
+        raise MissingPackage(_said(what, lacking))
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Within it, an import that fails for want of an extra's package is said as `need` says it.
+
+    Raises:
+        MissingPackage: such an import.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS or not absent(package):
+            raise
+        raise MissingPackage(_said(what, [package])) from error
+
+
+def _said(what: str, lacking: list[str]) -> str:
+    """One line: what needs what, and the command that installs it (in a clone: the package is on no index)."""
+    found = {EXTRAS[package] for package in lacking if package in EXTRAS}
+    extras = ",".join(sorted(found - {"training"} if "models" in found else found))  # models brings torch too
+    others = [package for package in lacking if package not in EXTRAS]
+    command = " ".join(["pip install", *([f"-c constraints.txt '.[{extras}]'"] if extras else []), *others])
+    verb = "which is" if len(lacking) == 1 else "which are"
+    where = "; in a clone: " if extras else ": "
+    return f"{what} needs {' and '.join(lacking)}, {verb} not installed{where}{command}"
