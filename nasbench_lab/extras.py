@@ -31,7 +31,7 @@ EXTRAS: Mapping[str, str] = MappingProxyType(  # package, as it is imported -> t
 
 
 class MissingPackage(LabError, ImportError):
-    """Something needs a package that is not installed; the message says how to install it."""
+    """Something needs a package that is not installed; the message says how to install it, `name` is the package."""
 
 
 @cache
@@ -63,7 +63,7 @@ def need(what: str, *packages: str) -> None:
     """
     lacking = [package for package in packages if absent(package)]
     if lacking:
-        raise MissingPackage(_said(what, lacking))
+        raise MissingPackage(_said(what, lacking), name=lacking[0])
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def told(what: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS or not absent(package):
             raise
-        raise MissingPackage(_said(what, [package])) from error
+        raise MissingPackage(_said(what, [package]), name=package) from error
 
 
 def _said(what: str, lacking: list[str]) -> str:

@@ -12,6 +12,7 @@ os.environ["XDG_DATA_HOME"] = os.path.join(_HOME, "share")
 
 import shutil  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
+from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
@@ -22,6 +23,7 @@ from web_server import Server  # noqa: E402
 from nasbench_lab.cli import app  # noqa: E402
 from nasbench_lab.core import FloatArray, Result, Task, stream  # noqa: E402
 from nasbench_lab.evaluators.tabular import Tabular  # noqa: E402
+from nasbench_lab.extras import MissingPackage  # noqa: E402
 from nasbench_lab.spaces import cell, encodings  # noqa: E402
 from nasbench_lab.spaces.space import IntArray, Space  # noqa: E402
 from nasbench_lab.tables import catalog  # noqa: E402
@@ -31,6 +33,47 @@ settings.register_profile(
     "lab", deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("lab")
+
+
+# A test that needs a package which the core does without asks for it by `pytest.importorskip`, at the top of its file or
+# where it is used, or by the marker `needs`: it is skipped where the package is absent. With `--everything`, as in the
+# session that installs all extras, such a skip is a failure.
+_ABSENT = "could not import"  # how importorskip begins what it says
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--everything", action="store_true", help="all extras are installed: skipped for want of one is failed"
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for package in marker.args:
+            pytest.importorskip(package)
+
+
+@contextmanager
+def skipped_where_absent() -> Iterator[None]:
+    """For what is true of every plug-in: one that needs an absent package is skipped. `test_extras` says which may."""
+    try:
+        yield
+    except MissingPackage as error:
+        assert error.name
+        pytest.importorskip(error.name)
+        raise
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Before the terminal's own, which prints the summary."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None or not session.config.getoption("--everything"):
+        return
+    for report in terminal.stats.get("skipped", ()):
+        if _ABSENT in str(report.longrepr):
+            terminal.write_line(f"FAILED {report.nodeid}: skipped, {report.longrepr[-1]}", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,9 +13,7 @@ from conftest import make_table
 import nasbench_lab
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments.reproduce import Outcome, reproduce, told
-from nasbench_lab.strategies.one_shot._one_shot import CHECKPOINTS
 from nasbench_lab.study import store
-from nasbench_lab.training.shared import SharedWeights
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +115,11 @@ def test_what_changed_since_is_named(folder):
 
 
 @pytest.mark.parametrize("runs", ["there", "gone"])
+@pytest.mark.needs("torch", "sklearn")
 def test_one_shot_runs_are_trained_again_whatever_checkpoints_there_are(runs, tmp_path, monkeypatch):
+    from nasbench_lab.strategies.one_shot._one_shot import CHECKPOINTS
+    from nasbench_lab.training.shared import SharedWeights
+
     monkeypatch.setenv(CHECKPOINTS, str(tmp_path / "checkpoints"))
     spec = "rsps:images=32,batch=16,held_out=32,channels=2,epochs=2,select=2,score_batch=8"
     nasbench_lab.compare(spec, table="digits", seeds=1, max_queries=3, out=tmp_path / "out")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import optuna
 import pytest
 
 import nasbench_lab
@@ -90,6 +89,7 @@ def test_unknown_tables_and_policies_are_refused(make, evaluator):
 
 
 def test_optuna_optimises_a_table(toy):
+    optuna = pytest.importorskip("optuna")
     objective = nasbench_lab.optuna_objective("toy", seed=1)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
     study.optimize(objective, n_trials=30)
@@ -101,6 +101,7 @@ def test_optuna_optimises_a_table(toy):
 
 
 def test_optuna_gets_all_objectives():
+    optuna = pytest.importorskip("optuna")
     objective = nasbench_lab.optuna_objective("toy", objectives=("val", "params_m"))
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(objective, n_trials=5)
@@ -109,6 +110,7 @@ def test_optuna_gets_all_objectives():
 
 
 def test_other_spaces_have_numbered_parameters():
+    optuna = pytest.importorskip("optuna")
     objective = nasbench_lab.optuna_objective(HashEvaluator(Task(Space((2, 3)), (1,))))
     assert objective.parameters == {"0": [0, 1], "1": [0, 1, 2]}
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.GridSampler(objective.parameters, seed=0))

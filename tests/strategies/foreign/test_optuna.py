@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import logging
 import pickle
 import subprocess
@@ -131,25 +130,11 @@ def test_optuna_says_nothing_and_keeps_its_verbosity(evaluator):
 
 def test_optuna_is_imported_when_a_run_starts_only():
     code = (
-        "import sys; from nasbench_lab import describe; describe.strategies();"
+        "import sys; from nasbench_lab import loading; loading.build('strategies', 'optuna_tpe');"
         "print([m for m in ('optuna',) if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_without_optuna_the_extra_is_named(monkeypatch, evaluator):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name.partition(".")[0] == "optuna":
-            raise ImportError("No module named 'optuna'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    assert OptunaTpe.requires == ("optuna",)
-    with pytest.raises(LabError, match=r"nasbench-lab\[optuna\]"):
-        OptunaTpe().start(evaluator.task, 0)
 
 
 @pytest.mark.parametrize("spec", ["optuna_tpe:initial=-1", "optuna_tpe:candidates=0", "optuna_nsga2:population=1"])

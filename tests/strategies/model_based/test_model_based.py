@@ -19,8 +19,8 @@ from nasbench_lab.tables import catalog
 FAST = "gp:targets=none,spent=0"
 NAMES = [
     name
-    for name in loading.names("strategies")
-    if isinstance(built := loading.build("strategies", name), ModelBased) and built.family == "model-based"
+    for name, module in loading.leaves("strategies").items()
+    if ".model_based." in module and issubclass(loading.load("strategies", name), ModelBased)
 ]
 
 

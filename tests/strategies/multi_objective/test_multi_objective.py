@@ -19,7 +19,7 @@ from nasbench_lab.strategies.multi_objective._objective_gps import ObjectiveGps
 from nasbench_lab.study import runner
 from nasbench_lab.testing.strategy_kit import HashEvaluator
 
-FAMILY = [name for name in loading.names("strategies") if loading.load("strategies", name).family == "multi-objective"]
+FAMILY = [name for name, module in loading.leaves("strategies").items() if ".multi_objective." in module]
 TWO, THREE = ("val", "latency_ms/x"), ("val", "latency_ms/x", "energy_mj/x")
 WEAK = {"mo_random", "mo_local_search", "mnasnet_reinforce"}  # by design, or with 60 queries, about as good as random
 

@@ -11,29 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from nasbench_lab import loading
+from nasbench_lab import extras, loading
 from nasbench_lab.core import LabError, Result, Task
 from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.spaces.space import Space
-from nasbench_lab.strategies.transfer import meta_bayes_linear
 from nasbench_lab.strategies.transfer._sources import sources_of, with_shuffled_sources
-from nasbench_lab.strategies.transfer.meta_bayes_linear import MetaBayesLinear
 from nasbench_lab.strategies.transfer.transfer_gp import TransferGp
 from nasbench_lab.strategies.transfer.zero_shot_prior import ZeroShotPrior, mean_rank
-from nasbench_lab.surrogates import _meta_linear
 from nasbench_lab.surrogates._canonical import pool_of
 from nasbench_lab.surrogates._pool_gp import PoolGP
 from nasbench_lab.surrogates._rgpe import leave_one_out, misranked, ranking_weights
 
 RNG = np.random.default_rng(0)
 SMALL = Space((3, 4, 3, 2))
-NAMES = ("transfer_gp", "zero_shot_prior", "meta_bayes_linear")
+META = pytest.param("meta_bayes_linear", marks=pytest.mark.needs("torch"))
+NAMES = ("transfer_gp", "zero_shot_prior", META)
 
 
 @pytest.fixture(autouse=True)
 def _one_meta_training(monkeypatch):
     """Seconds are saved where all seeds share one."""
-    monkeypatch.setattr(meta_bayes_linear, "_VARIANTS", 1)
+    if not extras.absent("torch"):
+        monkeypatch.setattr("nasbench_lab.strategies.transfer.meta_bayes_linear._VARIANTS", 1)
 
 
 def additive(space: Space, seed: int) -> np.ndarray:
@@ -127,7 +126,7 @@ def prior_covariance(model: PoolGP, rows: np.ndarray) -> np.ndarray:
 # --- the strategies
 
 
-@pytest.mark.parametrize("spec", ["transfer_gp", "meta_bayes_linear"])
+@pytest.mark.parametrize("spec", ["transfer_gp", META])
 def test_without_a_source_it_is_the_cold_start(spec):
     with_source_draws = run(loading.build("strategies", spec), task_with(), 8)
     design = run(loading.build("strategies", "gp_bo"), task_with(), 8)
@@ -214,9 +213,12 @@ def test_mean_rank_averages_and_puts_the_unknown_last():
     assert ranks[3] == pytest.approx(1.5)
 
 
+@pytest.mark.needs("torch")
 def test_meta_training_is_the_same_again():
+    from nasbench_lab.surrogates import _meta_linear
+
     task = task_with(alike=ALIKE)
-    strategy = MetaBayesLinear()
+    strategy = loading.build("strategies", "meta_bayes_linear")
     strategy.start(task, 0)
     first = strategy._model._expected
     _meta_linear.trained.cache_clear()
@@ -224,8 +226,9 @@ def test_meta_training_is_the_same_again():
     assert np.array_equal(strategy._model._expected, first)
 
 
+@pytest.mark.needs("torch")
 def test_before_any_result_the_meta_trained_head_expects_what_sources_say():
-    strategy = MetaBayesLinear()
+    strategy = loading.build("strategies", "meta_bayes_linear")
     strategy.start(task_with(alike=ALIKE), 0)
     assert spearmanr(strategy._model._expected, TARGET)[0] > 0.8
 
@@ -246,7 +249,7 @@ def test_weights_move_to_the_source_and_away_from_a_dealt_one():
         "transfer_gp:bootstraps=0",
         "transfer_gp:surrogate=gp",
         "zero_shot_prior:trust=0",
-        "meta_bayes_linear:source_cells=1",
+        pytest.param("meta_bayes_linear:source_cells=1", marks=pytest.mark.needs("torch")),
     ],
 )
 def test_bad_parameters_are_refused(spec):
