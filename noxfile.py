@@ -11,20 +11,29 @@ nox.options.default_venv_backend = "venv"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
+HEAVY = ("torch", "sklearn", "optuna", "distributed", "ray")  # what no dependency of the core may bring
 
 
-def install(session: nox.Session, *groups: str, package: bool = True) -> None:
-    """Dependency groups and the package itself, all under constraints.txt."""
+def install(session: nox.Session, *groups: str, package: str = ".[all]") -> None:
+    """Dependency groups and the package itself with all extras, or as `package` says, under constraints.txt."""
     wanted = [requirement for group in groups for requirement in nox.project.dependency_groups(PROJECT, group)]
-    session.install("-q", *CONSTRAINTS, *wanted, *(["-e", "."] if package else []))
+    session.install("-q", *CONSTRAINTS, *wanted, *(["-e", package] if package else []))
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # oversubscribed BLAS threads cost a factor of ten
         session.env[variable] = "1"
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The test suite, without the slow tests, on two processes."""
+    """The test suite, without the slow tests, on two processes; everything is installed, so nothing is skipped for want of it."""
     install(session, "test")
+    session.run("pytest", "-n", "2", "--everything", *session.posargs)
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """The test suite with the core alone: what needs an extra is skipped, and says in one line what it needs."""
+    install(session, "core", package=".")
+    session.run("python", "-c", f"from importlib.util import find_spec as f; assert not [n for n in {HEAVY} if f(n)]")
     session.run("pytest", "-n", "2", *session.posargs)
 
 
@@ -32,13 +41,13 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """The slow tests: studies killed at random moments, a real Dask cluster, long training."""
     install(session, "test")
-    session.run("pytest", "-m", "slow", *session.posargs)
+    session.run("pytest", "-m", "slow", "--everything", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff: style and format."""
-    install(session, "lint", package=False)
+    install(session, "lint", package="")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 
@@ -72,7 +81,7 @@ def leaderboard(session: nox.Session) -> None:
 
 @nox.session
 def smoke(session: nox.Session) -> None:
-    """The package as a user gets it: built, installed without the source tree, run from another folder."""
+    """The package as a user gets it, the core alone: built, installed without the source tree, run from another folder."""
     session.install("-q", *CONSTRAINTS, ".")
     out = session.create_tmp()
     study = str(session.invoked_from) + "/benchmarks/toy.toml"

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-import torch
+import pytest
 
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats.official import Curve, Trial, state_of
@@ -94,5 +94,6 @@ def loaded(folder: Path) -> dict[int, OrderedDict]:
 
 def torch_saved(path, content, *, legacy):
     """A file of torch, as it writes them today or as before 1.6."""
+    torch = pytest.importorskip("torch")
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     return path

@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 ROOT = REPOSITORY / "nasbench_lab"
 ORDER = [
     "errors",
+    "extras",
     "spaces",
     "core",
     "files",

@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class OptunaStrategy(Strategy):
 
     family = "optuna"
     paper = "Akiba et al. 2019, arXiv:1907.10902"
-    requires: Any = ("optuna",)
+    requires: ClassVar[tuple[str, ...]] = ("optuna",)
 
     def __post_init__(self) -> None:
         if self.initial < 0:

@@ -6,7 +6,6 @@ import zipfile
 
 import numpy as np
 import pytest
-import torch
 from official_data import torch_saved
 
 from nasbench_lab.core import LabError
@@ -15,6 +14,7 @@ from nasbench_lab.tables.formats import torch_file
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_tensors_become_arrays(tmp_path, legacy):
+    torch = pytest.importorskip("torch")
     base = torch.arange(24, dtype=torch.float32).reshape(4, 6)
     content = {"whole": base, "part": base.t()[1:3, ::2], "half": torch.ones(3, dtype=torch.float16), "flags": torch.tensor([True, False]),
                "none": torch.empty(0, 5), "scalar": torch.tensor(7), "nested": [1, {"a": torch.tensor([1, 2], dtype=torch.uint8)}],
@@ -30,12 +30,14 @@ def test_tensors_become_arrays(tmp_path, legacy):
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_modules_and_other_objects_are_refused_by_name(tmp_path, legacy):
+    torch = pytest.importorskip("torch")
     path = torch_saved(tmp_path / "x.pth", torch.nn.Linear(2, 2), legacy=legacy)
     with pytest.raises(LabError, match=r"asks for 'torch\.nn\.modules\.linear\.Linear'"):
         torch_file.load(path)
 
 
 def test_damaged_files_of_torch(tmp_path):
+    torch = pytest.importorskip("torch")
     for legacy in (False, True):
         whole = torch_saved(tmp_path / "x.pth", {"a": torch.arange(1000)}, legacy=legacy).read_bytes()
         for cut in (0, 10, 100, len(whole) // 2, len(whole) - 5):

@@ -1,0 +1,59 @@
+"""Which versions stand in the header of a run: of what took part, and of nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from conftest import Additive
+
+from nasbench_lab import loading, sources
+from nasbench_lab.evaluators.tabular import Tabular
+
+CORE = {"numpy", "scipy", "nasbench-lab", "python", "machine"}
+
+
+@pytest.mark.parametrize("spec", ["gp_bo", "bananas", "ehvi", "transfer_gp", "pnas", "regularized_evolution"])
+def test_what_is_installed_beside_takes_no_part(spec):
+    evaluator = Tabular.open("toy")
+    assert set(sources.versions(loading.build("strategies", spec), evaluator, task=evaluator.task)) == CORE
+
+
+@pytest.mark.needs("sklearn", "torch", "botorch")
+@pytest.mark.parametrize(
+    ("spec", "more"),
+    [
+        ("smac_forest", {"scikit-learn"}),
+        ("gp_bo:surrogate=gcn", {"torch"}),
+        ("pnas:surrogate=gbdt", {"scikit-learn"}),
+        ("dppnet:predictor=forest", {"scikit-learn"}),
+        ("gp_bo:surrogate=(gp:engine=gpytorch)", {"torch", "gpytorch", "botorch"}),
+        ("meta_bayes_linear:surrogate=forest", {"torch", "scikit-learn"}),
+        ("darts", {"torch", "scikit-learn"}),
+        ("darts:data=cifar10-valid", {"torch"}),
+    ],
+)
+def test_what_a_strategy_computes_with_is_named(spec, more):
+    assert set(sources.versions(loading.build("strategies", spec))) == CORE | more
+
+
+@pytest.mark.needs("botorch")
+def test_some_need_more_on_one_task_than_on_another():
+    strategy, task = loading.build("strategies", "ehvi"), Additive().task
+    three = replace(task, objectives=("val", "params_m", "flops_m"))
+    assert set(sources.versions(strategy, task=three)) == CORE | {"torch", "botorch"}
+
+
+def test_all_that_somebody_elses_file_imports_counts(tmp_path):
+    (tmp_path / "beside_me.py").write_text("import pyarrow\n")
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import json, sys\nsys.path.insert(0, " + repr(str(tmp_path)) + ")\nimport beside_me\n"
+        "from dataclasses import dataclass\nfrom nasbench_lab import Strategy\n"
+        "@dataclass\nclass Mine(Strategy):\n"
+        "    def propose(self):\n        import pandas\n    def observe(self, result):\n        import not_there\n"
+    )
+    found = sources.versions(loading.build("strategies", str(file)))
+    assert set(found) == CORE | {"pandas", "pyarrow"}
+    assert found["pandas"] == sources.installed(["pandas"])["pandas"] != "not installed"
+    assert sources.installed(["no-such-package"]) == {"no-such-package": "not installed"}
