@@ -155,3 +155,14 @@ def misplaced(tests: Path, modules: Iterable[str]) -> list[str]:
         if home not in packages or (name in homes and home not in homes[name] and not of_the_folder):
             wrong.append(str(inside))
     return wrong
+
+
+def strangers(tests: Path) -> list[str]:
+    """Test files that import from a test file of another folder, which is found only where all tests are run at once."""
+    files = {path: path.stem for path in tests.rglob("test_*.py")}
+    found = []
+    for path in sorted(files):
+        names = {name.split(".")[0] for name in named(path.read_text())}
+        near = {stem for other, stem in files.items() if other.parent in (path.parent, tests)}
+        found += [f"{path.relative_to(tests)}: {name}" for name in sorted(names & set(files.values()) - near)]
+    return found

@@ -106,6 +106,7 @@ def test_no_room_is_crowded():
 
 def test_tests_stand_where_what_they_test_stands():
     assert structure.misplaced(REPOSITORY / "tests", SOURCES) == []
+    assert structure.strangers(REPOSITORY / "tests") == []
     tested = {path.name for path in (REPOSITORY / "tests").iterdir() if path.is_dir()}
     assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()} <= tested
 
@@ -226,6 +227,11 @@ def test_crowds_long_files_and_strays_are_seen(tmp_path):
     for name in (*good, *bad):
         (tests / name).touch()
     assert structure.misplaced(tests, HOUSE) == list(bad)
+    assert structure.strangers(tests) == []
+    (tests / "attic" / "test_old.py").write_text(
+        "def f():\n    from test_table import FILE\n    from test_tables import table"
+    )
+    assert structure.strangers(tests) == ["attic/test_old.py: test_tables"]
     for number in range(31):
         (tests / "tables" / f"test_{number}.py").touch()
     assert structure.crowded(tests, most=30) == ["tests/tables: 34"]

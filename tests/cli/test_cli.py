@@ -185,7 +185,7 @@ def test_reproduce_says_what_it_found(lab, done):
 
 
 def test_reproduce_exits_1_if_anything_differs(lab, done):
-    from test_reproduce import forge
+    from run_files import forge
 
     from nasbench_lab.study import store
 

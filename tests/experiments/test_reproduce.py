@@ -5,10 +5,9 @@ import math
 import os
 import shutil
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from conftest import make_table
+from run_files import forge
 
 import nasbench_lab
 from nasbench_lab.core import LabError
@@ -30,17 +29,6 @@ def folder(finished, tmp_path):
 
 def verdicts(folder, **how):
     return [outcome.verdict for outcome in reproduce(folder, **how)]
-
-
-def forge(path, header=None, **columns):
-    """Rewrite a run file with other content and a digest that fits."""
-    runs = store.read(path)
-    values = dict(runs.columns) | columns
-    header = runs.header | (header or {})
-    ended = {str(seed): why for seed, why in runs.ended.items()}
-    meta = {"header": header, "ended": ended, "sha256": store._seal(header, ended, values)}
-    table = pa.table({name: pa.array(value) for name, value in values.items()})
-    pq.write_table(table.replace_schema_metadata({b"nasbench_lab": json.dumps(meta).encode()}), path)
 
 
 def first_file(folder):
