@@ -189,7 +189,9 @@ class Strategy(ABC):
     `self.rng` (the only randomness allowed) and `self.design()` (uniform cells, common to all strategies of a seed).
     """
 
-    family = "other"  # how `nasbench-lab list` groups it
+    family = (
+        "other"  # how `nasbench-lab list` groups it: the folder's name, the base's elsewhere, or what a class declares
+    )
     paper = ""  # where it was published
     cell_only = False  # whether it works on the NAS-Bench-201 cell alone, not on any finite space
     requires: Any = ()  # packages it computes with beyond the core's, see `extras`
@@ -198,6 +200,13 @@ class Strategy(ABC):
     rng: np.random.Generator
     _design: np.random.Generator
     _incumbent: tuple[int, float, int]  # (epochs, val, arch)
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """The family of a strategy of this package is the folder it lies in; said once, here."""
+        super().__init_subclass__(**keywords)
+        parts = cls.__module__.split(".")
+        if parts[:2] == ["nasbench_lab", "strategies"] and len(parts) > 3 and "family" not in vars(cls):
+            cls.family = parts[2]
 
     def start(self, task: Task, seed: int) -> None:
         """Bind to a task; forgets everything an earlier run left. `seed` decides all randomness.

@@ -7,7 +7,7 @@ the task, a function of it. It is then refused before a run begins, and the vers
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import MappingProxyType
@@ -63,7 +63,7 @@ def need(what: str, *packages: str) -> None:
     """
     lacking = [package for package in packages if absent(package)]
     if lacking:
-        raise MissingPackage(_said(what, lacking), name=lacking[0])
+        raise MissingPackage(said(what, lacking), name=lacking[0])
 
 
 @contextmanager
@@ -79,15 +79,26 @@ def told(what: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS or not absent(package):
             raise
-        raise MissingPackage(_said(what, [package]), name=package) from error
+        raise MissingPackage(said(what, [package]), name=package) from error
 
 
-def _said(what: str, lacking: list[str]) -> str:
+def said(what: str, lacking: Sequence[str]) -> str:
     """One line: what needs what, and the command that installs it (in a clone: the package is on no index)."""
-    found = {EXTRAS[package] for package in lacking if package in EXTRAS}
-    extras = ",".join(sorted(found - {"training"} if "models" in found else found))  # models brings torch too
-    others = [package for package in lacking if package not in EXTRAS]
+    extras, others = _brought(lacking)
     command = " ".join(["pip install", *([f"-c constraints.txt '.[{extras}]'"] if extras else []), *others])
     verb = "which is" if len(lacking) == 1 else "which are"
     where = "; in a clone: " if extras else ": "
     return f"{what} needs {' and '.join(lacking)}, {verb} not installed{where}{command}"
+
+
+def label(packages: Sequence[str]) -> str:
+    """Packages in a few characters: by the extras that bring them, `[training]`, or by their own names."""
+    extras, others = _brought(packages)
+    return " ".join([*([f"[{extras}]"] if extras else []), *others])
+
+
+def _brought(packages: Sequence[str]) -> tuple[str, list[str]]:
+    """The extras that bring packages, and the packages that none brings."""
+    found = {EXTRAS[package] for package in packages if package in EXTRAS}
+    extras = ",".join(sorted(found - {"training"} if "models" in found else found))  # models brings torch too
+    return extras, [package for package in packages if package not in EXTRAS]

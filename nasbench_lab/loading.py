@@ -17,17 +17,20 @@ import inspect
 import sys
 import types
 import typing
-from functools import cache
+import warnings
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 from nasbench_lab import extras
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 
 
 def names(folder: str) -> list[str]:
     """The leaf files of a folder of this package, then entry points, sorted."""
-    return sorted({*leaves(folder), *(point.name for point in _entry_points(folder))})
+    return sorted({*leaves(folder), *(point.name for point, _ in entry_points(folder))})
 
 
 @cache
@@ -41,8 +44,37 @@ def leaves(folder: str) -> dict[str, str]:
     return found
 
 
-def _entry_points(folder: str) -> list[importlib.metadata.EntryPoint]:
-    return list(importlib.metadata.entry_points(group=f"nasbench_lab.{folder}"))
+def entry_points(folder: str) -> list[tuple[EntryPoint, str]]:
+    """The plug-ins that other installed packages declare, and why their name does not reach them; "" where it does."""
+    owners = dict.fromkeys(leaves(folder), "nasbench_lab's own")
+    found = []
+    for point in _entry_points(folder, tuple(sys.path)):
+        why = f"hidden by {owners[point.name]}; it is reached as {point.value}" if point.name in owners else ""
+        owners.setdefault(point.name, f"that of {owner(point)}")
+        found.append((point, why))
+    return found
+
+
+@lru_cache(maxsize=32)
+def _entry_points(folder: str, search: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    return tuple(_installed(search).select(group=f"nasbench_lab.{folder}"))
+
+
+@lru_cache(maxsize=8)
+def _installed(_search: tuple[str, ...]) -> Any:
+    """Those of all packages: one look through them serves every folder."""
+    return importlib.metadata.entry_points()
+
+
+def owner(point: EntryPoint) -> str:
+    """The installed package that declares an entry point."""
+    return point.dist.name if point.dist else "another package"
+
+
+def target(point: EntryPoint) -> tuple[str, str]:
+    """The module that an entry point names, and the class in it; "" for the only one."""
+    module, _, name = point.value.partition("[")[0].partition(":")
+    return module.strip(), name.strip()
 
 
 def load(folder: str, name: str) -> type[Any]:
@@ -62,20 +94,34 @@ def _load(folder: str, name: str) -> type[Any]:
         return _class_in(_import(module_name), class_name)
     if name.endswith(".py"):
         return only_class(_import(name))
+    _say_what_is_hidden(folder, name, tuple(sys.path))
     if name in leaves(folder):
         return only_class(importlib.import_module(leaves(folder)[name]))
-    for point in _entry_points(folder):
-        if point.name == name:
-            return typing.cast(type[Any], point.load())
-    known = names(folder)
-    near = difflib.get_close_matches(name, known, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    raise LabError(f"no {_kind(folder)} named {name!r}{hint} Allowed: {', '.join(known)}, or pkg.module:Class")
+    for point, why in entry_points(folder):
+        if point.name == name and not why:
+            module, class_name = target(point)
+            return _class_in(_import(module), class_name) if class_name else only_class(_import(module))
+    raise unknown(_kind(folder), name, names(folder), ", or pkg.module:Class")
 
 
 def _kind(folder: str) -> str:
     """What one of a folder's plug-ins is called."""
     return {"strategies": "strategy"}.get(folder, folder.removesuffix("s"))
+
+
+@lru_cache(maxsize=256)
+def _say_what_is_hidden(folder: str, name: str, _search: tuple[str, ...]) -> None:
+    """Warn, once, of plug-ins that have the name of the one that is loaded."""
+    for point, why in entry_points(folder):
+        if point.name == name and why:
+            warnings.warn(f"{name!r} of {owner(point)} is {why}", stacklevel=3)
+
+
+def unknown(kind: str, name: str, allowed: Sequence[str], more: str = "") -> LabError:
+    """What is said of a name that stands for nothing: the nearest ones, and all that are allowed."""
+    near = difflib.get_close_matches(name, allowed, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else "."
+    return LabError(f"no {kind} named {name!r}{hint} Allowed: {', '.join(allowed)}{more}")
 
 
 def _import(name: str) -> types.ModuleType:

@@ -10,6 +10,7 @@ import pytest
 from nasbench_lab import core
 from nasbench_lab.core import LabError, Query, Result, Strategy, Task
 from nasbench_lab.spaces.space import Space
+from nasbench_lab.strategies.local.local_search import LocalSearch
 
 SPACE = Space((3, 3))
 
@@ -129,3 +130,23 @@ def test_noise_streams_differ_between_fidelities_not_with_call_order():
     core.noise_stream(1, 3).standard_normal(5)
     assert np.array_equal(first, core.noise_stream(1, 12).standard_normal(5))
     assert not np.array_equal(first, core.noise_stream(1, 3).standard_normal(5))
+
+
+def test_a_family_is_the_folder_the_bases_or_what_a_class_declares():
+    class Mine(LocalSearch):
+        pass
+
+    class Own(LocalSearch):
+        family = "own"
+
+    class Owns(Own):
+        pass
+
+    class Plain(Strategy):
+        pass
+
+    assert [cls.family for cls in (LocalSearch, Mine, Own, Owns, Plain, Strategy)] == [
+        "local", "local", "own", "own", "other", "other",
+    ]  # fmt: skip
+    lies = type("Lies", (Own,), {"__module__": "nasbench_lab.strategies.tree.lies"})
+    assert lies.family == "tree"

@@ -13,12 +13,12 @@ from typing import Annotated
 import typer
 
 from nasbench_lab import extras
-from nasbench_lab.cli import screen
 from nasbench_lab.cli.audit import audit
 from nasbench_lab.cli.check import check
 from nasbench_lab.cli.compare import compare, run
 from nasbench_lab.cli.front import front
 from nasbench_lab.cli.leaderboard import leaderboard
+from nasbench_lab.cli.listing import list_plugins
 from nasbench_lab.cli.report import query, report
 from nasbench_lab.cli.reproduce import reproduce
 from nasbench_lab.cli.serve import serve_ask
@@ -26,7 +26,7 @@ from nasbench_lab.cli.supernet import supernet
 from nasbench_lab.cli.surrogates import surrogates
 from nasbench_lab.cli.tables import tables_app
 from nasbench_lab.cli.validate import validate
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 
 app = typer.Typer(
     help="Compare neural-architecture-search strategies honestly, in seconds.",
@@ -73,20 +73,7 @@ app.command()(run)
 app.command()(leaderboard)
 
 
-@app.command("list")
-def list_() -> None:
-    """The strategies at hand, by family, with their parameters."""
-    from nasbench_lab.tables import describe
-
-    console = screen.console()
-    for family, members in describe.strategies().items():
-        console.print(f"\n{family}", style="bold", highlight=False)
-        for member in members:
-            console.print(f"  {member.name:<28}{member.summary}", highlight=False, markup=False)
-            parameters = f"{member.parameters}   " if member.parameters else ""
-            console.print(f"  {'':<28}{parameters}{member.paper}", style="dim", highlight=False, markup=False)
-
-
+app.command("list")(list_plugins)
 app.command()(check)
 app.command()(reproduce)
 app.command()(validate)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
     from nasbench_lab.leaderboard.parts import Leaderboard

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
     from rich.console import Console

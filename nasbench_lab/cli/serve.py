@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
     from nasbench_lab.evaluators.tabular import Tabular

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nasbench_lab.cli import screen
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
     from nasbench_lab.tables.table import Table
@@ -22,24 +22,36 @@ tables_app = typer.Typer(
 
 
 @tables_app.command("list")
-def tables_list() -> None:
-    """The tables at hand and where they lie."""
-    import numpy as np
+def tables_list(as_json: screen.AsJson = False) -> None:
+    """The tables at hand and where they lie; only their headers are read."""
     from rich.table import Table as Grid
 
-    from nasbench_lab.tables import catalog
+    rows = list(_listed())
+    if as_json:
+        screen.print_json(rows)
+        return
+    grid = Grid("table", "kind", "dataset", "schedules", "cells", "source", "where", box=None, pad_edge=False)
+    for row in rows:
+        schedules, cells = ", ".join(map(str, row["schedules"])), f"{row['cells']:,}"
+        said = [row["kind"], row["dataset"], schedules, cells, row["source"]]
+        grid.add_row(
+            row["table"], *(["", "", "", "", f"cannot be read: {row['error']}"] if row["error"] else said), row["where"]
+        )
+    screen.console().print(grid, highlight=False, markup=False)
 
-    grid = Grid("table", "schedules searched", "best test %", "where", box=None, pad_edge=False)
+
+def _listed() -> Iterator[dict[str, Any]]:
+    """A row per table; one that cannot be read has nothing but the reason in `error`."""
+    from nasbench_lab.tables import catalog, headers
+
     for name, path in catalog.available().items():
+        found, error = headers.Header("", "", (), 0, ""), ""
         try:
-            table = catalog.load(name)
-        except LabError as error:
-            grid.add_row(name, "", "", f"cannot be read: {error}")
-            continue
-        best = f"{np.nanmax(table.truth):.2f}" if table.measured.any() else "-"
+            found = headers.read(path)
+        except LabError as problem:
+            error = str(problem)
         where = "embedded" if path.parent == catalog.EMBEDDED else str(path)
-        grid.add_row(table.label, ", ".join(map(str, table.schedules)), best, where)
-    screen.console().print(grid)
+        yield {"table": name, **found._asdict(), "where": where, "error": error}
 
 
 @tables_app.command("info")

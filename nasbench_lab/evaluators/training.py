@@ -106,8 +106,12 @@ class Training:
             trials, noise: a training is one trial, with its own noise; anything but the defaults is refused.
             objectives: "val" and any of "params_m", "flops_m".
             sources: tables of other datasets that a strategy may read.
-            data: what is trained on. device, cache: see the class.
-            epochs, part_size, held_out_size: other numbers than the recipe's; the last two for digits only.
+            data: what is trained on; the table's dataset if left out.
+            device: "cpu" or "cuda".
+            cache: file of finished trainings; in the data folder, named after the data and the digest, if left out.
+            epochs: another number than the recipe's.
+            part_size: canvases per epoch, digits only; another number than the recipe's.
+            held_out_size: canvases for validation and test each, digits only; another number than the recipe's.
 
         Raises:
             LabError: an option that does not exist, is out of range or does not go with real training.

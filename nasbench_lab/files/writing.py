@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 
 
 def user_folder() -> Path:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.leaderboard import index as results
+from nasbench_lab.listing import plugins
 from nasbench_lab.report import chart_files, index, pages
 from nasbench_lab.report.pages import Content
-from nasbench_lab.tables import catalog, describe
+from nasbench_lab.tables import catalog
 
 PAGE = "report.html"
 
@@ -25,7 +26,7 @@ def content(folder: Path) -> Content:
     """
     found = pages.read(folder)
     names = [name for row in found.board.rows for name in (row["table"], row["score"])]
-    return pages.read(folder, facts=describe.strategies_of(found.board.looks), scores=_scores(names))
+    return pages.read(folder, facts=plugins.facts_of(found.board.looks), scores=_scores(names))
 
 
 def _scores(names: Sequence[str]) -> dict[str, FloatArray]:

@@ -13,11 +13,11 @@ _NEEDS: Mapping[str, tuple[Callable[[Task], bool], str]] = {
         lambda task: any(name.startswith("source/") for name in task.known),
         "no other dataset's scores to read on {on}; no --source: nothing is transferred, the search starts cold",
     ),
-    "multi-fidelity": (
+    "bandits": (
         lambda task: len(task.fidelities) > 1,
         "one fidelity on {on}: every training is a full one, none is saved",
     ),
-    "multi-objective": (
+    "multi_objective": (
         lambda task: len(task.objectives) > 1,
         "one objective on {on}; no --objectives: validation accuracy is all that is searched for",
     ),
@@ -41,7 +41,7 @@ def _other_data(plan: Plan) -> list[str]:
     found: dict[tuple[str, str], list[str]] = {}
     for spec, strategy in plan.strategies.items():
         own = str(getattr(strategy, "data", "")).removesuffix("-valid")  # empty: somebody's, of which nothing is known
-        for task in plan.tasks if strategy.family == "one-shot" and own else ():
+        for task in plan.tasks if strategy.family == "one_shot" and own else ():
             if own != task.table.dataset:
                 found.setdefault((own, f"{task.text.table} (of {task.table.dataset})"), []).append(spec)
     return [

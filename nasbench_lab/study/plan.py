@@ -202,7 +202,7 @@ def _task(text: StudyTask, tables: Mapping[str, Table]) -> PlannedTask:
 def _trains(strategies: Iterable[Strategy], tasks: Iterable[StudyTask]) -> bool:
     """Whether runs train networks: each is then a file of its own, so that an interruption loses one at most."""
     training = any(loading.split_spec(task.evaluator)[0] == "training" for task in tasks)
-    return training or any(strategy.family == "one-shot" for strategy in strategies)
+    return training or any(strategy.family == "one_shot" for strategy in strategies)
 
 
 def open_evaluator(spec: str, table: Table, policies: Mapping[str, Any]) -> Any:

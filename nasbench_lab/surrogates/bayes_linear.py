@@ -33,8 +33,8 @@ class BayesLinear(RowModel):
     """Bayesian ridge regression.
 
     Attributes:
-        features: a name of `_features.FEATURES`.
-        targets: transform of the scores, see `_targets`.
+        features: the rows it learns from, a name of `spaces.encodings.FEATURES` (structure_paths, path, one_hot, ...).
+        targets: transform of the scores, a name of `_targets.TRANSFORMS` (blended, rank_gauss, standardised, ...), or none.
         iterations: of the fixed point, at most.
     """
 

@@ -31,12 +31,12 @@ class Forest(RowModel):
     """Trees grown on bootstrap samples.
 
     Attributes:
-        features: a name of `_features.FEATURES`.
-        trees: how many.
+        features: the rows it learns from, a name of `spaces.encodings.FEATURES` (structure_paths, path, one_hot, ...).
+        trees: how many there are in the forest.
         kind: "random" seeks the best thresholds, "extra" draws them (Geurts et al. 2006).
         max_features: share of the columns tried at a split.
         min_leaf: observations in a leaf, at least.
-        targets: transform of the scores, see `_targets`.
+        targets: transform of the scores, a name of `_targets.TRANSFORMS` (blended, rank_gauss, standardised, ...), or none.
         calibrated: intervals cover what trees did not see; else the spread is the trees' own, narrower, as SMAC uses it
             to choose: a predictive spread would count what cannot be learned as worth a query.
     """

@@ -32,13 +32,13 @@ class BoostedTrees(RowModel):
     """Boosted histogram trees.
 
     Attributes:
-        features: a name of `_features.FEATURES`.
+        features: the rows it learns from, a name of `spaces.encodings.FEATURES` (structure_paths, path, one_hot, ...).
         iterations: trees of a model.
         learning_rate: of boosting.
         leaves: of a tree, at most.
         min_leaf: observations in a leaf, at least; 0 for a fortieth of them, between 2 and 20.
         folds: models are fitted to all observations but those of one fold; at least 2.
-        targets: transform of the scores, see `_targets`.
+        targets: transform of the scores, a name of `_targets.TRANSFORMS` (blended, rank_gauss, standardised, ...), or none.
     """
 
     features: str = "structure_paths"

@@ -39,11 +39,11 @@ class GraphNetworks(RowModel):
         members: networks; at least 2.
         width: units of a node.
         layers: rounds of messages; three reach from the input to the output of any cell.
-        targets: transform of the scores, see `_targets`.
-        steps: of AdamW.
+        targets: transform of the scores, a name of `_targets.TRANSFORMS` (blended, rank_gauss, standardised, ...), or none.
+        steps: of AdamW, for all networks at once.
         batch: graphs of a step.
         learning_rate: at the start; it falls to 0 along a half cosine.
-        weight_decay: decoupled.
+        weight_decay: decoupled, of the weights.
     """
 
     members: int = 4

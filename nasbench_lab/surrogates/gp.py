@@ -41,7 +41,7 @@ class GaussianProcess(Parameters):
     """A Gaussian process over the cells of a space.
 
     Attributes:
-        kernel: see `_canonical`.
+        kernel: canonical, one_hot, categorical, path, wl or canonical3, see `_canonical`.
         targets: transform of the scores, see `_targets`; "none" takes them as they are.
         engine: "fast" or "gpytorch".
         iterations: of L-BFGS in `fit`; `update` goes on from where the hyper-parameters were, with half as many.

@@ -32,7 +32,7 @@ class NearestClasses(RowModel):
 
     Attributes:
         neighbours: k; more where distances tie.
-        targets: transform of the scores, see `_targets`.
+        targets: transform of the scores, a name of `_targets.TRANSFORMS` (blended, rank_gauss, standardised, ...), or none.
     """
 
     neighbours: int = 8

@@ -34,12 +34,12 @@ class NetworkEnsemble(RowModel):
     """Networks that predict the mean of many; see the module's docstring.
 
     Attributes:
-        features: a name of `_features.FEATURES`.
+        features: the rows it learns from, a name of `spaces.encodings.FEATURES` (structure_paths, path, one_hot, ...).
         members: networks; at least 2.
         width: units of a hidden layer.
         depth: hidden layers.
         loss: "mae", "mse" or "nll".
-        targets: transform of the scores, see `_targets`.
+        targets: transform of the scores, a name of `_targets.TRANSFORMS` (blended, rank_gauss, standardised, ...), or none.
         steps: of the optimiser.
         batch: rows of a step.
         learning_rate: at the start; it falls to 0.

@@ -6,11 +6,13 @@ import difflib
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 from nasbench_lab.files.writing import data_folders
-from nasbench_lab.tables import predicted
-from nasbench_lab.tables import table as tables
+
+if TYPE_CHECKING:
+    from nasbench_lab.tables.table import Table
 
 EMBEDDED = Path(__file__).parent / "data"
 
@@ -67,15 +69,17 @@ def located(name: str) -> str:
     return path.stem if path.parent == EMBEDDED else str(path)
 
 
-def load(name: str) -> tables.Table:
+def load(name: str) -> Table:
     """The table with this name or path; read once per process and file version."""
     path = find(name)
     return _cached(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
-def _cached(path: Path, _modified: int) -> tables.Table:
-    return predicted.read(path) if predicted.holds_networks(path) else tables.read(path)
+def _cached(path: Path, _modified: int) -> Table:
+    from nasbench_lab.tables import predicted, table  # not at the top: listing names and files needs no cells
+
+    return predicted.read(path) if predicted.holds_networks(path) else table.read(path)
 
 
 def default() -> str:

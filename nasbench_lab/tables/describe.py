@@ -1,4 +1,4 @@
-"""Facts in words: what a cell is, what a table holds, which strategies there are."""
+"""Facts in words: what a cell is, what a table holds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import core, loading
+from nasbench_lab import core
 from nasbench_lab.core import LabError
-from nasbench_lab.extras import MissingPackage
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import references
 from nasbench_lab.tables.table import Table
@@ -215,49 +214,3 @@ def _noise(values: NDArray[np.float64]) -> str:
     if not several.any():
         return "unknown"
     return f"{np.sqrt(np.nanvar(values[several], axis=1, ddof=1).mean()):.3f} points between trials"
-
-
-class StrategyFacts(NamedTuple):
-    """One line of `nasbench-lab list`."""
-
-    name: str
-    summary: str
-    parameters: str
-    paper: str
-
-
-def _parameters(cls: type[Any]) -> str:
-    """The default parameters of a strategy, as they are written in a spec."""
-    return ", ".join(f"{key}={value}" for key, value in core.parameters(cls()).items())
-
-
-def strategies() -> dict[str, list[StrategyFacts]]:
-    """The strategies at hand by family."""
-    found: dict[str, list[StrategyFacts]] = {}
-    for name in loading.names("strategies"):
-        try:
-            cls = loading.load("strategies", name)
-            facts = StrategyFacts(name, loading.summary(cls), _parameters(cls), cls.paper)
-        except MissingPackage as error:
-            found.setdefault("not installed", []).append(StrategyFacts(name, str(error), "", ""))
-        else:
-            found.setdefault(cls.family, []).append(facts)
-    return dict(sorted(found.items()))
-
-
-def strategies_of(specs: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Family, summary, default parameters and paper of the strategies in specs; one that is not at hand is left out."""
-    found = {}
-    for spec in specs:
-        try:
-            cls = type(loading.build("strategies", spec))
-        except LabError:
-            continue
-        facts = {
-            "family": cls.family,
-            "summary": loading.summary(cls),
-            "parameters": _parameters(cls),
-            "paper": cls.paper,
-        }
-        found[spec] = facts
-    return found

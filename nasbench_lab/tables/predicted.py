@@ -69,13 +69,15 @@ class Networks:
             LabError: the folder cannot be written.
         """
         arrays: dict[str, NDArray[Any]] = dict(self.arrays())
+        table = predict(self)
         header = {
             "format": FORMAT,
             "name": self.name,
             "about": dict(self.about),
             "schedules": list(self.schedules),
             "weights": _digest(self.arrays()),
-            "digest": predict(self).digest,
+            "digest": table.digest,
+            "cells": int(table.measured.sum()),
         }
         arrays[_HEADER] = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
         buffer = io.BytesIO()

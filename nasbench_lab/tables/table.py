@@ -166,7 +166,7 @@ class Table:
     def content(self, *, compress: bool = False) -> bytes:
         """What its file holds."""
         arrays = {name: _pack(values, self.about.get("rows") == "class") for name, values in self._arrays()}
-        header = self._header() | {"digest": self.digest}
+        header = self._header() | {"digest": self.digest, "cells": int(self.measured.sum())}
         arrays["header"] = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
         (np.savez_compressed if compress else np.savez)(buffer, allow_pickle=False, **arrays)
@@ -270,6 +270,8 @@ def read_file(file: BinaryIO, path: str) -> Table:
         raise LabError(f"{path}: header and arrays do not fit together: {error!r}") from error
     if table.digest != header.get("digest"):
         raise LabError(f"{path}: damaged or edited; its digest is {table.digest[:12]}, its header says otherwise")
+    if header.get("cells", cells := int(table.measured.sum())) != cells:  # older files do not say; not in the digest
+        raise LabError(f"{path}: damaged or edited; {cells:,} cells are complete, its header says otherwise")
     return table.check()
 
 

@@ -46,7 +46,7 @@ def cheapest(rows: list[dict]) -> list[str]:
     chosen: list[str] = []
     cost = 0.0
     for row in sorted(rows, key=lambda row: row["decision_seconds_per_query"] or 0.0):
-        if loading.build("strategies", row["strategy"]).family == "one-shot":  # a supernet is minutes
+        if loading.build("strategies", row["strategy"]).family == "one_shot":  # a supernet is minutes
             continue
         cost += row["runs"] * row["queries"]
         if row["strategy"] not in chosen and len(chosen) < FEW and cost <= QUERIES:

@@ -36,6 +36,6 @@ def test_a_one_shot_strategy_from_elsewhere_need_not_say_what_it_trains_on(tmp_p
     path = tmp_path / "mine.py"
     path.write_text(
         "from dataclasses import dataclass\nfrom nasbench_lab.strategies.baselines.random_search import RandomSearch as Base\n"
-        '@dataclass\nclass Mine(Base):\n    family = "one-shot"\n'
+        '@dataclass\nclass Mine(Base):\n    family = "one_shot"\n'
     )
     assert notes(resolve(Study((str(path),), (StudyTask("toy", max_queries=5),)))) == []

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from conftest import make_table
 
-from nasbench_lab import loading
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import references
@@ -75,13 +74,3 @@ def test_a_table_of_means_alone_has_unknown_noise():
     facts = describe.table_facts(make_table(trials=0))
     assert facts["schedule 12"]["noise"] == "validation unknown; test unknown"
     assert facts["schedule 12"]["trials"] == "validation means only; test means only"
-
-
-def test_every_strategy_is_listed_once_with_a_summary_and_parameters():
-    listed = [member for members in describe.strategies().values() for member in members]
-    assert sorted(member.name for member in listed) == loading.names("strategies")
-    assert all(member.summary and not member.summary.endswith(":") for member in listed)
-    assert (
-        next(member for member in listed if member.name == "regularized_evolution").parameters
-        == "population=10, sample=3"
-    )

@@ -32,7 +32,6 @@ class Asha(Strategy):
 
     eta: int = 3
 
-    family = "multi-fidelity"
     paper = "Li et al. 2020, arXiv:1810.05934"
 
     def __post_init__(self) -> None:

@@ -31,7 +31,6 @@ class Bohb(Hyperband):
     """Bayesian optimisation and Hyperband.
 
     Attributes:
-        eta: see Hyperband.
         random_fraction: share of uniform cells.
         top: q, the share of results that count as good.
         min_points: N_min; 0 for one more than there are decisions.

@@ -40,7 +40,6 @@ class Dehb(Hyperband):
     """Differential evolution and Hyperband.
 
     Attributes:
-        eta: see Hyperband.
         population: least size of a population; 3 is the least that rand/1 can mix.
         factor: F, what the difference of two vectors is multiplied by.
         crossover: CR, probability that a coordinate comes from the mutant.

@@ -28,7 +28,6 @@ class Hyperband(Bracketed):
 
     eta: int = 3
 
-    family = "multi-fidelity"
     paper = "Li et al. 2018, arXiv:1603.06560"
 
     def __post_init__(self) -> None:

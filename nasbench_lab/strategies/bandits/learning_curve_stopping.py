@@ -56,7 +56,6 @@ class LearningCurveStopping(Strategy):
     points: int = 3
     checkpoints: int = 10
 
-    family = "multi-fidelity"
     paper = "Domhan et al. 2015, IJCAI"
 
     def __post_init__(self) -> None:

@@ -30,7 +30,6 @@ class SuccessiveHalving(Bracketed):
     eta: int = 3
     cells: int = 0
 
-    family = "multi-fidelity"
     paper = "Jamieson & Talwalkar 2016, arXiv:1502.07943"
 
     def __post_init__(self) -> None:

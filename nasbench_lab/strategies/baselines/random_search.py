@@ -21,7 +21,6 @@ class RandomSearch(Strategy):
 
     replacement: bool = False
 
-    family = "baseline"
     paper = "Li & Talwalkar 2019, arXiv:1902.07638"
 
     def setup(self) -> None:

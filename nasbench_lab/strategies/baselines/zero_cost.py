@@ -34,7 +34,6 @@ class ZeroCost(Strategy):
     proxy: str = ""
     sample: int = 1000
 
-    family = "zero-cost"
     paper = "Abdelfattah et al. 2021, arXiv:2101.08134"
     cell_only = True
 

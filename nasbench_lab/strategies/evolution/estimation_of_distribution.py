@@ -41,7 +41,6 @@ class EstimationOfDistribution(Strategy):
     smoothing: float = 0.7
     floor: float = 0.05
 
-    family = "evolution"
     paper = "De Boer et al. 2005, doi:10.1007/s10479-005-5724-z"
 
     def __post_init__(self) -> None:

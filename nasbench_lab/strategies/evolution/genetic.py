@@ -37,7 +37,6 @@ class Genetic(Strategy):
     crossover_rate: float = 0.5
     mutation_rate: float = 0.1
 
-    family = "evolution"
     paper = "Xie & Yuille 2017, arXiv:1703.01513"
 
     def __post_init__(self) -> None:

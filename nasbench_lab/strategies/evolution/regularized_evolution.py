@@ -28,7 +28,6 @@ class RegularizedEvolution(Strategy):
     population: int = 10
     sample: int = 3
 
-    family = "evolution"
     paper = "Real et al. 2019, arXiv:1802.01548"
 
     def __post_init__(self) -> None:

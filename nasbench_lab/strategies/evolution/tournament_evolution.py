@@ -26,7 +26,6 @@ class TournamentEvolution(Strategy):
 
     population: int = 10
 
-    family = "evolution"
     paper = "Real et al. 2017, arXiv:1703.01041"
 
     def __post_init__(self) -> None:

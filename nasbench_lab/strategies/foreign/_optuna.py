@@ -32,7 +32,6 @@ class OptunaStrategy(Strategy):
 
     initial: int = 10
 
-    family = "optuna"
     paper = "Akiba et al. 2019, arXiv:1907.10902"
     requires: ClassVar[tuple[str, ...]] = ("optuna",)
 

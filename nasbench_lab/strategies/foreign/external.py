@@ -40,7 +40,6 @@ class External(Spoken):
     command: str = ""
     program: str = field(init=False)
 
-    family = "other"
     paper = "any"
     patience = 100
 

@@ -26,7 +26,6 @@ class LocalSearch(Strategy):
     improvement: Literal["first", "best"] = "first"
     restarts: bool = True
 
-    family = "local"
     paper = "White et al. 2021, arXiv:2005.02960"
 
     def setup(self) -> None:

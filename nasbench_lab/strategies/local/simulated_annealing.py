@@ -45,7 +45,6 @@ class SimulatedAnnealing(Strategy):
     cold: float = 0.01
     cooling: Literal["geometric", "linear"] = "geometric"
 
-    family = "local"
     paper = "Kirkpatrick et al. 1983, doi:10.1126/science.220.4598.671"
 
     def __post_init__(self) -> None:

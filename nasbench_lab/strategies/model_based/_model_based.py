@@ -53,20 +53,21 @@ class ModelBased(Strategy):
 
     Attributes:
         initial: cells of the common design before the model decides.
-        surrogate: the model, see the module's docstring.
-        acquisition: a name of `ACQUISITIONS`.
-        candidates: a name of `CANDIDATES`.
+        surrogate: the model: any of `surrogates/`, as `name` or `(name:key=value)`.
+        acquisition: what is made of a prediction: log_ei, ei, ucb, thompson, its or mean; see `ACQUISITIONS`.
+        candidates: which cells are scored: pool (all), mutation or climb; see `CANDIDATES`.
         targets: transform of the scores before the surrogate sees them, see `surrogates/_targets`; or "none".
         batch: cells chosen with one fitted model before it is fitted again.
-        beta: of "ucb".
-        parents, children: of "mutation" and "climb".
+        beta: standard deviations that "ucb" adds to the mean.
+        parents: the best cells seen that "mutation" and "climb" start from.
+        children: mutants that "mutation" scores.
         random_share: probability that a uniform cell is asked for instead of the chosen one.
         warm_start: what is known of all cells beforehand (`core.Task.known`, "proxy/synflow" or "params_m", say) and
             picks the first cells: the best of 100 uniform ones each; "" for the common design. Where the task knows what
             a proxy costs ("proxy_seconds/..."), that is charged for every cell scored; so it is, for all cells at once,
             when a surrogate learns from proxies.
         dense: hyper-parameters are refitted at every result up to this many, then each time results grow by `growth`.
-        growth: see `dense`.
+        growth: how much results grow between two refits, once there are more than `dense`.
     """
 
     initial: int = 10
@@ -82,8 +83,6 @@ class ModelBased(Strategy):
     warm_start: str = ""
     dense: int = 20
     growth: float = 1.2
-
-    family = "model-based"
 
     @property
     def requires(self) -> tuple[str, ...]:

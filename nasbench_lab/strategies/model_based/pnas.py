@@ -34,7 +34,6 @@ class Pnas(Strategy):
     beam: int = 3
     surrogate: str = "mlp"
 
-    family = "model-based"
     paper = "Liu et al. 2018, arXiv:1712.00559"
 
     @property

@@ -43,7 +43,6 @@ class Tpe(Strategy):
     candidates: int = 24
     weights: Weights = "ei"
 
-    family = "model-based"
     paper = "Bergstra et al. 2011; Watanabe 2023, arXiv:2304.11127"
 
     def __post_init__(self) -> None:

@@ -39,7 +39,6 @@ class Dppnet(Strategy):
     beam: int = 10
     predictor: str = _FAST
 
-    family = "multi-objective"
     paper = "Dong et al. 2018, arXiv:1806.08198"
 
     @property

@@ -39,7 +39,6 @@ class Ehvi(Strategy):
     initial: int = 5
     targets: str = "blended"
 
-    family = "multi-objective"
     paper = "Emmerich et al. 2011; Daulton et al. 2021, arXiv:2105.08195"
 
     def requires(self, task: Task) -> tuple[str, ...]:

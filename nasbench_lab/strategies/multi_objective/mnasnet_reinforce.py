@@ -44,7 +44,6 @@ class MnasnetReinforce(Reinforce):
     share: float = 0.5
     warm_up: int = 10
 
-    family = "multi-objective"
     paper = "Tan et al. 2019, arXiv:1807.11626"
 
     def __post_init__(self) -> None:

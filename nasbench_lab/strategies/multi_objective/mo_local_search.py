@@ -33,7 +33,6 @@ class MoLocalSearch(Strategy):
     neighbours: Neighbours = "all"
     restarts: bool = True
 
-    family = "multi-objective"
     paper = "Paquete et al. 2004, doi:10.1007/978-3-642-17144-4_7"
 
     def __post_init__(self) -> None:

@@ -16,7 +16,6 @@ from nasbench_lab.strategies.multi_objective._pareto import unasked
 class MoRandom(Strategy):
     """Random search at the highest fidelity, without replacement."""
 
-    family = "multi-objective"
     paper = "Li & Talwalkar 2019, arXiv:1902.07638"
 
     def setup(self) -> None:

@@ -36,7 +36,6 @@ class Nsga2(Strategy):
     crossover: float = 0.9
     mutation: float = 1.0
 
-    family = "multi-objective"
     paper = "Deb et al. 2002, doi:10.1109/4235.996017"
 
     def __post_init__(self) -> None:

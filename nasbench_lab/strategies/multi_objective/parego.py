@@ -42,7 +42,6 @@ class Parego(Strategy):
 
     initial: int = 10
 
-    family = "multi-objective"
     paper = "Knowles 2006, doi:10.1109/TEVC.2005.851274"
 
     def __post_init__(self) -> None:

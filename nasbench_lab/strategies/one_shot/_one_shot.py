@@ -57,11 +57,19 @@ class OneShot(Strategy):
 
     Attributes:
         data: what the supernet is trained on; see `training.problem.NAMES`.
-        device: cpu or cuda. bf16: autocast to bfloat16.
-        channels, cells: C and N of the supernet; 0 for those of the data's recipe.
-        images, held_out: digits only: canvases per epoch and for validation; 0 for those of the recipe.
-        epochs: of the supernet. batch: images per step.
-        learning_rate, learning_rate_end: a cosine between them. momentum, weight_decay, clip: of SGD on the weights.
+        device: cpu or cuda.
+        bf16: autocast to bfloat16.
+        channels: C, the channels of the supernet's first cells; 0 for those of the data's recipe.
+        cells: N, the cells of a stage of the supernet; 0 for those of the data's recipe.
+        images: canvases per epoch, digits only; 0 for those of the recipe.
+        held_out: canvases for validation, digits only; 0 for those of the recipe.
+        epochs: of the supernet.
+        batch: images per step.
+        learning_rate: of SGD on the weights, at the start; it falls along a half cosine.
+        learning_rate_end: the same at the end.
+        momentum: of SGD on the weights.
+        weight_decay: of SGD on the weights.
+        clip: largest norm of a gradient of the weights; inf for none.
         affine: whether batch norms inside cells have scale and shift.
     """
 
@@ -81,7 +89,6 @@ class OneShot(Strategy):
     clip: float = 5.0
     affine: bool = False
 
-    family = "one-shot"
     cell_only = True
     shares_weights = True  # any cell can be scored with the weights that are trained
     recalibrates = True  # whether norms can take statistics of training images before a cell is scored
@@ -269,7 +276,8 @@ class Differentiable(OneShot):
     DARTS paper (NAS-Bench-201's own runs move the weights first, but for second-order DARTS).
 
     Attributes:
-        arch_learning_rate, arch_weight_decay: of Adam on alpha, with betas 0.5 and 0.999.
+        arch_learning_rate: of Adam on alpha, with betas 0.5 and 0.999.
+        arch_weight_decay: the same optimiser's.
     """
 
     arch_learning_rate: float = 3e-4

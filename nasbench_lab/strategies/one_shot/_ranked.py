@@ -22,7 +22,8 @@ class Ranked(OneShot):
     """Base: a subclass writes `train` (one epoch) and `search` (one round of scoring).
 
     Attributes:
-        select: cells scored in all. per_round: of them, in one round.
+        select: cells scored in all.
+        per_round: of them, in one round.
         score_images: validation images a cell is scored on.
         calibration: batches of training images whose statistics a cell's norms take first; 0: those of the batch at hand.
     """

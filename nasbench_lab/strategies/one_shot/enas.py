@@ -33,11 +33,13 @@ class Enas(OneShot):
     """Efficient neural architecture search.
 
     Attributes:
-        controller_steps: of Adam on the controller, per epoch. aggregate: cells of a step.
+        controller_steps: of Adam on the controller, per epoch.
+        aggregate: cells of a step.
         controller_learning_rate: of Adam, with betas 0 and 0.999, epsilon 1e-3.
         entropy_weight: of the entropy in the reward (an accuracy in [0, 1]).
         baseline_decay: of the moving average.
-        select: cells drawn for the answer. score_batch: validation images of a reward.
+        select: cells drawn for the answer.
+        score_batch: validation images of a reward.
     """
 
     batch: int = 128

@@ -31,7 +31,8 @@ class Gdas(Differentiable):
     """Gradient-based search with a differentiable sampler.
 
     Attributes:
-        tau_max, tau_min: the temperature, first and last.
+        tau_max: the temperature in the first epoch.
+        tau_min: the temperature in the last one.
     """
 
     tau_max: float = 10.0

@@ -39,7 +39,9 @@ class NetworkMorphism(OneShot):
     """Hill climbing by network morphisms.
 
     Attributes:
-        first_epochs: of the first cell. child_epochs: of every network, every round. `epochs` is the number of rounds.
+        epochs: the number of rounds.
+        first_epochs: epochs of the first cell.
+        child_epochs: epochs of every network, every round.
         children: neighbours tried every round.
     """
 

@@ -17,7 +17,8 @@ class OneShotEvolution(PathDropout):
     """Evolution on a trained supernet.
 
     Attributes:
-        population: cells alive; also the size of the uniform start. sample: tournament size.
+        population: cells alive; also the size of the uniform start.
+        sample: tournament size.
     """
 
     population: int = 50

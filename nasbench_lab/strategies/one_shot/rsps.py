@@ -21,7 +21,8 @@ class Rsps(OneShot):
     """Random search with shared weights.
 
     Attributes:
-        select: cells scored after every epoch. score_batch: validation images each is scored on.
+        select: cells scored after every epoch.
+        score_batch: validation images each is scored on.
     """
 
     select: int = 100

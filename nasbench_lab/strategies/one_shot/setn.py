@@ -26,7 +26,8 @@ class Setn(Differentiable):
     """Self-evaluated template network.
 
     Attributes:
-        select: cells scored after every epoch. score_batch: validation images each is scored on.
+        select: cells scored after every epoch.
+        score_batch: validation images each is scored on.
     """
 
     select: int = 100

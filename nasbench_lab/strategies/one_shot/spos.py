@@ -32,7 +32,8 @@ class Spos(Ranked):
     """Single-path one-shot with evolution.
 
     Attributes:
-        parents: the best so far that have children. mutation: probability that an edge changes.
+        parents: the best so far that have children.
+        mutation: probability that an edge changes.
         fair: FairNAS' strict fairness instead of uniform paths.
     """
 

@@ -43,7 +43,6 @@ class PPO(Strategy):
     clip: float = 0.2
     entropy: float = 0.01
 
-    family = "reinforcement learning"
     paper = "Zoph et al. 2018, arXiv:1707.07012; Schulman et al. 2017, arXiv:1707.06347"
 
     def __post_init__(self) -> None:

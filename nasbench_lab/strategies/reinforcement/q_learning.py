@@ -61,7 +61,6 @@ class QLearning(Strategy):
     cost_weight: float = 1.0
     shaped: bool = True
 
-    family = "reinforcement learning"
     paper = "Baker et al. 2017, arXiv:1611.02167"
 
     def __post_init__(self) -> None:

@@ -29,7 +29,6 @@ class Reinforce(Strategy):
     learning_rate: float = 0.01
     momentum: float = 0.9
 
-    family = "reinforcement learning"
     paper = "Zoph & Le 2017, arXiv:1611.01578"
 
     def __post_init__(self) -> None:

@@ -39,7 +39,6 @@ class ReinforcedEvolution(Strategy):
     learning_rate: float = 0.05
     momentum: float = 0.9
 
-    family = "reinforcement learning"
     paper = "Chen et al. 2018, arXiv:1808.00193"
 
     def __post_init__(self) -> None:

@@ -49,7 +49,6 @@ class MetaBayesLinear(ModelBased):
     residual: bool = True
     shuffled: bool = False
 
-    family = "transfer"
     paper = "Harrison et al. 2018, arXiv:1807.08912; Snoek et al. 2015, arXiv:1502.05700"
 
     @property

@@ -43,7 +43,6 @@ class TransferGp(ModelBased):
     bootstraps: int = 100
     shuffled: bool = False
 
-    family = "transfer"
     paper = "Feurer et al. 2018, arXiv:1802.02219"
 
     def __post_init__(self) -> None:

@@ -34,7 +34,6 @@ class ZeroShotPrior(Strategy):
     trust: int = 10
     shuffled: bool = False
 
-    family = "transfer"
     paper = "baseline; Dong & Yang 2020, arXiv:2001.00326, section 5"
 
     def __post_init__(self) -> None:

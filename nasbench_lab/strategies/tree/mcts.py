@@ -46,7 +46,6 @@ class MCTS(Strategy):
     temperature: float = 0.1
     initial: int = 10
 
-    family = "tree search"
     paper = "Wang et al. 2020, arXiv:1903.11059"
 
     def __post_init__(self) -> None:

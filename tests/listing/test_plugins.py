@@ -1,0 +1,183 @@
+"""What is read of plug-ins is what importing them says; nothing of them runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+import tomllib
+import typing
+from pathlib import Path
+
+import pytest
+
+from nasbench_lab import core, loading
+from nasbench_lab.core import LabError
+from nasbench_lab.listing import classes, extras, plugins, source
+from nasbench_lab.study import engine
+
+OURS = [(kind, name) for kind in plugins.KINDS for name in loading.leaves(kind)]
+FIELDS = [(kind, name) for kind, name in OURS if kind != "evaluators"]
+ROOT = Path(__file__).parents[2]
+
+# Runs every plug-in that needs nothing beyond the core where nothing beyond the core can be imported.
+WITHOUT = """
+import sys
+from nasbench_lab.listing import extras
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in extras.EXTRAS:
+            raise ImportError(f"blocked: {name}")
+
+sys.meta_path.insert(0, Blocked())
+from nasbench_lab import loading
+from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.listing import plugins
+from nasbench_lab.study import runner
+from nasbench_lab.tables import catalog
+
+evaluator = Tabular(catalog.load("toy"))
+for plugin in plugins.members("strategies"):
+    if not plugin.needs:
+        runner.search(loading.build("strategies", plugin.name), evaluator, seed=0, max_queries=12)
+        print(plugin.name)
+for plugin in plugins.members("surrogates"):
+    if not plugin.needs:
+        loading.build("surrogates", plugin.name)
+        print(plugin.name)
+"""
+
+
+def read(kind: str, name: str) -> plugins.Plugin:
+    (found,) = plugins.named(kind, name)
+    return found
+
+
+def shown(kind: object) -> str:
+    return getattr(kind, "__name__", "") if not typing.get_args(kind) else str(kind).replace("typing.", "")
+
+
+@pytest.mark.parametrize(("kind", "name"), FIELDS)
+def test_what_is_read_is_what_is_imported(kind, name):
+    found, cls = read(kind, name), loading.load(kind, name)
+    instance = cls()
+    given = {field.name for field in dataclasses.fields(cls) if field.init}
+    assert found.note == ""
+    assert found.summary == loading.summary(cls)
+    assert found.paper == getattr(cls, "paper", "")
+    assert found.family == getattr(cls, "family", "")
+    assert {item.name: item.default for item in found.parameters} == {
+        key: value for key, value in core.parameters(instance).items() if key in given
+    }
+    assert [item.name for item in found.parameters] == [key for key in core.parameters(instance) if key in given]
+    hints = typing.get_type_hints(cls)
+    assert {item.name: item.type for item in found.parameters} == {key: shown(hints[key]) for key in given}
+    for item in found.parameters:
+        literal = typing.get_origin(hints[item.name]) is typing.Literal
+        assert item.allowed == (typing.get_args(hints[item.name]) if literal else ())
+
+
+@pytest.mark.parametrize("name", loading.leaves("evaluators"))
+def test_the_options_of_an_evaluator_are_those_that_its_spec_can_set(name):
+    found, cls = read("evaluators", name), loading.load("evaluators", name)
+    signature = inspect.signature(cls.open).parameters
+    options = {key: item for key, item in signature.items() if item.kind is item.KEYWORD_ONLY}
+    assert ("table", *engine._POLICIES) == plugins.SET_BY_STUDY
+    assert {item.name: item.default for item in found.parameters} == {
+        key: item.default for key, item in options.items() if key not in plugins.SET_BY_STUDY
+    }
+    assert found.summary == loading.summary(cls)
+
+
+@pytest.mark.parametrize(("kind", "name"), OURS)
+def test_every_parameter_is_explained(kind, name):
+    found = read(kind, name)
+    unexplained = [item.name for item in found.parameters if len(item.meaning) < 10]
+    assert not unexplained, f"{name}: say in the docstring's Attributes, one a line, what {unexplained} mean"
+
+
+@pytest.mark.parametrize(("kind", "name"), FIELDS)
+def test_the_example_is_a_spec_that_works(kind, name):
+    example = read(kind, name).example
+    assert loading.split_spec(example)[0] == name
+    assert loading.build(kind, example) is not None
+
+
+def test_a_family_is_a_folder():
+    folders = {
+        path.name for path in (ROOT / "nasbench_lab" / "strategies").iterdir() if (path / "__init__.py").is_file()
+    }
+    assert set(plugins.families()) == folders
+    assert [plugin.name for plugin in plugins.families("tree")["tree"]] == ["mcts"]
+    with pytest.raises(
+        LabError, match=r"no family named 'bandit'; did you mean bandits\?.* Allowed: bandits, baselines"
+    ):
+        plugins.families("bandit")
+
+
+def test_an_unknown_name_is_told_with_the_nearest_ones():
+    with pytest.raises(LabError, match=r"no strategy, surrogate or evaluator named 'gp_boo'; did you mean gp_bo"):
+        plugins.find("gp_boo")
+    assert [(plugin.kind, plugin.name) for plugin in plugins.find("gp")] == [("surrogates", "gp")]
+
+
+def test_what_our_files_import_is_of_the_core_or_of_an_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = " ".join(project["dependencies"])
+    for kind, name in OURS:
+        cls = classes.find(source.module(loading.leaves(kind)[name]))
+        unknown = extras.packages(cls) - set(extras.EXTRAS)
+        assert not unknown, f"{name} imports {unknown}: a dependency (extras.CORE) or an extra's (extras.EXTRAS)?"
+    for package in extras.CORE:
+        assert package in needed
+
+
+def test_imports_stand_before_the_first_definition():
+    """`Source.top` is read in place of whole files of ours."""
+    for path in (ROOT / "nasbench_lab").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        read_ = source.read(path, module)
+        kinds = (source.ast.Import, source.ast.ImportFrom)
+        whole = [source.ast.unparse(node) for node in read_.tree.body if isinstance(node, kinds)]
+        assert [source.ast.unparse(node) for node in read_.top if isinstance(node, kinds)] == whole, path
+
+
+def test_what_needs_an_extra_is_marked_and_the_rest_runs_without(tmp_path):
+    path = tmp_path / "without.py"
+    path.write_text(WITHOUT)
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    marked = {name for kind, name in FIELDS if read(kind, name).needs}
+    assert set(done.stdout.split()) == {name for _, name in FIELDS} - marked
+    assert {"optuna_tpe", "darts", "smac_forest", "meta_bayes_linear", "forest", "gcn"} <= marked
+    assert read("strategies", "optuna_tpe").needs == ("[optuna]",)
+    assert read("evaluators", "training").needs
+
+
+def test_what_is_absent_is_named(monkeypatch):
+    monkeypatch.setattr(extras, "absent", lambda package: package == "torch")
+    assert read("strategies", "darts").absent == ("[training]",)
+    assert read("strategies", "gp_bo").absent == ()
+
+
+def test_facts_of_specs_in_somebodys_results_open_nothing_that_they_name(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("raise SystemExit('this ran')")
+    specs = ("local_search:improvement=best", str(path), f"{path}:Mine:a=1", "os.path:join", "gone", "a=b", "")
+    facts = plugins.facts_of(iter(specs))
+    assert set(facts) == {"local_search:improvement=best"}
+    assert facts["local_search:improvement=best"]["family"] == "local"
+    assert facts["local_search:improvement=best"]["parameters"] == "improvement=first, restarts=True"
+
+
+def test_listing_imports_nothing_heavy_and_no_plugin():
+    code = (
+        "import sys; from nasbench_lab.listing import plugins\n"
+        "found = [plugins.members(kind) for kind in plugins.KINDS]\n"
+        "print([m for m in sys.modules if m in ('numpy', 'pandas', 'torch', 'sklearn', 'optuna')"
+        " or m.startswith(('nasbench_lab.strategies', 'nasbench_lab.surrogates', 'nasbench_lab.evaluators'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
