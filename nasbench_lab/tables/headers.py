@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,12 @@ class Header(NamedTuple):
     source: str
 
 
+def dataset(name: str, about: Mapping[str, Any]) -> str:
+    """What a table's cells were trained on; its name where that is not said, or said to be "none" (made up)."""
+    found = str(about.get("dataset") or "none")
+    return name if found == "none" else found
+
+
 def read(path: Path) -> Header:
     """The header of a table's file; what else the file holds is not looked at, nor is its digest checked.
 
@@ -46,7 +53,7 @@ def read(path: Path) -> Header:
             about = header["about"]
             return Header(
                 kind=str(about.get("kind", "measured")),
-                dataset=str(about.get("dataset") or header["name"]),
+                dataset=dataset(str(header["name"]), about),
                 schedules=tuple(sorted(map(int, header["schedules"]))),
                 cells=int(header["cells"]) if "cells" in header else _counted(header, archive),
                 source=str(about.get("source", "")),

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from nasbench_lab.core import LabError
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell
+from nasbench_lab.tables import headers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,8 +96,7 @@ class Table:
     @property
     def dataset(self) -> str:
         """What the cells were trained on; the table's name where its header does not say, or says "none" (made up)."""
-        found = str(self.about.get("dataset") or "none")
-        return self.name if found == "none" else found
+        return headers.dataset(self.name, self.about)
 
     def __repr__(self) -> str:
         return f"Table({self.label}; schedules {', '.join(map(str, self.schedules))}; {len(self.truth):,} cells)"

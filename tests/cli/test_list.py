@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from nasbench_lab import loading
-from nasbench_lab.listing import extras, plugins
+from nasbench_lab import extras, loading
+from nasbench_lab.listing import plugins
 
 
 def test_list_names_every_plugin_with_its_parameters(lab):
@@ -66,9 +66,12 @@ def test_list_marks_what_is_absent_and_how_to_get_it(lab, monkeypatch):
     monkeypatch.setattr(extras, "absent", lambda package: package in ("torch", "optuna"))
     out = lab("list")[1]
     assert out.count("(needs [training])") >= len(plugins.families("one_shot")["one_shot"])
-    assert out.count("(needs [optuna])") == 3
-    assert "pip install 'nasbench-lab[training]'" in lab("list", "darts")[1]
+    assert out.count("(needs [optuna])") == 2
+    assert out.count("(needs [optuna,training])") == 1
+    assert "'darts' needs torch, which is not installed; in a clone: pip install" in lab("list", "darts")[1]
     assert "absent" not in lab("list", "gp_bo")[1]
+    rows = {row["name"]: row for row in json.loads(lab("list", "--json")[1])}
+    assert (rows["darts"]["absent"], rows["gp_bo"]["absent"], rows["gp_bo"]["install"]) == (["torch"], [], "")
 
 
 def test_list_of_a_file_that_was_not_installed(lab, tmp_path):

@@ -132,7 +132,7 @@ def test_one_with_the_name_of_another_is_said_and_the_first_is_used(installed, m
 
 def test_what_it_needs_and_is_absent_is_named(installed):
     found = listed()["needy"]
-    assert found.needs == ("no_such_package", "[training]")
+    assert found.needs == ("no_such_package", "torch")
     assert "no_such_package" in found.absent
 
 

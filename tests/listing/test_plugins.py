@@ -11,43 +11,17 @@ import typing
 from pathlib import Path
 
 import pytest
+from conftest import skipped_where_absent
+from test_extras import NEEDS
 
-from nasbench_lab import core, loading
+from nasbench_lab import core, extras, loading
 from nasbench_lab.core import LabError
-from nasbench_lab.listing import classes, extras, plugins, source
-from nasbench_lab.study import engine
+from nasbench_lab.listing import needs, plugins, source
+from nasbench_lab.study import plan
 
 OURS = [(kind, name) for kind in plugins.KINDS for name in loading.leaves(kind)]
 FIELDS = [(kind, name) for kind, name in OURS if kind != "evaluators"]
 ROOT = Path(__file__).parents[2]
-
-# Runs every plug-in that needs nothing beyond the core where nothing beyond the core can be imported.
-WITHOUT = """
-import sys
-from nasbench_lab.listing import extras
-
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in extras.EXTRAS:
-            raise ImportError(f"blocked: {name}")
-
-sys.meta_path.insert(0, Blocked())
-from nasbench_lab import loading
-from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.listing import plugins
-from nasbench_lab.study import runner
-from nasbench_lab.tables import catalog
-
-evaluator = Tabular(catalog.load("toy"))
-for plugin in plugins.members("strategies"):
-    if not plugin.needs:
-        runner.search(loading.build("strategies", plugin.name), evaluator, seed=0, max_queries=12)
-        print(plugin.name)
-for plugin in plugins.members("surrogates"):
-    if not plugin.needs:
-        loading.build("surrogates", plugin.name)
-        print(plugin.name)
-"""
 
 
 def read(kind: str, name: str) -> plugins.Plugin:
@@ -84,7 +58,7 @@ def test_the_options_of_an_evaluator_are_those_that_its_spec_can_set(name):
     found, cls = read("evaluators", name), loading.load("evaluators", name)
     signature = inspect.signature(cls.open).parameters
     options = {key: item for key, item in signature.items() if item.kind is item.KEYWORD_ONLY}
-    assert ("table", *engine._POLICIES) == plugins.SET_BY_STUDY
+    assert ("table", *plan._POLICIES) == plugins.SET_BY_STUDY
     assert {item.name: item.default for item in found.parameters} == {
         key: item.default for key, item in options.items() if key not in plugins.SET_BY_STUDY
     }
@@ -125,13 +99,11 @@ def test_an_unknown_name_is_told_with_the_nearest_ones():
 
 def test_what_our_files_import_is_of_the_core_or_of_an_extra():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = " ".join(project["dependencies"])
+    core_ = " ".join(project["dependencies"]).replace("-", "_")
     for kind, name in OURS:
-        cls = classes.find(source.module(loading.leaves(kind)[name]))
-        unknown = extras.packages(cls) - set(extras.EXTRAS)
-        assert not unknown, f"{name} imports {unknown}: a dependency (extras.CORE) or an extra's (extras.EXTRAS)?"
-    for package in extras.CORE:
-        assert package in needed
+        unknown = set(read(kind, name).needs) - set(extras.EXTRAS)
+        assert not unknown, f"{name} imports {unknown}: a dependency (needs.CORE) or an extra's (extras.EXTRAS)?"
+    assert not [package for package in needs.CORE if package not in core_]
 
 
 def test_imports_stand_before_the_first_definition():
@@ -144,22 +116,26 @@ def test_imports_stand_before_the_first_definition():
         assert [source.ast.unparse(node) for node in read_.top if isinstance(node, kinds)] == whole, path
 
 
-def test_what_needs_an_extra_is_marked_and_the_rest_runs_without(tmp_path):
-    path = tmp_path / "without.py"
-    path.write_text(WITHOUT)
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr
-    marked = {name for kind, name in FIELDS if read(kind, name).needs}
-    assert set(done.stdout.split()) == {name for _, name in FIELDS} - marked
-    assert {"optuna_tpe", "darts", "smac_forest", "meta_bayes_linear", "forest", "gcn"} <= marked
-    assert read("strategies", "optuna_tpe").needs == ("[optuna]",)
-    assert read("evaluators", "training").needs
+def test_what_needs_an_extra_is_marked_and_nothing_else():
+    """`NEEDS` is what is said where nothing but the core can be imported, a test of its own."""
+    marked = {f"{kind}/{name}": set(read(kind, name).needs) for kind, name in OURS if read(kind, name).needs}
+    assert set(marked) == set(NEEDS)
+    for plugin, (first, _) in NEEDS.items():
+        assert set(first.split(" and ")) <= marked[plugin]
+
+
+@pytest.mark.parametrize(("kind", "name"), FIELDS)
+def test_what_it_needs_is_what_it_declares(kind, name):
+    with skipped_where_absent():
+        assert set(read(kind, name).needs) == set(extras.required(loading.build(kind, name)))
 
 
 def test_what_is_absent_is_named(monkeypatch):
     monkeypatch.setattr(extras, "absent", lambda package: package == "torch")
-    assert read("strategies", "darts").absent == ("[training]",)
+    assert read("strategies", "darts").absent == ("torch",)
+    assert "'darts' needs torch, which is not installed" in read("strategies", "darts").install
     assert read("strategies", "gp_bo").absent == ()
+    assert read("strategies", "gp_bo").install == ""
 
 
 def test_facts_of_specs_in_somebodys_results_open_nothing_that_they_name(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -202,7 +203,7 @@ def test_an_unwritable_folder_is_a_lab_error(blocked):
 def test_they_are_listed_and_compared_as_predictions(lab, tmp_path):
     code, out, _ = lab("tables", "list")
     assert code == 0
-    assert all(f"{name} (predicted)" in out for name in SHIPPED)
+    assert all(re.search(rf"^{name} +predicted ", out, re.MULTILINE) for name in SHIPPED)
     code, out, _ = lab("query", 6111, "--table", SHIPPED[0])
     assert (code, f"{SHIPPED[0]} (predicted)" in out) == (0, True)
     arguments = ("random_search", "--table", SHIPPED[0], "--seeds", 2, "--max-queries", 5, "--out", tmp_path)

@@ -26,7 +26,7 @@ from typing import ClassVar, Literal
 from nasbench_lab import Query
 from nasbench_lab.strategies.local import local_search as other
 from nasbench_lab.strategies.model_based._model_based import ModelBased
-from nasbench_lab.study.engine import _POLICIES as THEIRS
+from nasbench_lab.study.plan import _POLICIES as THEIRS
 
 Mode = Literal["a", "b"]
 HERE = 3
