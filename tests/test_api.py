@@ -113,6 +113,7 @@ def test_importing_the_package_is_cheap():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+@pytest.mark.needs("torch", "sklearn")
 def test_runs_that_train_are_files_of_their_own_so_that_more_seeds_repeat_nothing():
     def blocks(*strategies, **policies):
         study = Study(strategies, (StudyTask("digits", max_queries=5, **policies),), seeds=3)

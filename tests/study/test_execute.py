@@ -164,7 +164,9 @@ def test_block_size_does_not_matter_to_the_records(tmp_path):
     assert [store.digest(runs.columns) for _, runs in one] == [store.digest(runs.columns) for _, runs in four]
 
 
-@pytest.mark.parametrize("backend", ["nonsense", "dask:nonsense://x"])
+@pytest.mark.parametrize(
+    "backend", ["nonsense", pytest.param("dask:nonsense://x", marks=pytest.mark.needs("distributed"))]
+)
 def test_an_engine_that_is_not_there_is_a_lab_error(tmp_path, backend):
     with pytest.raises(LabError, match="cannot be used"):
         execute.run(resolve(small()), tmp_path, backend=backend)
@@ -233,6 +235,7 @@ def test_what_answers_is_part_of_a_runs_code(name: str) -> None:
     assert sources.ROOT / name in sources.followed([], Tabular)
 
 
+@pytest.mark.needs("torch", "sklearn")
 def test_a_supernet_is_part_of_a_one_shot_runs_code() -> None:
     from nasbench_lab.strategies.one_shot.gdas import Gdas
 

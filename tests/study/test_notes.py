@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from conftest import make_table
 
 from nasbench_lab.study.notes import notes
@@ -22,6 +23,7 @@ def test_what_is_given_is_not_noted(tmp_path):
     assert notes(resolve(Study(("transfer_gp", "hyperband", "nsga2", "random_search"), (task,)))) == []
 
 
+@pytest.mark.needs("torch", "sklearn")
 def test_strategies_that_learn_from_other_images_than_the_table_is_of_are_noted():
     tasks = (StudyTask("cifar10-surrogate", max_queries=5), StudyTask("digits", max_queries=5))
     specs = ("darts:epochs=2", "gdas:epochs=2", "enas:data=cifar10-valid,epochs=2", "random_search")
