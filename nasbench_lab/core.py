@@ -150,7 +150,9 @@ class Evaluator(Protocol):
         """Space, fidelities and objectives offered; budgets are the runner's."""
         ...
 
-    def evaluate(self, query: Query, seed: int) -> Result: ...
+    def evaluate(self, query: Query, seed: int) -> Result:
+        """The answer to a query whose `epochs` is one of `task.fidelities`, the same for the same (query, seed)."""
+        ...
 
     def truth(self, arch: int) -> float:
         """Test accuracy in percent. Only the scorer calls it, after the search."""
@@ -162,9 +164,13 @@ class Surrogate(Protocol):
 
     def fit(
         self, archs: NDArray[np.int64], y: FloatArray, rng: np.random.Generator | None = None, *, space: Space
-    ) -> Surrogate: ...
+    ) -> Surrogate:
+        """Learn from scores."""
+        ...
 
-    def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]: ...
+    def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of scores."""
+        ...
 
 
 # One stream per purpose. The design stream is the same for every strategy with the same seed, so that initial
@@ -244,7 +250,9 @@ class Strategy(ABC):
         """Create per-run state here, never in `__init__`: fields are hyper-parameters only."""
 
     @abstractmethod
-    def propose(self) -> Query | None: ...
+    def propose(self) -> Query | None:
+        """The next query, or None to wait for a pending answer (with none pending: the end)."""
+        ...
 
     @abstractmethod
     def observe(self, result: Result) -> None:

@@ -166,3 +166,31 @@ def strangers(tests: Path) -> list[str]:
         near = {stem for other, stem in files.items() if other.parent in (path.parent, tests)}
         found += [f"{path.relative_to(tests)}: {name}" for name in sorted(names & set(files.values()) - near)]
     return found
+
+
+def undocumented(sources: Mapping[str, str]) -> list[str]:
+    """Public functions, classes and methods without a docstring; a method may have that of the method it overrides."""
+    classes: dict[str, ast.ClassDef] = {}
+    found, trees = [], {module: ast.parse(source) for module, source in sources.items()}
+    for tree in trees.values():
+        classes |= {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    for module, tree in trees.items():
+        for node in _public(tree.body):
+            found += [] if ast.get_docstring(node) else [f"{module}.{node.name}"]
+            for method in _public(node.body) if isinstance(node, ast.ClassDef) else ():
+                found += [] if _said(classes, node, method.name) else [f"{module}.{node.name}.{method.name}"]
+    return found
+
+
+Definition = ast.FunctionDef | ast.ClassDef
+
+
+def _public(body: Iterable[ast.stmt]) -> Iterable[Definition]:
+    return (node for node in body if isinstance(node, Definition) and not node.name.startswith("_"))
+
+
+def _said(classes: Mapping[str, ast.ClassDef], own: ast.ClassDef, name: str) -> bool:
+    """Whether a method is documented in a class or in one that it derives from."""
+    here = next((node for node in _public(own.body) if node.name == name), None)
+    bases = (classes.get(ast.unparse(base).rpartition(".")[2]) for base in own.bases)
+    return bool(here and ast.get_docstring(here)) or any(_said(classes, base, name) for base in bases if base)

@@ -307,3 +307,16 @@ def test_the_command_and_the_plugin_are_registered():
         ("console_scripts", "nasbench_lab.cli.app:main"),
         ("pytest11", "nasbench_lab.testing.plugin"),
     }
+
+
+def test_every_public_name_has_a_docstring():
+    assert not structure.undocumented(structure.read(ROOT))
+
+
+def test_a_public_name_without_a_docstring_would_be_seen():
+    base = 'class A:\n    """A."""\n    def said(self):\n        """Said."""\n    def mute(self): ...\n'
+    made = {
+        "p.a": base,
+        "p.b": 'class B(A):\n    """B."""\n    def said(self): ...\n    def _own(self): ...\ndef f(): ...\n',
+    }
+    assert structure.undocumented(made) == ["p.a.A.mute", "p.b.f"]

@@ -49,6 +49,7 @@ class Front:
 
     @property
     def title(self) -> str:
+        """What it is a front of, in words."""
         return f"{self.table.label}: test accuracy against {', '.join(self.objectives[1:])}"
 
     def rows(self) -> list[Row]:

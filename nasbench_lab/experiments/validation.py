@@ -68,6 +68,7 @@ class Settings:
 
     @property
     def new_seeds(self) -> range:
+        """The seeds that are trained."""
         return range(self.first_seed, self.first_seed + self.seeds)
 
 

@@ -94,6 +94,7 @@ class Setting:
 
     @property
     def budget(self) -> str:
+        """The budget in words."""
         parts = [f"{self.max_queries:g} queries"] if math.isfinite(self.max_queries) else []
         parts += [f"{self.max_seconds:g} s"] if math.isfinite(self.max_seconds) else []
         return ", ".join(parts)
@@ -143,6 +144,7 @@ class Leaderboard:
 
     @property
     def rows(self) -> list[Row]:
+        """The rows of all sections."""
         return [row for section in self.sections for row in section.rows]
 
     @property

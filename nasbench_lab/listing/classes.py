@@ -64,6 +64,7 @@ class Written:
 
     @cached_property
     def docstring(self) -> str:
+        """What the class says of itself; "" for nothing."""
         return ast.get_docstring(self.node) or ""
 
     @cached_property

@@ -68,10 +68,12 @@ class Source:
 
     @cached_property
     def lines(self) -> list[bytes]:
+        """The file line by line, as bytes."""
         return self.raw.splitlines()
 
     @property
     def docstring(self) -> str:
+        """What the file says of itself; "" for nothing."""
         return ast.get_docstring(self.tree) or ""
 
     @cached_property

@@ -65,6 +65,7 @@ class Look:
 
     @property
     def colour(self) -> str:
+        """Its colour, as CSS writes it."""
         return HUES[self.hue].light
 
 

@@ -60,6 +60,7 @@ class Setting:
 
     @property
     def key(self) -> Key:
+        """What tells it from the others."""
         return details.key_of(self.reference)
 
     @property
@@ -69,6 +70,7 @@ class Setting:
 
     @property
     def optimum(self) -> float:
+        """The best test accuracy, in percent."""
         return float(self.reference["optimum"])
 
 

@@ -153,7 +153,9 @@ class Target:
         return out / self.possible
 
     def igd_plus(self, cells: IntArray) -> float:
+        """IGD+ of some points: mean distance by which the front is missed (Ishibuchi et al. 2015)."""
         return igd_plus(self.archive(cells), self.points[self.cells])
 
     def epsilon(self, cells: IntArray) -> float:
+        """Additive epsilon of some points: the largest distance by which the front is missed."""
         return epsilon(self.archive(cells), self.points[self.cells])

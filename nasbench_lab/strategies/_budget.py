@@ -25,10 +25,12 @@ class Budget:
         self._classes: set[int] = set()
 
     def asked(self) -> None:
+        """A query was asked."""
         self._pending += 1
         self._workers = max(self._workers, self._pending)
 
     def told(self, result: Result) -> None:
+        """An answer came."""
         self._pending = max(0, self._pending - 1)
         number, cost = int(self._task.space.classes[result.query.arch]), result.seconds + result.query.overhead
         if cost > 0 or number not in self._classes:

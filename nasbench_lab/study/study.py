@@ -41,6 +41,7 @@ class StudyTask:
 
     @property
     def scored_on(self) -> tuple[str, ...]:
+        """The tables that incumbents are scored on."""
         return self.score or (self.table,)
 
 

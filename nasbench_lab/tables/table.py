@@ -86,6 +86,7 @@ class Table:
 
     @cached_property
     def digest(self) -> str:
+        """SHA-256 of header and arrays."""
         return _digest(self._header(), dict(self._arrays()))
 
     @property

@@ -46,6 +46,7 @@ class Trained:
 
     @property
     def key(self) -> Key:
+        """What a training is found by."""
         return self.digest, self.arch, self.seed
 
 

@@ -62,6 +62,7 @@ class TorchEngine:
             return self._run(images.contiguous(memory_format=self._layout)).float()
 
     def train(self, images: Tensor, labels: Tensor, rates: NDArray[np.float64], epoch: int) -> tuple[float, float]:
+        """One epoch; loss and share of right answers."""
         recipe, generator = self._recipe, epoch_generator(self._seed, epoch, self._data.device)
         self.network.train()
         loss_sum = torch.zeros((), device=self._data.device)
@@ -82,6 +83,7 @@ class TorchEngine:
 
     @torch.no_grad()
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
+        """Share of right answers on some images."""
         self.network.eval()
         right = torch.zeros((), device=self._data.device)
         for x, y in zip(torch.split(images, 500), torch.split(labels, 500), strict=True):
@@ -89,9 +91,11 @@ class TorchEngine:
         return float(right) / len(images)
 
     def state(self) -> dict[str, Any]:
+        """Everything the next epoch depends on."""
         return {"network": self.network.state_dict(), "optimizer": self._optimizer.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Take such a state."""
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
 
@@ -113,12 +117,15 @@ class FusedEngine:
         return self._fused.train(x, labels.numpy(), rates, momentum=momentum, weight_decay=decay)
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
+        """Share of right answers on some images."""
         return self._fused.accuracy(self._data.normalise(images).numpy(), labels.numpy())
 
     def state(self) -> dict[str, Any]:
+        """Everything the next epoch depends on."""
         return {name: torch.from_numpy(array) for name, array in self._arrays().items()}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Take such a state."""
         for name, array in self._arrays().items():
             array[...] = state[name].numpy()
 

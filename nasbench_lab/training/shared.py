@@ -235,6 +235,7 @@ class SharedWeights:
         return [self.data.normalise(x) for x in torch.split(images, self.schedule.batch)]
 
     def state_dict(self) -> dict[str, Any]:
+        """Weights, optimizer, and where the data order is."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -242,6 +243,7 @@ class SharedWeights:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take such a state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.seconds = float(state["seconds"])

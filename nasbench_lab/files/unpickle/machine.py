@@ -47,13 +47,16 @@ class Machine:
         self._gaps, self._spent, self._begin, self._large = 0, 0, source.consumed, False
 
     def number(self, size: int) -> int:
+        """The next bytes as a number, little-endian."""
         return int.from_bytes(self.source.take(size), "little")
 
     def push(self, value: Any) -> None:
+        """Put a value on the stack."""
         self.spend(_CONTAINER)
         self.stack.append(value)
 
     def marked(self) -> list[Any]:
+        """Take everything above the last mark."""
         items, self.stack = self.stack, self.marks.pop()
         return items
 
@@ -71,6 +74,7 @@ class Machine:
         return value
 
     def get(self, index: int) -> None:
+        """Put a value of the memo on the stack."""
         self.stack.append(self.recall(index))
 
     def put(self, index: int) -> None:
@@ -89,24 +93,28 @@ class Machine:
             memo[index] = value
 
     def find(self, module: str, name: str) -> None:
+        """Put what a name stands for on the stack, if it is on the list."""
         module = TODAY.get(module, module)
         if (module, name) not in self._names:
             self.refuse(f"{module}.{name}")
         self.stack.append(Name(f"{module}.{name}", self._names[module, name]))
 
     def refuse(self, name: str) -> None:
+        """End the reading: a name that is not on the list."""
         raise LabError(
             f"{self.source.what} asks for {name[:100]!r}, which is not among numbers, strings, containers "
             "and numpy arrays; it may be hostile and was not read"
         )
 
     def call(self, named: Any, arguments: Any) -> None:
+        """Put what a named builder makes of its arguments on the stack."""
         if type(named) is not Name or not isinstance(arguments, tuple):
             raise ValueError("it calls what is not callable")
         self.spend(_CONTAINER)
         self.stack.append(named.build(self, *arguments))
 
     def build(self, state: Any) -> None:
+        """Give the object on the stack its state."""
         target = self.stack[-1]
         if type(target) is Type:
             target.set(state)
@@ -121,6 +129,7 @@ class Machine:
             raise ValueError(f"no attribute can be set on a {type(target).__name__.strip('_').lower()}")
 
     def array(self, state: Any) -> NDArray[Any]:
+        """Give an array its shape, kind and bytes."""
         _, shape, kind, fortran, content = state
         if type(kind) is Type and kind.kind == "O8":  # only where the caller allowed it
             if type(content) is not list or not all(type(item) is str for item in content):
@@ -143,6 +152,7 @@ class Machine:
         return flat.reshape(shape, order="F" if order == "F" else "C")
 
     def tuple(self, items: list[Any]) -> None:
+        """Put the values above, as a tuple, on the stack."""
         made = tuple(items)
         self.spend(_CONTAINER)
         self._weigh(made, items)
@@ -169,6 +179,7 @@ class Machine:
         return keys
 
     def pairs(self, items: list[Any]) -> None:
+        """Put keys and values into the dictionary on the stack."""
         target = self.stack[-1]
         if type(target) not in (dict, OrderedDict) or len(items) % 2:
             raise ValueError("it puts items into what is no dictionary")
@@ -178,25 +189,30 @@ class Machine:
         target.update(zip(keys, values, strict=True))
 
     def extend(self, items: list[Any]) -> None:
+        """Append values to the list on the stack."""
         if type(self.stack[-1]) is not list:
             raise ValueError("it appends to what is no list")
         self.stack[-1].extend(items)
 
     def add(self, items: list[Any]) -> None:
+        """Add values to the set on the stack."""
         if type(self.stack[-1]) is not set:
             raise ValueError("it adds to what is no set")
         self.stack[-1].update(self.hashable(items))
 
     def frozen(self, items: list[Any]) -> frozenset[Any]:
+        """Put the values above the mark, as a frozen set, on the stack."""
         self.spend(64 * len(items))
         made = frozenset(self.hashable(items))
         self._weigh(made, items)
         return made
 
     def old_string(self, raw: bytes) -> None:
+        """Put a string of protocol 0 to 2 on the stack."""
         self.stack.append(raw if self._encoding == "bytes" else raw.decode(self._encoding))
 
     def large(self, raw: bytes) -> None:
+        """Put a whole number of so many bytes on the stack."""
         if len(raw) > _DIGITS:
             raise ValueError(f"a number of {len(raw)} bytes is not read")
         self._large = self._large or len(raw) > 7
@@ -204,6 +220,7 @@ class Machine:
         self.stack.append(int.from_bytes(raw, "little", signed=True))
 
     def text_number(self, line: bytes) -> None:
+        """Put a number that is written as text on the stack."""
         if line in (b"00", b"01"):
             self.stack.append(line == b"01")
             return
@@ -213,6 +230,7 @@ class Machine:
         self.stack.append(int(line.removesuffix(b"L")))
 
     def persist(self, key: Any) -> None:
+        """Put what a persistent name stands for on the stack."""
         if self._persistent is None:
             raise ValueError("it refers to persistent objects, which there are not")
         self.stack.append(self._persistent(self, key))

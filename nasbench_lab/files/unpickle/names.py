@@ -47,6 +47,7 @@ class Type:
         self.kind, self.order = kind, "|"
 
     def set(self, state: Any) -> None:
+        """Take a state, as an object of this type would."""
         order, composed = as_text(state[1]), state[2:5]
         if order not in ("<", ">", "|", "=") or any(part is not None for part in composed):
             raise ValueError("only plain types are read: no fields, no sub-arrays")

@@ -13,7 +13,9 @@ _CHUNK, _LINE = 1 << 20, 1 << 20
 class Stream(Protocol):
     """What bytes are read from."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most so many."""
+        ...
 
 
 class Source:

@@ -71,9 +71,11 @@ class Standard(Spoken):
     """The program is at the other end of our own standard input and output."""
 
     def receive(self) -> str | None:
+        """The next line of the other side; None at its end."""
         return sys.stdin.readline() or None
 
     def send(self, message: Message) -> None:
+        """A message to the other side, as a line."""
         print(json.dumps(message), flush=True)
 
 

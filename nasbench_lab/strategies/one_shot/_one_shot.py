@@ -43,9 +43,13 @@ CHECKPOINTS = "NASBENCH_LAB_CHECKPOINTS"
 class Stateful(Protocol):
     """Something whose state can be saved: a module, an optimizer, shared weights."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """Its state."""
+        ...
 
-    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Take a state that `state_dict` gave."""
+        ...
 
 
 @dataclass
@@ -262,9 +266,11 @@ class Kept(dict[str, Any]):
     """Plain values (numbers, strings, lists, dicts) that are saved with a run."""
 
     def state_dict(self) -> dict[str, Any]:
+        """What is kept."""
         return dict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what was kept."""
         self.update(state)
 
 

@@ -102,6 +102,7 @@ class PathDropout(Ranked):
             raise ValueError(f"drop must lie in [0, 1), got {self.drop}")
 
     def train(self, number: int) -> None:
+        """One epoch with paths dropped at random (Bender et al. 2018)."""
         for step, batch in enumerate(self.weights.batches(number)):
             choices = self.masked(number, step)
             gates = torch.zeros(6, 5, device=batch.images.device)

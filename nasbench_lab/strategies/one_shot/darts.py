@@ -50,6 +50,7 @@ class Darts(Differentiable):
             raise ValueError(f"order must be 1 or 2, got {self.order}")
 
     def arch_step(self, batch: Batch, number: int, generator: torch.Generator) -> None:
+        """One step of the architecture on a validation batch."""
         if self.order == 1:
             super().arch_step(batch, number, generator)
             return

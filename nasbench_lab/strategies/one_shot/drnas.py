@@ -30,6 +30,7 @@ class Drnas(Differentiable):
     paper = "Chen et al. 2021, arXiv:2006.10355"
 
     def gates(self, number: int, generator: torch.Generator) -> tuple[Choices, Tensor]:
+        """Gates drawn from the Dirichlet distribution, with its gradient."""
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
         devices = [self.alpha.device] if self.alpha.is_cuda else []
         with torch.random.fork_rng(devices=devices):  # the distribution takes no generator

@@ -46,11 +46,13 @@ class Gdas(Differentiable):
             raise ValueError(f"need tau_max >= tau_min > 0, got {self.tau_max} and {self.tau_min}")
 
     def gates(self, number: int, generator: torch.Generator) -> tuple[Choices, Tensor]:
+        """One-hot gates drawn by Gumbel-argmax, with the softmax's gradient."""
         tau = self.tau_max - (self.tau_max - self.tau_min) * number / max(1, self.epochs - 1)
         hard, drawn = gumbel_gates(self.alpha, tau, generator)
         return tuple((op,) for op in drawn.tolist()), hard
 
     def weight_step(self, batch: Batch, number: int, generator: torch.Generator) -> None:
+        """One step of the weights of one drawn cell."""
         with torch.no_grad():
             choices, _ = self.gates(number, generator)
         self.weights.learn(batch.images, batch.labels, choices)

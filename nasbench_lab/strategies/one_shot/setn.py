@@ -46,6 +46,7 @@ class Setn(Differentiable):
         self.weights.learn(batch.images, batch.labels, uniform_path(self.rng))
 
     def derive(self, number: int) -> int:
+        """The best of drawn cells on one validation batch."""
         log_chances = torch.log_softmax(self.alpha.detach().double(), dim=1).reshape(-1).cpu().numpy()
         chances = cell.SPACE.one_hot @ log_chances
         archs = np.argsort(-chances, kind="stable")[: self.select].tolist()
