@@ -265,6 +265,18 @@ def test_nothing_heavy_is_imported_before_it_is_used(code):
     assert result.stderr.strip() == "[]"
 
 
+@pytest.mark.parametrize("command", ["--help", "list", "list gp_bo", "list --json"])
+def test_what_only_tells_imports_no_arrays_and_no_plugin(command):
+    code = (
+        f"import sys; from nasbench_lab.cli import app; sys.argv = ['nasbench-lab', *{command.split()!r}]\n"
+        "try: app.main()\nexcept SystemExit: pass\n"
+        "apart = ('numpy', 'rich', 'nasbench_lab.core', 'nasbench_lab.strategies', 'nasbench_lab.surrogates')\n"
+        "print([name for name in apart if name in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"
+
+
 def test_no_global_randomness_in_the_package():
     """`np.random` is named for Generator, SeedSequence, default_rng and the kit's reading of its state alone."""
     allowed = {"Generator", "SeedSequence", "default_rng", "get_state"}

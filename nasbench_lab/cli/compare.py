@@ -11,7 +11,7 @@ import typer
 
 from nasbench_lab.cli import baseline as cli_baseline
 from nasbench_lab.cli import screen
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
     from nasbench_lab.study.study import Study

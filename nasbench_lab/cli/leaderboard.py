@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nasbench_lab.cli import screen
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError
 
 
 def leaderboard(

@@ -1,7 +1,8 @@
-"""What a plug-in needs beyond the core: packages that it names in `requires`, or that its files import at their top.
+"""What a plug-in needs beyond the core: the packages that it names in `requires`, as all of ours do (a test holds that).
 
-An import inside a function is a choice (`gp:engine=gpytorch`) and does not count. Where `requires` is computed, it is read
-for the defaults, as far as it is one comparison of a parameter.
+Somebody else's may leave that out: what its files import at their top counts too, and what these import of its own package
+or of ours. An import inside a function is a choice and does not. Where `requires` is computed (`gp:engine=gpytorch`), it is
+read for the defaults, as far as it is one comparison of a parameter.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ CORE = frozenset(
 
 def packages(cls: Written) -> set[str]:
     """The packages beyond the core, by the name they are imported as, without which a class does not work as it is."""
-    found = {name for base in cls.lineage for name in _reached(base.source) | _required(cls, base)}
-    return found - CORE
+    required = {name for base in cls.lineage for name in _required(cls, base)}
+    theirs = {base.source for base in cls.lineage if not base.source.module.startswith("nasbench_lab.")}
+    return required | {name for source in theirs for name in _reached(source)} - CORE
 
 
 def _required(cls: Written, base: Written) -> set[str]:
@@ -78,7 +80,7 @@ def _direct(source: Source) -> tuple[frozenset[str], tuple[Source, ...]]:
     """The packages of others that a file imports itself, and the files of its own package and of ours."""
     own = {"nasbench_lab", source.module.partition(".")[0]}
     with suppress(LabError):  # what is not Python is not followed
-        names = {name for node in source.top for name in _imported(source, node)}
+        names = {name for node in source.tree.body for name in _imported(source, node)}
         inside = {name: path for name in names if name.partition(".")[0] in own and (path := sources.file_of(name))}
         outside = {name.partition(".")[0] for name in names} - own - sys.stdlib_module_names
         return frozenset(outside), tuple(sources.read(path, name) for name, path in inside.items())

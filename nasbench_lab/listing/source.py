@@ -6,7 +6,6 @@ import ast
 import importlib.util
 import math
 import operator
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,6 @@ from nasbench_lab.errors import LabError
 ROOT = Path(__file__).parents[1]
 _DEEP = 20  # names that stand for names, and values within values, are followed so far
 _KNOWN = MappingProxyType({"math.inf": math.inf, "math.nan": math.nan, "math.pi": math.pi, "math.e": math.e})
-_DEFINITION = re.compile(rb"^(?:async def|def|class|@)", re.MULTILINE)
 _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = MappingProxyType(
     {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 )
@@ -54,17 +52,6 @@ class Source:
             LabError: it is not Python.
         """
         return _parsed(self.raw, self.path)
-
-    @cached_property
-    def top(self) -> list[ast.stmt]:
-        """The statements before the first function or class: in this package, where all imports stand (ruff's E402)."""
-        cut = _DEFINITION.search(self.raw)
-        if cut is None or self.module.partition(".")[0] != "nasbench_lab":
-            return self.tree.body
-        try:
-            return _parsed(self.raw[: cut.start()], self.path).body
-        except LabError:  # the line belongs to a text
-            return self.tree.body
 
     @cached_property
     def lines(self) -> list[bytes]:

@@ -16,7 +16,7 @@ from test_extras import NEEDS
 
 from nasbench_lab import core, extras, loading
 from nasbench_lab.core import LabError
-from nasbench_lab.listing import needs, plugins, source
+from nasbench_lab.listing import needs, plugins
 from nasbench_lab.study import plan
 
 OURS = [(kind, name) for kind in plugins.KINDS for name in loading.leaves(kind)]
@@ -97,23 +97,10 @@ def test_an_unknown_name_is_told_with_the_nearest_ones():
     assert [(plugin.kind, plugin.name) for plugin in plugins.find("gp")] == [("surrogates", "gp")]
 
 
-def test_what_our_files_import_is_of_the_core_or_of_an_extra():
+def test_the_core_is_what_pyproject_says():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    core_ = " ".join(project["dependencies"]).replace("-", "_")
-    for kind, name in OURS:
-        unknown = set(read(kind, name).needs) - set(extras.EXTRAS)
-        assert not unknown, f"{name} imports {unknown}: a dependency (needs.CORE) or an extra's (extras.EXTRAS)?"
-    assert not [package for package in needs.CORE if package not in core_]
-
-
-def test_imports_stand_before_the_first_definition():
-    """`Source.top` is read in place of whole files of ours."""
-    for path in (ROOT / "nasbench_lab").rglob("*.py"):
-        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        read_ = source.read(path, module)
-        kinds = (source.ast.Import, source.ast.ImportFrom)
-        whole = [source.ast.unparse(node) for node in read_.tree.body if isinstance(node, kinds)]
-        assert [source.ast.unparse(node) for node in read_.top if isinstance(node, kinds)] == whole, path
+    dependencies = " ".join(project["dependencies"]).replace("-", "_")
+    assert not [package for package in needs.CORE if package not in dependencies]
 
 
 def test_what_needs_an_extra_is_marked_and_nothing_else():
