@@ -35,7 +35,13 @@ TARGETS = ("val", "test")
 TOP = 0.1  # share of the sampled cells that `recall` looks for
 FEWEST = 20  # cells below which ranks say nothing
 _CELLS = 61  # the stream that draws the cells
-_FILES = ("space.py", "cell.py", "core.py", "calibration.py", "supernets.py")  # beside the strategy's own
+_FILES = (
+    "spaces/space.py",
+    "spaces/cell.py",
+    "core.py",
+    "stats/calibration.py",
+    "experiments/supernets.py",
+)  # beside the strategy's own
 
 
 @dataclass(frozen=True)
