@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,7 +200,7 @@ class Strategy(ABC):
     )
     paper = ""  # where it was published
     cell_only = False  # whether it works on the NAS-Bench-201 cell alone, not on any finite space
-    requires: Any = ()  # packages it computes with beyond the core's, see `extras`
+    requires: ClassVar[Any] = ()  # packages it computes with beyond the core's, see `extras`
 
     task: Task
     rng: np.random.Generator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -187,3 +188,43 @@ def test_a_file_of_somebody_elses_that_needs_an_extra_says_so(tmp_path, monkeypa
 def test_another_failing_import_is_not_taken_for_a_missing_extra():
     with pytest.raises(ModuleNotFoundError), extras.told("it"):
         raise ModuleNotFoundError("No module named 'numpy.nothing'", name="numpy.nothing")
+
+
+SKIPS = """
+import pytest
+{first}
+def test_a():
+    pytest.importorskip("math")
+@pytest.mark.needs("math", {package!r})
+def test_b():
+    pass
+def test_c():
+    pytest.skip("no data here")
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "package", "plain", "everything"),
+    [
+        ("", "json", 0, 0),
+        ("", "no_such", 0, 1),
+        ("pytest.importorskip('no_such')", "json", 5, 1),  # pytest's 5: no test was left
+    ],
+)
+def test_where_everything_is_installed_a_skip_for_want_of_a_package_is_a_failure(
+    tmp_path, first, package, plain, everything
+):
+    (tmp_path / "test_it.py").write_text(SKIPS.format(first=first, package=package))
+    command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", "."]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT)])}
+    for options, wanted in (((), plain), (("--everything", "-n", "1"), everything)):
+        done = subprocess.run(
+            [*command, *options, "test_it.py"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            check=False,
+        )
+        assert done.returncode == wanted, done.stdout
+        assert ("could not import 'no_such'" in done.stdout) == (wanted == 1)

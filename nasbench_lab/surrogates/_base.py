@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ _FIT_STREAM = 4  # of fits without a generator of their own
 class Parameters:
     """Base of all surrogates; see the module's docstring."""
 
-    requires: Any = ()  # packages it computes with beyond the core's, see `extras`
+    requires: ClassVar[Any] = ()  # packages it computes with beyond the core's, see `extras`
     uses_known = False  # whether `fit` takes `known`, what is known of all cells beforehand (`core.Task.known`)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
