@@ -85,6 +85,14 @@ def test_transfer_scores_the_same_cells_on_another_table(tmp_path):
     assert frame["test_mean"][1] == pytest.approx(truth.mean())
 
 
+@pytest.mark.needs("sklearn")
+def test_the_manifest_names_every_package_that_took_part_in_some_run(tmp_path):
+    api.compare("random_search", "smac_forest", table="toy", seeds=1, max_queries=3, out=tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert {"numpy", "scikit-learn"} <= set(manifest["versions"])
+    assert "torch" not in manifest["versions"]
+
+
 def test_the_manifest_names_study_tables_versions_and_record_digests(tmp_path):
     nasbench_lab.compare("random_search", table="toy", seeds=2, max_queries=3, out=tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text(), parse_constant=pytest.fail)
