@@ -100,5 +100,6 @@ def label(packages: Sequence[str]) -> str:
 def _brought(packages: Sequence[str]) -> tuple[str, list[str]]:
     """The extras that bring packages, and the packages that none brings."""
     found = {EXTRAS[package] for package in packages if package in EXTRAS}
-    extras = ",".join(sorted(found - {"training"} if "models" in found else found))  # models brings torch too
-    return extras, [package for package in packages if package not in EXTRAS]
+    if {"models", "training"} <= found:  # both bring torch and scikit-learn, models brings more
+        found -= {"training" if {"botorch", "gpytorch"} & set(packages) else "models"}
+    return ",".join(sorted(found)), [package for package in packages if package not in EXTRAS]
