@@ -14,7 +14,7 @@ import pandas as pd
 from nasbench_lab import core
 from nasbench_lab.core import LabError
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.leaderboard.front_scores import Reached, target_of
+from nasbench_lab.leaderboard.front_scores import SHARES, Reached, target_of
 from nasbench_lab.plots import fronts as charts
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import fronts, intervals, progress
@@ -103,7 +103,7 @@ class Attained:
     def row(self) -> Row:
         """Means over seeds at the end; hypervolume with its 95% interval."""
         shares = self.reached.hypervolume
-        low, high = intervals.mean_interval(shares[:, None])
+        low, high = intervals.mean_interval(shares[:, None], possible=SHARES)
         return {
             "strategy": self.label,
             "runs": len(shares),
@@ -125,7 +125,7 @@ class Attained:
             ("queries", queries, self.reached.at_queries(queries)),
             ("seconds", seconds, self.reached.at_seconds(seconds)),
         ):
-            low, high = intervals.mean_interval(shares)
+            low, high = intervals.mean_interval(shares, possible=SHARES)
             columns = {"hypervolume_mean": shares.mean(axis=0), "hypervolume_lo": low, "hypervolume_hi": high}
             frames.append(pd.DataFrame({"strategy": self.label, "axis": axis, "at": at.astype(float), **columns}))
         return pd.concat(frames, ignore_index=True)

@@ -20,7 +20,7 @@ from scipy import stats
 from nasbench_lab.core import LabError
 from nasbench_lab.leaderboard import written
 from nasbench_lab.leaderboard.parts import Leaderboard
-from nasbench_lab.stats import significance
+from nasbench_lab.stats import shares, significance
 from nasbench_lab.study.plan import Plan
 from nasbench_lab.study.study import Study, load_study
 
@@ -155,7 +155,7 @@ def in_words(verdicts: Sequence[Verdict], folder: Path, alpha: float) -> str:
     """What to print."""
     worse = sum(verdict.worse for verdict in verdicts)
     lines = [f"Against {folder}: {worse} of {len(verdicts)} rows significantly worse"]
-    lines[0] += f" (one-sided Welch test, chance of any false alarm at most {alpha:.0%}, Holm)"
+    lines[0] += f" (one-sided Welch test, chance of any false alarm at most {shares.percent(alpha)}, Holm)"
     for each in sorted(verdicts, key=lambda verdict: (not verdict.worse, verdict.where)):
         then, now = (f"{x:.4g}" if math.isfinite(x) else "not every run answered" for x in (each.then, each.now))
         state = "WORSE" if each.worse else "?    " if math.isnan(each.p) else "ok   "

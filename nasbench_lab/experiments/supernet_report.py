@@ -23,7 +23,7 @@ from nasbench_lab.experiments.supernets import TOP, Settings, sampled
 from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import supernets as plots
-from nasbench_lab.stats import means
+from nasbench_lab.stats import means, shares
 from nasbench_lab.tables import catalog
 
 Content = dict[str, Any]
@@ -301,8 +301,8 @@ def _definitions(content: Content) -> list[str]:
     return [
         "## What the columns mean",
         "",
-        f"- top recall: of the best {100 * TOP:.0f}% of these classes, the share among the {100 * TOP:.0f}% that score best; "
-        f"{TOP:.2f} is chance.",
+        f"- top recall: of the best {shares.percent(TOP)} of these classes, the share among the "
+        f"{shares.percent(TOP)} that score best; {TOP:.2f} is chance.",
         "- regret: accuracy of the best of these classes less that of the class that scores best, in points.",
         "- mean %: accuracy with the shared weights, averaged over the classes. skips, entropy: skip connections in the cell the "
         f"search derives in the end, and the entropy of its choice of operations in nats per edge ({math.log(5):.2f}: uniform); "

@@ -12,6 +12,7 @@ import pandas as pd
 from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import validation as charts
+from nasbench_lab.stats import shares
 
 Content = dict[str, Any]
 FILES = ("validation.md", "validation.json", "validation.csv", "validation.svg")
@@ -78,7 +79,7 @@ def _agreement(content: Content) -> list[str]:
             "",
         ]
     lines = ["## Do new trainings agree with the table?", ""]
-    shared = [f"{100 * content['common'][name]:.0f}% of the variance of {name}" for name in content["comparable"]]
+    shared = [f"{shares.percent(content['common'][name])} of the variance of {name}" for name in content["comparable"]]
     heads = ["cells", "score", "n", "mean z", "SD of z", "within ±1.96", "p"]
     lines += [*markdown.table(heads, _summaries(content)), ""]
     return [
@@ -103,7 +104,7 @@ def _summaries(content: Content) -> list[list[str]]:
             str(part["count"]),
             f"{_number(part.get('mean'))} ± {_number(part.get('mean_se'))}",
             _number(part.get("sd")),
-            f"{100 * part.get('within', math.nan):.0f}%",
+            shares.percent(part.get("within", math.nan)),
             _number(part.get("p"), 3),
         ]
         for group, parts in content["summary"].items()

@@ -21,7 +21,7 @@ from nasbench_lab.core import FloatArray
 from nasbench_lab.leaderboard.front_scores import Reached
 from nasbench_lab.leaderboard.parts import Entry, Setting
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import fronts, progress, references
+from nasbench_lab.stats import fronts, progress, references, shares
 
 Row = dict[str, Any]
 TARGETS = (5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.0)  # points of test regret
@@ -97,11 +97,11 @@ def _ranks(setting: Setting, members: Sequence[Entry]) -> Row:
 def _targets(setting: Setting, members: Sequence[Entry]) -> Row:
     """Share of (run, target) pairs hit within so many queries (COCO, Hansen et al. 2021); never is not left out."""
     at, best = _checkpoints(members), float(setting.truth.max())
-    shares = []
+    reached = []
     for entry in members:
         hits = np.stack([entry.runs.first(setting.truth >= best - target - _EQUAL) for target in TARGETS])
-        shares.append(progress.ecdf(hits.T, at.astype(np.float64)))
-    return {"at": at.tolist(), "targets": list(TARGETS), "share": _rounded(np.stack(shares), 4)}
+        reached.append(progress.ecdf(hits.T, at.astype(np.float64)))
+    return {"at": at.tolist(), "targets": list(TARGETS), "share": _shares(np.stack(reached))}
 
 
 def _profile(setting: Setting, final: FloatArray) -> Row:
@@ -111,7 +111,7 @@ def _profile(setting: Setting, final: FloatArray) -> Row:
     at = np.concatenate([[0.0], np.geomspace(0.01, worst, 36)])
     runs = np.where(np.isnan(regret), np.inf, regret).T
     share = [progress.performance_profile(-own[:, None], -at - _EQUAL) for own in runs]
-    return {"at": _rounded(at, 4), "share": _rounded(np.stack(share), 4)}
+    return {"at": _rounded(at, 4), "share": _shares(np.stack(share))}
 
 
 def _best(setting: Setting, members: Sequence[Entry]) -> list[Row]:
@@ -187,9 +187,9 @@ def landscape_of(truth: FloatArray) -> Row:
     for edits in range(int(distance.max()) + 1):
         values = truth[(distance == edits) & ~np.isnan(truth)]
         if len(values):
-            shares = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
+            cuts = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
             quantiles = {
-                f"q{share:02d}": round(float(v), 3) for share, v in zip((5, 25, 50, 75, 95), shares, strict=True)
+                f"q{share:02d}": round(float(v), 3) for share, v in zip((5, 25, 50, 75, 95), cuts, strict=True)
             }
             rows.append({"distance": edits, "cells": len(values), "best": round(float(values.max()), 3), **quantiles})
     found = references.local_search(known, known, cell.SPACE.neighbours)
@@ -197,7 +197,7 @@ def landscape_of(truth: FloatArray) -> Row:
         {
             "cell": int(a),
             "test": round(float(truth[a]), 4),
-            "basin": round(float(share), 6),
+            "basin": shares.rounded(float(share), 6),
             "best": bool(a in optima),
         }
         for a, share in zip(found.optima, found.basins, strict=True)
@@ -213,6 +213,11 @@ def landscape_of(truth: FloatArray) -> Row:
         "below": round(float(finite.min()), 2),
         "local_optima": sorted(local, key=lambda row: (-row["test"], row["cell"])),
     }
+
+
+def _shares(values: FloatArray) -> list[Any]:
+    """Nested lists, in which nothing is 0 or 1 by rounding."""
+    return [[shares.rounded(value, 4) for value in row] for row in values.tolist()]
 
 
 def _rounded(values: FloatArray, digits: int) -> list[Any]:

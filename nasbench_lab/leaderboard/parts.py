@@ -31,7 +31,8 @@ COLUMNS = {
     "queries": "mean number of queries answered",
     "seconds": "mean simulated seconds used",
     "test_mean": "mean over seeds of the incumbent's test accuracy, percent",
-    "test_lo": "lower end of its 95% interval, by studentised bootstrap, no further than the best cell",
+    "test_lo": "lower end of its 95% interval, by studentised bootstrap, where nearly all seeds agree with room for misses "
+    "that none of them met; no further than the best cell",
     "test_hi": "upper end",
     "test_median": "median over seeds",
     "test_median_lo": "lower end of its 95% interval, by order statistics",

@@ -15,7 +15,7 @@ import pandas as pd
 
 from nasbench_lab.core import FloatArray
 from nasbench_lab.leaderboard import wording
-from nasbench_lab.leaderboard.front_scores import Reached
+from nasbench_lab.leaderboard.front_scores import SHARES, Reached
 from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Entry, Leaderboard, Row, Section, Setting
 from nasbench_lab.stats import agreement, intervals, progress, references, standings
 from nasbench_lab.study.store import MEASURED
@@ -34,7 +34,7 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
         ranks = progress.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
         rows, by = [], "test accuracy"
         for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
-            low, high = intervals.mean_interval(test)
+            low, high = intervals.mean_interval(test, possible=setting.truth)
             high = np.minimum(high, setting.truth.max())
             rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
             rows[-1]["regret_area"] = _area(setting, test, axis)
@@ -43,7 +43,8 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
         if setting.front is not None:
             decisive, by = _add_fronts(setting, members, rows, curves[-len(members) :]), "hypervolume"
         rows = _ranked(rows)
-        sections.append(Section(rows, _reference(setting, members), _stand(rows, decisive, by)))
+        possible = setting.truth if setting.front is None else SHARES
+        sections.append(Section(rows, _reference(setting, members), _stand(rows, decisive, by, possible)))
         if setting.random_is_exact:
             curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
     single = [each for each in scored if each.setting.front is None]
@@ -62,10 +63,10 @@ def _ranked(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (row["rank"] if row["rank"] == row["rank"] else math.inf, row["strategy"]))
 
 
-def _stand(rows: list[Row], scores: dict[str, FloatArray], by: str) -> Row:
+def _stand(rows: list[Row], scores: dict[str, FloatArray], by: str, possible: FloatArray) -> Row:
     """Add what the tests say of ranks to the ranked rows; returns the tests."""
     names = [row["strategy"] for row in rows]
-    columns, tests = standings.of(names, np.stack([scores[name] for name in names], axis=1), by)
+    columns, tests = standings.of(names, np.stack([scores[name] for name in names], axis=1), by, possible)
     for row, added in zip(rows, columns, strict=True):
         row |= added
     return _setting_of(rows[0]) | tests
@@ -93,7 +94,7 @@ def _add_fronts(
         queries, seconds = (curve["at"][curve["axis"] == axis].to_numpy() for axis in ("queries", "seconds"))
         shares = [each.at_queries(queries.astype(np.int64)), each.at_seconds(seconds), each.hypervolume[:, None]]
         values = np.concatenate(shares, axis=1)
-        summary = (values.mean(axis=0), *intervals.mean_interval(values))
+        summary = (values.mean(axis=0), *intervals.mean_interval(values, possible=SHARES))
         for name, column in zip(FRONT_COLUMNS, summary, strict=True):
             curve[name] = column[:-1]
             row[name] = float(column[-1])
@@ -223,8 +224,8 @@ def _regrets(entry: Entry, test: FloatArray, interval: tuple[float, float]) -> R
     mean = low = high = math.nan
     if (last >= 0).all():  # nan, of a run without an answer, is not
         lost = setting.seen.max() - setting.seen[last.astype(np.int64)]
-        bounds = intervals.mean_interval(lost[:, None])
-        mean, low, high = float(lost.mean()), max(float(bounds[0][0]), 0.0), float(bounds[1][0])
+        bounds = intervals.mean_interval(-lost[:, None], possible=setting.seen - setting.seen.max())
+        mean, low, high = float(lost.mean()), max(-float(bounds[1][0]), 0.0), -float(bounds[0][0])
     return row | {"val_regret_mean": mean, "val_regret_lo": low, "val_regret_hi": high}
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nasbench_lab.files import markdown
 from nasbench_lab.leaderboard.parts import COLUMNS, Leaderboard, Row
-from nasbench_lab.stats import intervals, standings
+from nasbench_lab.stats import intervals, shares, standings
 
 MARKDOWN = (
     "rank",
@@ -25,6 +25,7 @@ MARKDOWN = (
     "ms/query",
 )
 
+_MOST_DIGITS = 6  # of an interval that is narrow
 
 FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2:])
 
@@ -46,7 +47,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
     bound = "≥ " if row["reached_optimum"] < 1 else ""
     front: tuple[str, ...] = ()
     if "hypervolume_mean" in row:
-        front = _text(row["hypervolume_mean"], 4), _interval(row["hypervolume_lo"], row["hypervolume_hi"], 4)
+        front = _share(row["hypervolume_mean"]), _interval(row["hypervolume_lo"], row["hypervolume_hi"], 4)
     return (
         _range(row["rank_low"], row["rank_high"]),
         row["strategy"]
@@ -61,13 +62,17 @@ def cells_of(row: Row) -> tuple[str, ...]:
         *((_text(row["seconds"], 0),) if _timed(row) else ()),
         _text(row["queries"], 0),
         bound + _text(row["queries_to_optimum_mean"], 0),
-        f"{100 * row['reached_optimum']:.0f}%",
+        shares.percent(row["reached_optimum"]),
         _text(1e3 * row["decision_seconds_per_query"], 3),
     )
 
 
 def _interval(low: float, high: float, digits: int) -> str:
-    return f"{_text(low, digits)} – {_text(high, digits)}" if low == low else f"from {intervals.FEWEST} seeds on"
+    if low != low:
+        return f"from {intervals.FEWEST} seeds on"
+    while low < high and digits < _MOST_DIGITS and _text(low, digits) == _text(high, digits):
+        digits += 1  # an interval that is narrow is not shown as none
+    return f"{_text(low, digits)} – {_text(high, digits)}"
 
 
 def _range(low: float, high: float) -> str:
@@ -77,6 +82,10 @@ def _range(low: float, high: float) -> str:
 def seeds(more: float) -> str:
     """A number nobody would run is not worth its digits."""
     return "" if more != more else "> 10,000" if more > 10_000 else f"{more:,.0f}"
+
+
+def _share(value: float) -> str:
+    return shares.decimal(value, 4) if math.isfinite(value) else ""
 
 
 def _text(value: float, digits: int) -> str:
@@ -120,7 +129,7 @@ def footing(reference: Row) -> str:
     )
     random = f"{reference['random_test']:.2f} after {at} and " if reference["random_test"] is not None else ""
     ever = (
-        f", which is its choice at some time in {reference['random_chance_of_optimum']:.0%} of searches of all cells"
+        f", which is its choice at some time in {shares.percent(reference['random_chance_of_optimum'])} of searches of all cells"
         if reference["random_chance_of_optimum"] is not None and reference["random_chance_of_optimum"] < 0.995
         else ""
     )
@@ -186,7 +195,8 @@ def to_markdown(board: Leaderboard) -> str:
         "pair). More seeds: how many would separate it from the next row with 80% power if the difference seen is the "
         "true one; 0: it is separated. "
         "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% "
-        f"studentised bootstrap interval (from {intervals.FEWEST} seeds on; docs/statistics.md: how often it covers). "
+        f"studentised bootstrap interval (from {intervals.FEWEST} seeds on; docs/statistics.md: how often it covers), wider "
+        "where nearly all seeds agree: a miss that no seed met is taken to cost what a cell drawn blindly would. "
         "Regret: points below the best test accuracy; val regret: below the best score the search could see. To "
         "optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and count with "
         "their length. Seconds: simulated, used on average. ms/query: real time the strategy spent deciding.",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nasbench_lab.plots import style
 from nasbench_lab.plots.curves import FLOOR, ticks
 from nasbench_lab.plots.style import Look
+from nasbench_lab.stats import shares
 
 _FIXED = "#0c0e10"  # text on a coloured cell: the same on a dark page
 _READABLE = 12  # strategies up to which a matrix shows its numbers
@@ -60,7 +61,7 @@ def better(
         layers.append(grey.encode(x=x, y=y, description=words))
     if readable:
         numbers = style.panel(frame).mark_text(color=_FIXED, fontSize=10)
-        layers.append(numbers.encode(x=x, y=y, text=alt.Text("p:Q", format=".2f")))
+        layers.append(numbers.encode(x=x, y=y, text="text:N"))
     size = (34 if readable else 15) * len(order)
     return style.finished(alt.layer(*layers).properties(width=size, height=size), title)
 
@@ -72,8 +73,8 @@ def _cells(
     rows = []
     for (i, a), (j, b) in permutations(enumerate(names[name].label for name in order), 2):
         told, p = bool(separated[i, j]), float(probability[i, j])
-        words = f"{a} > {b}: {p:.2f}" + ("" if told else " (?)")
-        rows.append({"row": a, "column": b, "p": p, "separated": told, "words": words})
+        words = f"{a} > {b}: {shares.decimal(p)}" + ("" if told else " (?)")
+        rows.append({"row": a, "column": b, "p": p, "separated": told, "words": words, "text": shares.decimal(p)})
     return pd.DataFrame(rows)
 
 

@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 
 from nasbench_lab.plots import style
+from nasbench_lab.stats import shares
 
 _FILL = style.HUES[1].light
 
@@ -78,7 +79,10 @@ def local_optima(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
     """
     frame = pd.DataFrame(
         [
-            row | {"words": f"cell {row['cell']}: {row['test']:.2f}, {row['basin']:.2%} of all cells lead there"}
+            row
+            | {
+                "words": f"cell {row['cell']}: {row['test']:.2f}, {shares.percent(row['basin'], 2)} of all cells lead there"
+            }
             for row in rows
         ]
     )

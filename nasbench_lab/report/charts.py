@@ -14,11 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.leaderboard import details
-from nasbench_lab.plots import compare, critical, style
+from nasbench_lab.plots import compare, rank_ranges, style
 from nasbench_lab.plots import curves as plots_curves
 from nasbench_lab.plots import landscape as plots_landscape
 from nasbench_lab.plots.curves import FLOOR, Reference
-from nasbench_lab.stats import significance
 
 Row = dict[str, Any]
 Key = tuple[str, ...]
@@ -209,22 +208,21 @@ def _curves(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
 
 
 def _tests(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
-    for charts in (_critical_difference, _who_beats_whom, _profile, _deciding):
+    for charts in (_rank_ranges, _who_beats_whom, _profile, _deciding):
         yield from charts(setting, names)
 
 
-def _critical_difference(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
-    ranks = {row["strategy"]: row["rank_mean"] for row in setting.rows if row["rank_mean"] == row["rank_mean"]}
-    runs = min(int(row["runs"]) for row in setting.rows)
-    if len(ranks) > 1 and runs > 1:
-        difference = significance.critical_difference(len(ranks), runs)
-        groups = _together(ranks, difference)
-        spec = critical.critical_difference(ranks, groups, names, order=setting.order, difference=difference)
+def _rank_ranges(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
+    columns = {"strategy": "strategy", "rank": "rank", "rank_low": "low", "rank_high": "high"}
+    frame = pd.DataFrame([{new: row[old] for old, new in columns.items()} for row in setting.rows]).dropna()
+    if len(frame) > 1:
         about = (
-            f"Mean ranks over {runs} seeds; a bar joins strategies whose ranks differ by less than Nemenyi's critical "
-            "difference (5%)."
+            "Ranks that the tests cannot exclude: 1 + how many strategies are significantly better, to how many there are "
+            "less those significantly worse (paired sign-flip tests of means, Holm over all pairs, 5%), as in the "
+            "leaderboard; all hold at once. The dot is the rank by the mean."
         )
-        yield Chart("critical-difference", "tests", "Critical differences", about, spec)
+        spec = rank_ranges.rank_ranges(frame, names, setting.order)
+        yield Chart("rank-ranges", "tests", "Ranks that cannot be excluded", about, spec)
 
 
 def _who_beats_whom(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
@@ -274,14 +272,6 @@ def _matrices(pairs: Sequence[Row], order: Sequence[str]) -> tuple[NDArray[np.fl
         better[i, j], better[j, i] = (0.5, 0.5) if chance is None else (chance, 1 - chance)
         separated[i, j] = separated[j, i] = pair["separated"]
     return better, separated
-
-
-def _together(ranks: Mapping[str, float], difference: float) -> list[list[str]]:
-    """The largest groups of strategies in which no two ranks differ by more than the critical difference."""
-    order = sorted(ranks, key=lambda name: ranks[name])
-    values = np.array([ranks[name] for name in order])
-    separated = np.abs(values[:, None] - values[None, :]) > difference
-    return [[order[i] for i in group] for group in significance.cliques(separated)]
 
 
 def _fronts(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:

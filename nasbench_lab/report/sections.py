@@ -13,7 +13,7 @@ from nasbench_lab.leaderboard import wording
 from nasbench_lab.plots import style
 from nasbench_lab.report.charts import Board, Row, Setting
 from nasbench_lab.spaces import cell, drawing
-from nasbench_lab.stats import standings
+from nasbench_lab.stats import shares, standings
 
 _MEANING = {  # head of a column -> the name under which `columns` explains it
     "rank": "rank_low",
@@ -145,7 +145,7 @@ def _pair(pair: Row, labels: Mapping[str, str]) -> tuple[str, ...]:
         labels[pair["one"]],
         labels[pair["other"]],
         f"{difference} ({low} to {high})",
-        _number(pair["improvement"], ".2f"),
+        "" if pair["improvement"] is None else shares.decimal(pair["improvement"]),
         _p(pair["p_holm"]),
         "yes" if pair["separated"] else "no",
         "" if pair["more_seeds"] is None else wording.seeds(pair["more_seeds"]),
@@ -157,8 +157,8 @@ def _how_tested(tests: Row) -> str:
     sentences = [f"{tests['method']}, level {tests['alpha']:g}."]
     if tests.get("detectable_difference") is not None:
         sentences.append(
-            f"With {tests['runs']} seeds the typical pair is told apart, with {tests['power']:.0%} power, from a true "
-            f"difference of {tests['detectable_difference']:.3g} on."
+            f"With {tests['runs']} seeds the typical pair is told apart, with {shares.percent(tests['power'])} power, from a "
+            f"true difference of {tests['detectable_difference']:.3g} on."
         )
     if few := standings.too_few(tests):
         sentences.append(few)

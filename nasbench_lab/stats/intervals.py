@@ -1,13 +1,17 @@
 """Intervals over runs, of means, medians and aggregates over tasks: where the intervals of a leaderboard are computed.
 
-Imports nothing of ours. Shapes: R runs (seeds), T tasks, C columns. What compares strategies is in `significance`.
+Shapes: R runs (seeds), T tasks, C columns, B resamples. What compares strategies is in `significance`.
 
 Which interval: of incumbents' accuracies, which are skewed and full of ties, the BCa bootstrap of a mean covers 89 to 95%
-at 20 runs and 92 to 95% at 50; the symmetric studentised bootstrap used here holds 95% (`docs/statistics.md`).
+at 20 runs and 92 to 95% at 50; the symmetric studentised bootstrap used here holds 95%, and where nearly all runs agree,
+which leaves nothing to resample, the bound on what was not seen does (`unseen`, `docs/statistics.md`).
+
+Memory does not grow with runs times resamples: numbers of draws are kept as bytes, and used a part at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -15,47 +19,74 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from nasbench_lab.stats import unseen
+
 FloatArray = NDArray[np.float64]
 Ends = tuple[FloatArray, FloatArray]
 Aggregate = Literal["mean", "median", "iqm"]
 FEWEST = 20  # runs below which no interval is shown: none covers as it says on skewed incumbents
 _TRIM = 0.25  # of each tail, by the interquartile mean
 _WIDEST = 3.0  # of `mean_interval`, in units of Student's interval
+_CHUNK = 4_000_000  # numbers of draws turned into floats at once
 
 
-def mean_interval(values: FloatArray, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Ends:
-    """Symmetric studentised bootstrap interval of the mean over runs (Hall 1988, Annals of Statistics 16:927).
+def mean_interval(
+    values: FloatArray,
+    *,
+    possible: FloatArray | None = None,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    fewest: int = FEWEST,
+) -> Ends:
+    """Symmetric studentised bootstrap interval of the mean over runs (Hall 1988, Annals of Statistics 16:927), widened to
+    what misses that were not seen allow where most runs agree (`unseen.limits`).
 
     mean -+ k * standard error, where k is the quantile of |resampled mean - mean| / resampled standard error, and no
     less than Student's t and no more than three times that: where one or two runs in a hundred are apart, most resamples
     have next to no spread and say nothing of how wide it should be. All resamples are one matrix product.
 
     Args:
-        values: (R, C), one column per quantity; columns share their resampled runs.
+        values: (R, C), one column per quantity; columns share their resampled runs. Larger is better.
+        possible: (N,) all values that a run can have, a table's test scores for example. If left out, nothing is known
+            of misses that were not seen, and the interval does not hold its level where nearly all runs agree.
         confidence: nominal coverage.
         resamples: bootstrap samples.
         seed: of the resampling, so that the same records always give the same interval.
+        fewest: runs below which there is no interval.
 
     Returns:
-        lower and upper ends, (C,) each; both nan with fewer than `FEWEST` runs or a nan value, both the mean where
-        all runs agree.
+        lower and upper ends, (C,) each; both nan with fewer than `fewest` runs or a nan value; both the mean where all
+        runs agree and no other value is possible or none is known.
     """
     values = np.asarray(values, dtype=np.float64)
     runs = len(values)
-    if runs < FEWEST:
+    if runs < max(fewest, 2):
         return np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
-    mean = values.mean(axis=0)
-    mean = np.where((values == values[0]).all(axis=0), values[0], mean)
-    error = values.std(axis=0, ddof=1) / np.sqrt(runs)
-    weights = _resampled(runs, resamples, seed) / runs
+    same = (values == values[0]).all(axis=0)  # rounding must not give these a spread
+    mean = np.where(same, values[0], values.mean(axis=0))
+    error = np.where(same, 0.0, values.std(axis=0, ddof=1) / np.sqrt(runs))
     with np.errstate(all="ignore"):
         unit = np.where(error > 0, (values - mean) / (error * np.sqrt(runs)), 0.0)
-        means = weights @ unit
-        errors = np.sqrt(np.maximum(weights @ unit**2 - means**2, 0.0) / (runs - 1))
-        deviations = np.where(errors > 1e-9, np.abs(means) / errors, 0.0)
+        deviations = _deviations(unit, resamples, seed)
     student = float(stats.t.ppf(0.5 + confidence / 2, runs - 1))
     factor = np.clip(np.quantile(deviations, confidence, axis=0), student, _WIDEST * student)
-    return mean - factor * error, mean + factor * error
+    low, high = mean - factor * error, mean + factor * error
+    if possible is None:
+        return low, high
+    least, most = unseen.limits(values, possible, confidence=confidence)
+    return np.minimum(low, least), np.maximum(high, most)
+
+
+def _deviations(unit: FloatArray, resamples: int, seed: int) -> FloatArray:
+    """(B, C) |mean| / standard error of resamples of (R, C) values with mean 0; 0 where a resample has no spread."""
+    runs, found = len(unit), []
+    for counts in _parts(_resampled(runs, resamples, seed)):
+        weights = counts / runs
+        means = weights @ unit
+        errors = np.sqrt(np.maximum(weights @ unit**2 - means**2, 0.0) / (runs - 1))
+        found.append(np.where(errors > 1e-9, np.abs(means) / errors, 0.0))
+    return np.concatenate(found)
 
 
 def median_interval(values: FloatArray, *, confidence: float = 0.95) -> Ends:
@@ -121,27 +152,40 @@ def aggregate_interval(
     if runs < FEWEST or np.isnan(scores).any():
         return float("nan"), float("nan")
     draws = [_resampled(runs, resamples, seed if paired else seed + task) for task in range(tasks)]
-    if kind == "iqm":
-        found = _trimmed(scores, np.stack(draws, axis=2))
-    else:
-        means = np.stack([draw @ scores[:, task] / runs for task, draw in enumerate(draws)], axis=1)
-        found = means.mean(axis=1) if kind == "mean" else np.median(means, axis=1)
+    found = np.concatenate([_aggregates(scores, kind, part) for part in zip(*map(_parts, draws), strict=True)])
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
+def _aggregates(scores: FloatArray, kind: Aggregate, draws: tuple[NDArray[np.uint8], ...]) -> FloatArray:
+    """`aggregate` of resamples: (R, T) scores drawn (B, R) times in each of the T tasks -> (B,)."""
+    if kind == "iqm":
+        return _trimmed(scores, np.stack(draws, axis=2))
+    means = np.stack([draw.astype(np.float64) @ scores[:, t] / len(scores) for t, draw in enumerate(draws)], axis=1)
+    return np.asarray(means.mean(axis=1) if kind == "mean" else np.median(means, axis=1))
+
+
 @lru_cache(maxsize=4)  # a leaderboard draws the same ones for all its rows
-def _resampled(runs: int, resamples: int, seed: int) -> FloatArray:
-    """(B, R) how often each run is drawn."""
-    counts = np.random.default_rng(seed).multinomial(runs, np.full(runs, 1 / runs), resamples).astype(np.float64)
+def _resampled(runs: int, resamples: int, seed: int) -> NDArray[np.uint8]:
+    """(B, R) how often each run is drawn; that one is drawn 256 times does not happen (its chance is below 1e-500)."""
+    rng, share = np.random.default_rng(seed), np.full(runs, 1 / runs)
+    counts = np.empty((resamples, runs), dtype=np.uint8)
+    for start in range(0, resamples, step := max(1, _CHUNK // runs)):
+        counts[start : start + step] = rng.multinomial(runs, share, min(step, resamples - start))
     counts.flags.writeable = False
     return counts
 
 
-def _trimmed(scores: FloatArray, counts: FloatArray) -> FloatArray:
+def _parts(counts: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """(B, R) -> as many of the B at once as fit into memory as floats."""
+    step = max(1, _CHUNK // counts.shape[1])
+    return (counts[start : start + step] for start in range(0, len(counts), step))
+
+
+def _trimmed(scores: FloatArray, counts: NDArray[np.uint8]) -> FloatArray:
     """Interquartile means of resamples: (R, T) scores drawn (B, R, T) times -> (B,)."""
     order = np.argsort(scores, axis=None, kind="stable")
     cut = int(_TRIM * scores.size)
-    upto = np.cumsum(counts.reshape(len(counts), -1)[:, order], axis=1)
+    upto = np.cumsum(counts.reshape(len(counts), -1)[:, order], axis=1, dtype=np.float64)
     kept = np.diff(np.clip(upto, cut, scores.size - cut), axis=1, prepend=cut)
     return np.asarray(kept @ scores.ravel()[order] / (scores.size - 2 * cut))

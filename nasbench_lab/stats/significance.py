@@ -24,7 +24,7 @@ IntArray = NDArray[np.int64]
 ALPHA = 0.05  # chance of any false difference among all pairs of a setting
 POWER = 0.8  # chance with which a difference that is there shall be found
 _FLIPS = 9999  # random sign patterns, at least
-_CHUNK = 2_000_000  # signs in memory at once
+_CHUNK = 2_000_000  # signs, or sums, in memory at once
 
 
 def pairs(strategies: int) -> tuple[IntArray, IntArray]:
@@ -47,20 +47,24 @@ def permutation_test(differences: FloatArray, *, flips: int | None = None, seed:
     differences = np.asarray(differences, dtype=np.float64)
     runs, count = differences.shape
     flips = max(_FLIPS, 40 * count) if flips is None else flips
-    exact = 2.0**runs <= flips
-    unit = np.nan_to_num(differences) / (np.abs(np.nan_to_num(differences)).sum(axis=0) + 1e-300)
+    exact = runs <= math.log2(flips)
+    unit = np.nan_to_num(differences)
+    unit /= np.abs(unit).sum(axis=0) + 1e-300
     observed = np.abs(unit.sum(axis=0)) - 1e-9  # rounding must not tell equal sums apart
     patterns = _all_patterns(runs) if exact else _random_patterns(runs, flips, seed)
     beyond = np.zeros(count)
     for signs in patterns:
-        beyond += (np.abs(signs @ unit) >= observed).sum(axis=0)
-    p = beyond / 2.0**runs if exact else (1 + beyond) / (1 + flips)
+        for some in _columns(count, len(signs)):
+            beyond[some] += (np.abs(signs @ unit[:, some]) >= observed[some]).sum(axis=0)
+    p = beyond / 2**runs if exact else (1 + beyond) / (1 + flips)
     return np.where(np.isnan(differences).any(axis=0), np.nan, p)
 
 
 def _all_patterns(runs: int) -> Iterator[FloatArray]:
-    bits = (np.arange(2**runs)[:, None] >> np.arange(runs)) & 1
-    yield np.where(bits == 1, -1.0, 1.0)
+    step = max(1, _CHUNK // runs)
+    for start in range(0, 2**runs, step):
+        bits = (np.arange(start, min(start + step, 2**runs))[:, None] >> np.arange(runs)) & 1
+        yield np.where(bits == 1, -1.0, 1.0)
 
 
 def _random_patterns(runs: int, flips: int, seed: int) -> Iterator[FloatArray]:
@@ -69,6 +73,12 @@ def _random_patterns(runs: int, flips: int, seed: int) -> Iterator[FloatArray]:
     for start in range(0, flips, step):
         bits = rng.integers(0, 2, (min(step, flips - start), runs), dtype=np.int8)
         yield np.where(bits == 1, -1.0, 1.0)
+
+
+def _columns(count: int, rows: int) -> Iterator[slice]:
+    """As many of the columns at once as have no more than `_CHUNK` values in so many rows."""
+    step = max(1, _CHUNK // max(1, rows))
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
 def wilcoxon_test(differences: FloatArray) -> FloatArray:
@@ -81,9 +91,9 @@ def wilcoxon_test(differences: FloatArray) -> FloatArray:
     p = np.ones(differences.shape[1])
     p[np.isnan(differences).any(axis=0)] = np.nan
     some = np.flatnonzero((p == 1) & (differences != 0).any(axis=0))
-    if some.size:
-        found = stats.wilcoxon(differences[:, some], axis=0, zero_method="pratt")
-        p[some] = found.pvalue
+    for part in _columns(some.size, len(differences)):
+        found = stats.wilcoxon(differences[:, some[part]], axis=0, zero_method="pratt")
+        p[some[part]] = found.pvalue
     return p
 
 
@@ -252,7 +262,9 @@ def runs_needed(difference: float, sd: float, *, alpha: float = ALPHA, power: fl
     if not abs(difference) > 1e-12:
         return math.inf
     level, chance = float(stats.norm.isf(alpha / 2)), float(stats.norm.ppf(power))
-    return math.ceil(((level + chance) * sd / difference) ** 2 + level**2 / 2)
+    ratio = (level + chance) * sd / difference
+    needed = ratio * ratio + level**2 / 2
+    return math.ceil(needed) if math.isfinite(needed) else math.inf
 
 
 def fewest_runs(alpha: float = ALPHA) -> int:

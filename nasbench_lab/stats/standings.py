@@ -6,13 +6,13 @@ Shapes: R runs, S strategies, best first. Arrays in, JSON values out; the tests 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.stats import intervals, significance
+from nasbench_lab.stats import intervals, significance, unseen
 
 FloatArray = NDArray[np.float64]
 Row = dict[str, Any]
@@ -23,16 +23,19 @@ COLUMNS = {
     "seeds_to_next": "seeds more that would separate it from the next row, with 80% power, if the difference seen is "
     "the true one; 0: separated; empty: nothing to tell apart",
 }
+_AT_ONCE = 2_000_000  # differences in memory at once
+_EQUAL = 1e-9  # differences that are less are rounding
 METHOD = "sign-flip test of the mean of paired differences (same seeds), Holm's correction over all pairs"
 
 
-def of(names: Sequence[str], scores: FloatArray, by: str) -> tuple[list[Row], Row]:
+def of(names: Sequence[str], scores: FloatArray, by: str, possible: FloatArray | None = None) -> tuple[list[Row], Row]:
     """Columns for every strategy, and the setting's tests.
 
     Args:
         names: S strategies, best first.
         scores: (R, S), larger is better; row i is the same seed for all.
         by: what the scores are, in words.
+        possible: (N,) all scores a run can have; nan is left out.
 
     Returns:
         S rows of `COLUMNS`; and {"by", "strategies", "runs", "method", "alpha", "power", "detectable_difference",
@@ -67,7 +70,7 @@ def of(names: Sequence[str], scores: FloatArray, by: str) -> tuple[list[Row], Ro
             "critical_difference": friedman.critical_difference,
         },
         "cliques": [[names[i] for i in clique] for clique in significance.cliques(separated)],
-        "pairs": _pairs(names, scores, found, friedman),
+        "pairs": _pairs(names, scores, found, friedman, possible),
     }
     return rows, tests
 
@@ -105,10 +108,14 @@ def too_few(tests: Row) -> str:
 
 
 def _pairs(
-    names: Sequence[str], scores: FloatArray, found: significance.Comparison, friedman: significance.Friedman | None
+    names: Sequence[str],
+    scores: FloatArray,
+    found: significance.Comparison,
+    friedman: significance.Friedman | None,
+    possible: FloatArray | None,
 ) -> list[Row]:
     first, second = found.first, found.second
-    low, high = intervals.mean_interval(scores[:, first] - scores[:, second])
+    low, high = _ends_of_differences(scores, first, second, possible)
     rows = []
     for i, (one, other) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
         row = {
@@ -130,6 +137,36 @@ def _pairs(
     return rows
 
 
+def _ends_of_differences(
+    scores: FloatArray, first: NDArray[np.int64], second: NDArray[np.int64], possible: FloatArray | None
+) -> intervals.Ends:
+    """Ends of the intervals of all pairs' mean differences, (P,) each: of the differences seen, as the tests are.
+
+    Where two strategies agreed in every run nothing was seen, and a run may part them by as much as a blind draw costs.
+    """
+    ends = [_part(scores[:, a] - scores[:, b], possible) for a, b in _in_parts(first, second, len(scores))]
+    if not ends:
+        return np.empty(0), np.empty(0)
+    return np.concatenate([low for low, _ in ends]), np.concatenate([high for _, high in ends])
+
+
+def _in_parts(
+    first: NDArray[np.int64], second: NDArray[np.int64], runs: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """As many pairs at once as have no more than `_AT_ONCE` differences."""
+    step = max(1, _AT_ONCE // runs)
+    return ((first[i : i + step], second[i : i + step]) for i in range(0, len(first), step))
+
+
+def _part(differences: FloatArray, possible: FloatArray | None) -> intervals.Ends:
+    low, high = intervals.mean_interval(differences)
+    same = np.flatnonzero((np.abs(differences) <= _EQUAL).all(axis=0))
+    if same.size and possible is not None:
+        apart = float(np.nanmax(possible) - np.nanmean(possible))
+        low[same], high[same] = intervals.mean_interval(differences[:, same], possible=np.array([-apart, apart]))
+    return low, high
+
+
 def _short(value: Any) -> Any:
     """Numbers to six significant digits: more would only make the files long."""
     return value if isinstance(value, str) else float(f"{float(value):.6g}")
@@ -140,7 +177,7 @@ OVERALL_HEADS = ("strategy", "mean", "95% interval", "median", "95% interval", "
 OVERALL_NOTE = (
     "Test accuracy of every setting on a scale from 0, a cell drawn at random, to 1, the best cell. Mean and median are of the "
     "settings' means, the interquartile mean (IQM) is of all runs (rliable's definitions); intervals: percentile "
-    "bootstrap over seeds, drawn for all settings together."
+    "bootstrap over seeds, drawn for all settings together; mean's and median's allow for misses that no seed met."
 )
 _KINDS: tuple[intervals.Aggregate, ...] = ("mean", "median", "iqm")
 
@@ -164,17 +201,44 @@ def overall(ends: Sequence[Mapping[str, FloatArray]], truths: Sequence[FloatArra
             continue
         table = np.stack(scores, axis=1)
         row: Row = {"strategy": name, "settings": len(ends)}
-        for kind in _KINDS:
-            low, high = intervals.aggregate_interval(table, kind, paired=True)
+        aggregated = _aggregate_ends(table, [_scaled(truth, truth) for truth in truths])
+        for kind, (low, high) in aggregated.items():
             row |= {kind: intervals.aggregate(table, kind), f"{kind}_low": low, f"{kind}_high": high}
         rows.append(row)
     return sorted(rows, key=lambda row: (-row["mean"], row["strategy"]))
 
 
+def _aggregate_ends(
+    table: FloatArray, possible: Sequence[FloatArray]
+) -> dict[intervals.Aggregate, tuple[float, float]]:
+    """Intervals of the aggregates of (R, T) scores, of which those of means allow for misses that were not seen.
+
+    Drawing seeds anew shows how mean and median of the settings' means spread; where nearly all runs of a setting agree,
+    its mean may lie further out, and the aggregate with it. The interquartile mean does not depend on rare misses.
+    """
+    mean = table.mean(axis=0)[None]
+    further = np.stack([_further(table[:, [t]], known) for t, known in enumerate(possible)], axis=1)
+    ends = {}
+    for kind in _KINDS:
+        low, high = intervals.aggregate_interval(table, kind, paired=True)
+        if kind != "iqm":
+            low += intervals.aggregate(mean + further[0], kind) - intervals.aggregate(mean, kind)
+            high += intervals.aggregate(mean + further[1], kind) - intervals.aggregate(mean, kind)
+        ends[kind] = low, high
+    return ends
+
+
+def _further(scores: FloatArray, possible: FloatArray) -> tuple[float, float]:
+    """How much further out than (R, 1) scores drawn anew show their mean may lie, below (negative) and above."""
+    low, high = intervals.aggregate_interval(scores, "mean")
+    least, most = unseen.limits(scores, possible)
+    return min(0.0, float(least[0]) - low), max(0.0, float(most[0]) - high)
+
+
 def _scaled(end: FloatArray, truth: FloatArray) -> FloatArray:
     """Test accuracy as a share of the way from a random cell to the best; nan where all cells are equal."""
-    span = float(truth.max() - truth.mean())
-    return (end - truth.mean()) / span if span > 0 else np.full(len(end), np.nan)
+    span = float(np.nanmax(truth) - np.nanmean(truth))
+    return (end - np.nanmean(truth)) / span if span > 0 else np.full(len(end), np.nan)
 
 
 def overall_cells(row: Row) -> tuple[str, ...]:

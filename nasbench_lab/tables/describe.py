@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nasbench_lab import core
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import references
+from nasbench_lab.stats import references, shares
 from nasbench_lab.tables.table import Table
 
 
@@ -191,10 +191,10 @@ def _exactly(table: Table, last: int) -> dict[str, str]:
     facts = {
         "best by validation": f"{references.ceiling(seen, truth):.4f} test",
         "random search": f"{after[0]:.4f} test after 100 queries, {after[1]:.4f} after 1,000; ends on the optimum in "
-        f"{random.chance:.0%} of searches of the whole space"
+        f"{shares.percent(random.chance)} of searches of the whole space"
         + (f", after {random.queries:,.0f} queries on average" if random.chance else ""),
         "local search": f"from a random cell by best moves: {descent.score:.4f} test after {descent.steps:.2f} moves, in "
-        f"the best by validation with chance {descent.best:.1%} ({len(descent.optima)} local maxima)",
+        f"the best by validation with chance {shares.percent(descent.best, 1)} ({len(descent.optima)} local maxima)",
     }
     if schedule.val_trials.shape[2]:
         single = references.sampled_ceiling(schedule.val_trials[:, -1], truth)

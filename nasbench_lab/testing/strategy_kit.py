@@ -24,6 +24,7 @@ from nasbench_lab import core, loading
 from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.spaces.space import Space
+from nasbench_lab.stats import shares
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.study import runner
 from nasbench_lab.tables import catalog
@@ -96,7 +97,9 @@ def check_strategy(load: str | Callable[[], Strategy], task: Task | None = None)
     yield _check("can be pickled in the middle of a run", kit.pickling)
     yield _check("starts anew when started again", kit.restart)
     yield _check("recommends a cell it has results for", kit.recommends)
-    yield _check(f"is not worse than random search on toy (false alarms: {FALSE_ALARM:.1%})", kit.not_worse)
+    yield _check(
+        f"is not worse than random search on toy (false alarms: {shares.percent(FALSE_ALARM, 1)})", kit.not_worse
+    )
     yield _check("asks quickly", kit.quick)
 
 

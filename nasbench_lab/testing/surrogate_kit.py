@@ -20,6 +20,7 @@ from nasbench_lab import core, loading
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import Space
+from nasbench_lab.stats import shares
 from nasbench_lab.testing.checks import Check, CheckFailed, in_fresh_process, leaves_global_states_alone, require
 
 BY_CHANCE = 0.001  # how often a surrogate that ranks at random passes "better than chance"
@@ -50,8 +51,10 @@ def check_surrogate(load: str | Callable[[], Any]) -> Iterator[Check]:
     yield Check("same generator, same predictions", kit.same_generator)
     yield Check("same predictions in a fresh process with another PYTHONHASHSEED", kit.fresh_process)
     yield Check("leaves the global random states of random, numpy and torch alone", kit.global_states)
-    yield Check(f"ranks cells it has not seen better than chance ({BY_CHANCE:.1%} pass by chance)", kit.ranks)
-    yield Check(f"90% intervals cover {_LEAST_COVER:.0%} or more of what it has not seen", kit.covers)
+    yield Check(
+        f"ranks cells it has not seen better than chance ({shares.percent(BY_CHANCE, 1)} pass by chance)", kit.ranks
+    )
+    yield Check(f"90% intervals cover {shares.percent(_LEAST_COVER)} or more of what it has not seen", kit.covers)
     yield Check("quantiles are in order", kit.quantiles)
     yield Check("samples are decided by the generator, and differ", kit.samples)
     yield Check("survives two scores, equal scores and repeated cells", kit.little)
@@ -187,7 +190,7 @@ class _Kit:
         y = scores(unseen)
         low, high = self.fitted(_TRAIN).quantiles(unseen, (0.05, 0.95))
         cover = float(np.mean((low <= y) & (y <= high)))
-        require(cover >= _LEAST_COVER, f"they cover {cover:.1%}")
+        require(cover >= _LEAST_COVER, f"they cover {shares.percent(cover, 1)}")
 
     def quantiles(self) -> None:
         unseen, levels = _data()[1], (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -12,7 +12,7 @@ from conftest import Additive
 from nasbench_lab.core import LabError
 from nasbench_lab.leaderboard import parts, ranking, wording, written
 from nasbench_lab.leaderboard.parts import Entry, Setting
-from nasbench_lab.stats import progress, references, standings
+from nasbench_lab.stats import progress, references, shares, standings
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.strategies.local.local_search import LocalSearch
 from nasbench_lab.study import store
@@ -133,7 +133,7 @@ def test_references_are_exact(made):
     assert reference["random_queries"] == 12
     chance = references.random_search_to(setting.seen, setting.optimal).chance
     assert reference["random_chance_of_optimum"] == pytest.approx(chance)
-    assert (f"in {chance:.0%} of searches" in wording.footing(reference)) == (chance < 0.995)
+    assert (f"in {shares.percent(chance)} of searches" in wording.footing(reference)) == (chance < 0.995)
     assert reference["random_test"] == pytest.approx(
         references.random_search_expectation(setting.seen, setting.truth, [12])[0]
     )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from nasbench_lab.leaderboard import details
-from nasbench_lab.plots import compare, critical, landscape, style
+from nasbench_lab.plots import compare, landscape, rank_ranges, style
 from nasbench_lab.plots import curves as plots_curves
 from nasbench_lab.plots.curves import FLOOR, Axis, Reference
 
@@ -66,30 +66,13 @@ def test_an_axis_of_ten_says_ten():
     assert "e+" not in text
 
 
-def test_critical_differences_name_all_and_draw_a_bar_per_group():
-    ranks = {"a": 1.2, "b": 1.5, "c": 2.4, "d": 3.9}
-    chart = critical.critical_difference(ranks, [["a", "b"], ["b", "c"]], style.looks(ranks), difference=0.9, title="t")
-    text = drawn(chart, list(ranks))
-    assert text.count("not separated: ") == 2
-    assert "critical difference 0.90" in text
-    for name, rank in ranks.items():
-        assert f"{name}  {rank:.2f}" in text or f"{rank:.2f}  {name}" in text
-
-
-def test_critical_differences_colour_the_best_of_the_board_and_leave_readable_names_to_the_others():
-    names = [f"s{i:02}" for i in range(20)]
-    ranks = {name: float(i) for i, name in enumerate(names)}
-    board = names[::-1]  # best first by another measure than ranks
-    looks = style.looks(names, board[: style.EMPHASISED])
-    text = style.svg(critical.critical_difference(ranks, [], looks, order=board))
-    fills = dict(re.findall(r'<text aria-label="(s\d\d)"[^>]*fill="(#\w+)"', text))
-    assert len(fills) == 20
-    assert {name for name, fill in fills.items() if fill == style.MUTED} == set(names) - set(board[: style.EMPHASISED])
-
-
-def test_all_ranks_alike_can_be_drawn():
-    ranks = dict.fromkeys(["a", "b", "c"], 2.0)
-    assert "<path" in drawn(critical.critical_difference(ranks, [list(ranks)], style.looks(ranks)), list(ranks))
+def test_ranges_of_ranks_are_a_bar_and_a_dot_per_strategy():
+    frame = pd.DataFrame({"strategy": ["a", "b", "c"], "rank": [1, 2, 3], "low": [1, 1, 3], "high": [2, 2, 3]})
+    text = drawn(rank_ranges.rank_ranges(frame, style.looks("abc"), list("abc")), list("abc"))
+    for i, name in enumerate("abc"):
+        assert text.count(f'data-s="{i}"') == 2
+        assert f">{name}</text>" in text
+    assert ">3</text>" in text
 
 
 def test_the_matrix_shows_numbers_of_few_and_grey_for_not_separated():

@@ -3,10 +3,17 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from nasbench_lab.core import LabError
+from nasbench_lab.plots import style
 from nasbench_lab.report import charts, index, made, pages, publish
+from nasbench_lab.stats import standings
 
 
 @pytest.fixture
@@ -147,8 +154,30 @@ def test_seeds_that_no_number_suffices_for_are_said_as_in_markdown(results):
     assert "&gt; 10,000" not in pages.page(pages.read(results / "one"))
 
 
-def test_groups_of_ranks_are_the_largest_within_the_critical_difference():
-    ranks = {"d": 4.0, "a": 1.0, "b": 1.8, "c": 2.5}
-    assert charts._together(ranks, 1.0) == [["a", "b"], ["b", "c"]]
-    assert charts._together(ranks, 0.1) == []
-    assert charts._together(ranks, 9.0) == [["a", "b", "c", "d"]]
+@settings(max_examples=12)
+@given(
+    arrays(float, st.tuples(st.integers(8, 30), st.integers(2, 6)), elements=st.integers(0, 4).map(float)),
+    st.lists(st.integers(0, 12), min_size=6, max_size=6),
+)
+def test_the_picture_of_ranks_is_the_boards_verdict(scores, ahead):
+    """Of random boards: its bars are the rows' ranges, and those follow from which pairs are said to be separated."""
+    scores = scores + np.array(ahead[: scores.shape[1]]) / 4
+    means = scores.mean(axis=0)
+    order = np.argsort(-means, kind="stable")
+    names = [f"s{i}" for i in order]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(standings, "_friedman", lambda _: None)  # decides nothing, and is slow
+        columns, tests = standings.of(names, scores[:, order], "test accuracy")
+    ranks = 1 + (means[order][:, None] < means[order] - 1e-9).sum(axis=1)
+    rows = [{"strategy": name, "rank": int(rank), **row} for name, rank, row in zip(names, ranks, columns, strict=True)]
+    key = dict.fromkeys(("table", "score", "search", "budget", "policy"), "")
+    setting = charts.Setting(rows, key, pd.DataFrame(), tests, {})
+    (chart,) = charts._rank_ranges(setting, style.looks(names))
+    (drawn,) = json.loads(style.spec(chart.spec))["datasets"].values()
+    better = {(a, b) for pair in tests["pairs"] if pair["separated"] for a, b in [(pair["one"], pair["other"])]}
+    for bar in drawn:
+        above = sum(b == bar["strategy"] for _, b in better)
+        below = sum(a == bar["strategy"] for a, _ in better)
+        assert (bar["low"], bar["high"]) == (1 + above, len(names) - below)
+        assert bar["low"] <= bar["rank"] <= bar["high"]
+    assert [bar["strategy"] for bar in drawn] == names

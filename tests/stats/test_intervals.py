@@ -111,3 +111,16 @@ def test_where_an_interval_cannot_be_had_it_is_nan_or_the_value_itself():
     assert 2 <= low[1] < high[1] <= 4
     assert np.isnan([low[2], high[2]]).all()
     assert np.isnan(intervals.mean_interval(np.arange(intervals.FEWEST - 1.0)[:, None])).all()
+
+
+def test_thousands_of_runs_are_resampled_a_part_at_a_time(monkeypatch):
+    values = np.random.default_rng(0).exponential(size=(300, 3))
+    whole = intervals.mean_interval(values), intervals.aggregate_interval(values, "iqm")
+    median = intervals.aggregate_interval(values, "median", paired=True)
+    monkeypatch.setattr(intervals, "_CHUNK", 1000)
+    intervals._resampled.cache_clear()
+    assert np.array(intervals.mean_interval(values)) == pytest.approx(np.array(whole[0]))
+    assert intervals.aggregate_interval(values, "iqm") == pytest.approx(whole[1])
+    assert intervals.aggregate_interval(values, "median", paired=True) == pytest.approx(median)
+    intervals._resampled.cache_clear()
+    assert max(part.size for part in intervals._parts(intervals._resampled(300, 2000, 0))) <= 1000

@@ -205,3 +205,27 @@ def test_under_the_null_any_false_difference_among_all_pairs_is_rare():
     rng = np.random.default_rng(3)
     false = [significance.compare(-rng.exponential(size=(20, 4))).separated.any() for _ in range(300)]
     assert np.mean(false) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
+
+
+@pytest.mark.parametrize("runs", [1023, 1024, 5000])
+def test_thousands_of_runs_are_no_error(runs):
+    """2.0 ** 1024 is not a number."""
+    found = significance.compare(shifted(0.0, 0.0, 0.5, runs=runs))
+    assert found.separated.tolist() == [False, True, True]
+    assert significance.friedman(shifted(0.0, 0.0, 0.5, runs=runs)).p < 1e-9
+
+
+def test_memory_is_bounded_and_parts_change_nothing(monkeypatch):
+    few, many = shifted(0.0, 0.1, 0.3, 0.2, runs=9), shifted(0.0, 0.1, 0.3, 0.2, runs=40)
+    whole = [significance.compare(scores) for scores in (few, many)]
+    monkeypatch.setattr(significance, "_columns", lambda count, rows: (slice(i, i + 1) for i in range(count)))
+    for scores, found in zip((few, many), whole, strict=True):
+        again = significance.compare(scores)
+        assert np.array_equal(again.p, found.p)
+        assert again.wilcoxon == pytest.approx(found.wilcoxon)
+    monkeypatch.setattr(significance, "_CHUNK", 50)
+    assert np.array_equal(significance.compare(few).p, whole[0].p)
+
+
+def test_a_difference_too_small_for_any_number_of_seeds_needs_infinitely_many():
+    assert significance.runs_needed(1e-11, 1e300) == math.inf

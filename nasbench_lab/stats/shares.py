@@ -1,0 +1,27 @@
+"""Shares in words: never 100% unless it is all, never 0% unless it is none, however few digits are shown."""
+
+from __future__ import annotations
+
+_MOST_DIGITS = 15
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """0.998 as "99.8%": as many digits as given, and as many more as it takes not to say all or none."""
+    return f"{_text(share, digits, 100.0)}%"
+
+
+def decimal(share: float, digits: int = 2) -> str:
+    """0.998 as "0.998" where two digits would make it 1.00."""
+    return _text(share, digits, 1.0)
+
+
+def rounded(share: float, digits: int) -> float:
+    """Rounded, but to neither 0 nor 1 from between them."""
+    return float(_text(share, digits, 1.0))
+
+
+def _text(share: float, digits: int, whole: float) -> str:
+    text = f"{whole * share:.{digits}f}"
+    if 0.0 < share < 1.0 and float(text) in (0.0, whole) and digits < _MOST_DIGITS:
+        return _text(share, digits + 1, whole)
+    return text
