@@ -182,8 +182,9 @@ def test_the_header_names_what_an_answer_depends_on(toy):
 
 
 def test_an_edited_surrogate_makes_other_runs(monkeypatch, tmp_path):
-    for name in ("space", "cell", "core", "runner"):
-        (tmp_path / f"{name}.py").write_bytes((sources.ROOT / f"{name}.py").read_bytes())
+    for name in sources._LOOP:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((sources.ROOT / name).read_bytes())
     (tmp_path / "surrogates").mkdir()
     (tmp_path / "surrogates" / "gp.py").write_text("A = 1\n")
     monkeypatch.setattr(sources, "ROOT", tmp_path)
