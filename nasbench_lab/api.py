@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.leaderboard.rebuild import rebuild
 from nasbench_lab.study import execute, jobs, runner, store
+from nasbench_lab.study.given import named
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
@@ -121,7 +122,7 @@ def _listed(objectives: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def compare(
-    *strategies: str,
+    *strategies: str | type[Strategy] | Strategy,
     table: str | None = None,
     score: str | Sequence[str] = (),
     search: int | str | None = None,
@@ -142,7 +143,8 @@ def compare(
     """Run strategies on a table and return the leaderboard as a frame; files go to `out`.
 
     Args:
-        *strategies: names or specs; the standard ones if left out.
+        *strategies: names, specs, `Strategy` classes or instances; the standard ones if left out. Runs of a class from
+            a script, a notebook or a function are not reused: put it into a file of its own and name that.
         table: searched; the embedded benchmark if left out.
         score: tables scored on; the searched one if left out.
         search: schedule searched on, "all", "oracle", or None for the table's default.
@@ -167,8 +169,9 @@ def compare(
     Raises:
         LabError: anything that does not exist or cannot be written.
     """
+    specs, given = named(strategies)
     chosen = make_study(
-        strategies,
+        specs,
         table=table,
         score=score,
         search=search,
@@ -183,7 +186,7 @@ def compare(
         repeats=repeats,
         evaluator=evaluator,
     )
-    return run(chosen, Path(out), workers=workers, backend=backend).frame()
+    return run(chosen, Path(out), workers=workers, backend=backend, given=given).frame()
 
 
 def make_study(
@@ -229,13 +232,19 @@ def make_study(
 
 
 def run(
-    chosen: Study, out: Path, *, workers: int = 1, backend: str = "loky", progress: execute.Progress | None = None
+    chosen: Study,
+    out: Path,
+    *,
+    workers: int = 1,
+    backend: str = "loky",
+    progress: execute.Progress | None = None,
+    given: Mapping[str, Strategy] | None = None,
 ) -> Leaderboard:
-    """Run what is missing of a study, then build and write its leaderboard; see `study.execute.run`.
+    """Run what is missing of a study, then build and write its leaderboard; see `study.execute.run` and `plan.resolve`.
 
     Raises:
         LabError: the study cannot be run as written, or results cannot be written.
     """
-    plan = resolve(chosen)
+    plan = resolve(chosen, given)
     execute.run(plan, out, workers=workers, backend=backend, progress=progress)
     return rebuild(plan, out)

@@ -1,8 +1,8 @@
 """Leaf files found by name: `names("strategies")`, `load("strategies", "local_search")`, `build("local_search:restarts=2")`.
 
 A plug-in is one file; its name is the file's name, its summary the first line of its docstring. Somebody else's is
-`pkg.module:Class`, `path/to/file.py:Class`, or an entry point in the group `nasbench_lab.<folder>`. Nothing is
-imported before it is used.
+`pkg.module:Class`, `path/to/file.py:Class` (see `imports`), or an entry point in the group `nasbench_lab.<folder>`.
+Nothing is imported before it is used.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import dataclasses
 import difflib
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import sys
 import types
@@ -24,7 +23,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from nasbench_lab import extras
+from nasbench_lab import extras, imports
 from nasbench_lab.errors import LabError
 
 
@@ -77,6 +76,11 @@ def target(point: EntryPoint) -> tuple[str, str]:
     return module.strip(), name.strip()
 
 
+def others(folder: str, name: str) -> list[EntryPoint]:
+    """The entry point that a name stands for; none where it is one of this package."""
+    return [point for point, why in entry_points(folder) if point.name == name and not why]
+
+
 def load(folder: str, name: str) -> type[Any]:
     """The class a name stands for.
 
@@ -126,33 +130,12 @@ def unknown(kind: str, name: str, allowed: Sequence[str], more: str = "") -> Lab
 
 def _import(name: str) -> types.ModuleType:
     try:
-        with extras.told(repr(name)):
-            return _import_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+        with extras.told(repr(name)), imports.watched():
+            return imports.of_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
     except LabError:
         raise
     except Exception as error:
         raise LabError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error
-
-
-def _import_file(path: Path) -> types.ModuleType:
-    """Import a file by path. Registered under its path, so that its classes can be pickled within the process tree."""
-    if not path.is_file():
-        raise LabError(f"no such file: {path}")
-    edited = path.stat().st_mtime_ns  # a file that was edited is another module
-    name = f"nasbench_lab_file_{str(path.resolve()).encode().hex()}_{edited}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise LabError(f"{path} cannot be imported as a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _class_in(module: types.ModuleType, class_name: str) -> type[Any]:

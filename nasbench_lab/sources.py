@@ -1,9 +1,11 @@
 """What decides a record: the source files of loop, evaluator and strategy with all they import, and versions of packages.
 
-A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed. Followed are
-the own files of strategy and evaluator, those of their base classes, and all that these import from their own folder or
-from `_DECIDING`, the training of a supernet included. Not followed: other installed packages. Of these the versions are kept,
-but only of those that take part: a run of `gp_bo` is the same one whether torch is installed or not.
+A strategy that was edited, or a loop that was mended, makes other runs: they are done again, never mixed. There are two
+answers, and a run is reused only where both are the same. `digest` is part of a run's id: the files of strategy and
+evaluator, of their bases and of plug-ins named in their specs, and all that these import as far as their text tells.
+`taken` is written into the file of the runs: what was in fact loaded and opened, however it was asked for. Not followed:
+other installed packages. Of these the versions are kept, but only of those that take part: a run of `gp_bo` is the same
+one whether torch is installed or not.
 """
 
 from __future__ import annotations
@@ -11,19 +13,21 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
+import importlib.util
 import inspect
+import os
 import platform
 import sys
-import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from nasbench_lab import extras
+from nasbench_lab import extras, imports, loaded, loading
+from nasbench_lab.errors import LabError
+from nasbench_lab.files.writing import data_folders
 
 ROOT = Path(__file__).parent
-_STANDARD = Path(sysconfig.get_paths()["stdlib"])
 _LOOP = ("spaces/space.py", "spaces/cell.py", "core.py", "study/runner.py")
 _ASSESSMENT = (
     "spaces/space.py",
@@ -46,11 +50,27 @@ _DISTRIBUTIONS = {
     "nas_201_api": "nas-bench-201",
 }  # of packages that are imported by another name
 _ANSWERING = ("predicted.py", "readings.py")  # files of tables/ that compute answers instead of holding them
+_IMPORTERS = {"import_module", "__import__"}
+_EXECUTORS = {"exec", "eval", "run_path", "run_module", "spec_from_file_location"}
+_DATA = "data:"  # before the path of a file that was opened, not imported
 
 
-def digest(strategy: type[Any], evaluator: type[Any]) -> str:
-    """SHA-256, shortened, of the files as they are on disk now."""
-    return digest_of([ROOT / name for name in _LOOP], strategy, evaluator)
+def digest(strategy: type[Any], evaluator: type[Any], specs: Iterable[str] = ()) -> str:
+    """SHA-256, shortened, of the files that decide a run, which are what is loaded here.
+
+    Args:
+        strategy: class.
+        evaluator: class.
+        specs: texts that may name further plug-ins: those of both, and their parameters.
+
+    Raises:
+        LabError: a file was edited after it was loaded.
+    """
+    files = [*(ROOT / name for name in _LOOP), *(path for spec in specs for path in files_in(spec))]
+    loaded.check_current(followed(files, strategy, evaluator))
+    found = digest_of(files, strategy, evaluator)
+    alive = loaded.alive(strategy)
+    return hashlib.sha256((found + alive).encode()).hexdigest()[:16] if alive else found
 
 
 def assessment_digest(surrogate: type[Any]) -> str:
@@ -98,17 +118,23 @@ def _distribution(package: str) -> str:
 def _imported_elsewhere(cls: type[Any]) -> set[str]:
     """The installed packages that the author's own files of a class import, if it is not one of ours."""
     own = [path for path in followed((), cls) if ROOT not in path.parents]
-    names = {name.partition(".")[0] for path in own for name in _imports(path, path.stat().st_mtime_ns)}
+    imported = [each for path in own for each in _imports(path, *imports.stamp(str(path))).named]
+    names = {name.partition(".")[0] for level, name in imported if not level}
     beside = {path.stem for path in own} | {"nasbench_lab", "numpy", "scipy"}
     return {name for name in names - beside - sys.stdlib_module_names if not extras.absent(name)}
 
 
 def followed(files: Iterable[Path], *classes: type[Any]) -> set[Path]:
     """Some files, and those of classes and their bases with all that they import, as far as it decides a record."""
-    found = set(files)
-    for base in (base for cls in classes for base in cls.__mro__):
-        for path in _file_of(base):
+    found: set[Path] = set()
+    for path in files:
+        if imports.authored(str(path)):
             _follow(path, found)
+        found |= {path, *_installed(path)}
+    for cls in classes:
+        for path in (path for base in cls.__mro__ for path in _file_of(base)):
+            _follow(path, found)
+        found |= {each for path in _file_of(cls) for each in _installed(path)}
     return found
 
 
@@ -120,13 +146,37 @@ def digest_of(files: Iterable[Path], *classes: type[Any]) -> str:
     return sha.hexdigest()[:16]
 
 
+def files_in(spec: str) -> list[Path]:
+    """The files of plug-ins of others that a spec names, at its head or in specs inside it."""
+    try:
+        head, raw = loading.split_spec(spec)
+    except LabError:  # a text that is no spec
+        return []
+    module, colon, _ = head.rpartition(":")
+    points = [loading.target(point)[0] for kind in ("strategies", "surrogates") for point in loading.others(kind, head)]
+    if head.endswith(".py") or module.endswith(".py"):
+        own = [Path(head if head.endswith(".py") else module).resolve()]
+    else:
+        own = [path for name in [*([module] if colon else []), *points] for path in _shared(name)]
+    return [path for path in own if path.is_file()] + [path for value in raw.values() for path in files_in(value)]
+
+
+def _installed(path: Path) -> list[Path]:
+    """All source files of the installed package that a file is of; none of a file that is not installed."""
+    for number, part in enumerate(path.parts):
+        if part in ("site-packages", "dist-packages") and not path.is_relative_to(ROOT):
+            package = Path(*path.parts[: number + 2])
+            return [each for kind in ("py", "so", "pyd") for each in package.rglob(f"*.{kind}")]
+    return []
+
+
 def _file_of(cls: type[Any]) -> Iterator[Path]:
     """The file of a class, unless it is Python's own."""
     try:
-        source = inspect.getsourcefile(cls)
-    except TypeError:  # built in
+        source = inspect.getsourcefile(cls) or inspect.getfile(cls)
+    except (TypeError, OSError):  # built in, or typed in somewhere
         return
-    if source and (_STANDARD not in Path(source).parents or "site-packages" in source):
+    if os.path.isfile(source) and not imports.standard(source):
         yield Path(source)
 
 
@@ -135,33 +185,147 @@ def _follow(path: Path, found: set[Path]) -> None:
     if path in found or not path.is_file():
         return
     found.add(path)
-    for name in _imports(path, path.stat().st_mtime_ns):
-        for imported in _resolve(name, path.parent):
+    for level, name in _imports(path, *imports.stamp(str(path))).named:
+        for imported in _resolve(level, name, path):
             _follow(imported, found)
 
 
-@lru_cache(maxsize=512)
-def _imports(path: Path, _modified: int) -> tuple[str, ...]:
+class _Imports(NamedTuple):
+    """What a file's text imports: (level, dotted name), and whether it also imports what only its run can tell."""
+
+    named: tuple[tuple[int, str], ...]
+    computed: bool
+
+
+@lru_cache(maxsize=2048)
+def _imports(path: Path, _modified: int, _size: int) -> _Imports:
     """Every module a file names in an import; `from a import b` as a and a.b."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    try:
+        tree = ast.parse(path.read_bytes()) if path.suffix == ".py" else ast.Module([], [])
+    except (SyntaxError, ValueError):  # not Python after all
+        return _Imports((), computed=True)
+    names: list[tuple[int, str]] = []
+    computed = False
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(dict.fromkeys(names))
+            names += [(0, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            inside = f"{node.module}." if node.module else ""
+            names += [(node.level, node.module or ""), *((node.level, inside + alias.name) for alias in node.names)]
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            text = getattr(node.args[0], "value", None) if node.args else None
+            if name in _IMPORTERS and isinstance(text, str):
+                names.append((len(text) - len(text.lstrip(".")), text.lstrip(".")))
+            computed = computed or name in _EXECUTORS or (name in _IMPORTERS and not isinstance(text, str))
+    return _Imports(tuple(dict.fromkeys(names)), computed)
 
 
-def _resolve(name: str, folder: Path) -> list[Path]:
-    """The files behind an imported name, as far as they can decide a record."""
-    parts = name.split(".")
+def _resolve(level: int, name: str, path: Path) -> list[Path]:
+    """The files behind a name that a file imports, as far as they can decide a record."""
+    parts = name.split(".") if name else []
+    if level:
+        base = path.parents[min(level, len(path.parents)) - 1]
+        return [file for file in _files(base, parts) if file.is_file()]
     if parts[0] == "nasbench_lab":
-        if parts[1:2] == ["loading"]:  # whoever loads by name may load any surrogate
-            return sorted((ROOT / "surrogates").glob("*.py"))
-        computed = parts[1:2] == ["tables"] and f"{parts[-1]}.py" in _ANSWERING
-        inside = len(parts) > 1 and (parts[1] in _DECIDING or computed)
-        return [ROOT.joinpath(*parts[1:]).with_suffix(".py")] if inside else []
-    beside = folder.joinpath(*parts).with_suffix(".py")
-    module = sys.modules.get(name)
-    known = Path(getattr(module, "__file__", None) or "/nowhere")
-    return [path for path in (beside, known) if path.is_file() and folder in path.parents]
+        return _own(parts, anything=not path.is_relative_to(ROOT))
+    if parts[0] in sys.stdlib_module_names or not imports.authored(str(path)):
+        return []
+    places = dict.fromkeys([path.parent, _above(path.parent)])
+    beside = [file for place in places for file in _files(place, parts) if file.is_file() and file != path]
+    return beside + [file for file in _shared(name) if imports.authored(str(file))]
+
+
+def _own(parts: list[str], *, anything: bool) -> list[Path]:
+    """A module of this package; what cannot decide its own strategies' records is left out, unless all is wanted."""
+    if parts[1:2] == ["loading"]:  # whoever loads by name may load any surrogate
+        return sorted((ROOT / "surrogates").glob("*.py"))
+    computed = parts[1:2] == ["tables"] and f"{parts[-1]}.py" in _ANSWERING
+    inside = len(parts) > 1 and (anything or parts[1] in _DECIDING or computed)
+    return [ROOT.joinpath(*parts[1:]).with_suffix(".py")] if inside else []
+
+
+def _above(folder: Path) -> Path:
+    """The folder that holds the package a folder is of; itself where it is of none."""
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _files(base: Path, parts: list[str]) -> list[Path]:
+    """Where the module of a dotted name may be below a folder, with the packages on the way."""
+    packages = [base.joinpath(*parts[:number], "__init__.py") for number in range(len(parts) + 1)]
+    return [*(packages if parts else packages[:1]), *([base.joinpath(*parts).with_suffix(".py")] if parts else [])]
+
+
+def _shared(name: str) -> list[Path]:
+    """The files of a module that everybody shares, by what Python's finders say of its first part: nothing is run."""
+    first, *rest = name.split(".")
+    try:
+        spec = importlib.util.find_spec(first)
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    found = [Path(spec.origin)] if spec.has_location and spec.origin else []
+    for folder in spec.submodule_search_locations or ():
+        found += _files(Path(folder), rest)[1:] if rest else []
+    return [path for path in found if path.is_file() and not path.is_relative_to(ROOT)]
+
+
+# What took part
+
+
+def taken(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> dict[str, str]:
+    """What of an author's took part in runs of this process: modules by name, files by path -> SHA-256.
+
+    Empty for a strategy and an evaluator of this package alone, whose files the digest names. `specs`: the strategy's,
+    located, then others that may name plug-ins.
+
+    Raises:
+        LabError: a module was edited after it was loaded.
+    """
+    named = [path for spec in specs for path in files_in(spec)]
+    files = {str(path) for path in followed(named, strategy, evaluator) if not path.is_relative_to(ROOT)}
+    if not files:
+        return {}
+    private = imports.private(files)
+    owners = {owner(specs[0])}.union(*(each.owners for each in map(imports.executed, files) if each)) - {""}
+    shared = (files | imports.loaded(owners)) - set(private)
+    loaded.check_current(map(Path, shared))
+    computed = any(_imports(Path(path), *imports.stamp(path)).computed for path in files | set(private))
+    more = imports.all_loaded() - set(private) - shared if computed else ()  # what a text computes may be any of them
+    names = {path: module.__name__ for path, module in imports.shared().items() if module.__name__ != "__main__"}
+    tables = tuple(f"{folder.resolve()}{os.sep}" for folder in data_folders())
+    return (
+        private
+        | {names.get(path, path): imports.sha256(path) for path in shared}
+        | {
+            _DATA + path: "" if loaded.edited(path, imports.shared().get(path)) else imports.sha256(path)
+            for path in more
+        }
+        | {_DATA + path: sha for path, sha in imports.opened(owners).items() if not path.startswith(tables)}
+    )
+
+
+def owner(spec: str) -> str:
+    """For whom something is loaded: the file or the module of a strategy's spec; see `imports.watched`."""
+    head = loading.split_spec(spec)[0]
+    return head.rpartition(":")[0] or head
+
+
+def changed(then: Mapping[str, str], *, data: bool = True) -> list[str]:
+    """Which of the things that took part are others now, or gone; `data`: also those that were opened, not imported."""
+    chosen = {name: sha for name, sha in then.items() if data or not name.startswith(_DATA)}
+    return [name for name, sha in chosen.items() if not sha or imports.sha256(_place(name)) != sha]
+
+
+def _place(name: str) -> str:
+    """The file of a thing that took part, here."""
+    if name.startswith(_DATA) or os.path.isabs(name):
+        return name.removeprefix(_DATA)
+    try:
+        spec = sys.modules[name].__spec__ if name in sys.modules else importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return ""
+    return str(spec.origin) if spec and spec.origin else ""

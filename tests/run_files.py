@@ -16,6 +16,7 @@ def forge(path, header=None, **columns):
     values = dict(runs.columns) | columns
     header = runs.header | (header or {})
     ended = {str(seed): why for seed, why in runs.ended.items()}
-    meta = {"header": header, "ended": ended, "sha256": store._seal(header, ended, values)}
+    sha = store._seal(header, ended, values, runs.files)
+    meta = {"header": header, "ended": ended, "files": dict(runs.files), "sha256": sha}
     table = pa.table({name: pa.array(value) for name, value in values.items()})
     pq.write_table(table.replace_schema_metadata({b"nasbench_lab": json.dumps(meta).encode()}), path)

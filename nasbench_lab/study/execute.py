@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nasbench_lab import errors
+from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError
 from nasbench_lab.study import engines, jobs, store
 from nasbench_lab.study.plan import Group, Plan
@@ -55,8 +55,9 @@ def _try(group: Group, seed: int) -> None:
     Raises:
         LabError: it does not go with the task (a proxy that is not known there, say), or failed while starting.
     """
+    owner = sources.owner(loading.located(group.spec))
     try:
-        with jobs.one_blas_thread():
+        with jobs.one_blas_thread(), imports.watched(owner):
             copy.copy(group.strategy).start(group.task.task, seed)
     except LabError as error:
         raise LabError(f"{group.spec} cannot search {group.task.text.table}: {error}") from error

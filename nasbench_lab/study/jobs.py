@@ -6,12 +6,13 @@ A block is the unit of work and one file, so that a killed study goes on where i
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasbench_lab import errors, loading, sources
+from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError, Strategy
 from nasbench_lab.study import runner, store
 from nasbench_lab.study.plan import Group, Plan, open_evaluator, without_seeds
@@ -25,6 +26,7 @@ class Job:
     Attributes:
         header: what is run; names code, versions and tables by digest.
         strategy: its spec; files in it have absolute paths.
+        carried: where no spec describes it, the strategy itself, pickled with its class (`plan.Group.given`).
         table: where the searched table is: an absolute path, or a name of the package's own.
         sources: the same for tables of other datasets, by the name the study gives them.
         seeds: to run.
@@ -37,25 +39,27 @@ class Job:
     sources: tuple[tuple[str, str], ...]
     seeds: range
     path: Path
+    carried: bytes | None = None
 
     @property
     def done(self) -> bool:
         """Whether the file is there, whole, and what this job would write."""
         try:
-            self.read()
+            return not sources.changed(self.read().files)
         except LabError:
             return False
-        return True
 
     def read(self) -> store.Runs:
         """The runs of this job's seeds; the file may hold more of the block.
 
         Raises:
-            LabError: not there, damaged, or of another job.
+            LabError: not there, damaged, of another job, or of code that was edited since.
         """
         found = store.read(self.path)
         if without_seeds(found.header) != without_seeds(self.header) or not set(self.seeds) <= set(found.ended):
             raise LabError(f"{self.path} holds other runs than the study describes")
+        if edited := sources.changed(found.files, data=False):
+            raise LabError(f"{self.path} holds runs of other code: {edited[0]} was edited since")
         return found.only(self.seeds)
 
 
@@ -71,12 +75,30 @@ def of_group(plan: Plan, group: Group, out: Path) -> list[Job]:
     name = f"{_slug(group.spec)}-{_slug(task.table)}-{group.id}"
     spec, table = loading.located(group.spec), catalog.located(task.table)
     tables = tuple((name, catalog.located(name)) for name in task.sources)
+    carried = _pickled(group) if group.given else None
     jobs = []
     for first in range(study.first_seed, stop, size):
         seeds = range(first, min(first + size, stop))
         path = (out / "runs" / f"{name}-{first:06d}.parquet").absolute()
-        jobs.append(Job(group.header | {"seeds": [seeds.start, seeds.stop]}, spec, table, tables, seeds, path))
+        jobs.append(Job(group.header | {"seeds": [seeds.start, seeds.stop]}, spec, table, tables, seeds, path, carried))
     return jobs
+
+
+def _pickled(group: Group) -> bytes:
+    """A strategy with its class, for other processes.
+
+    Raises:
+        LabError: something in it cannot leave this process.
+    """
+    import cloudpickle
+
+    try:
+        pickled: bytes = cloudpickle.dumps(group.strategy)
+    except Exception as error:  # whatever is in it raises
+        raise LabError(
+            f"{group.spec} cannot be carried to where it is run ({error}); put its class into a file and name that"
+        ) from error
+    return pickled
 
 
 def _slug(text: str) -> str:
@@ -110,8 +132,22 @@ def opened(job: Job) -> Opened:
         raise LabError(f"a source of {header['strategy']} is another table now: {', '.join(policy['sources'])}")
     limits = {name: math.inf if header[name] is None else header[name] for name in ("max_queries", "max_seconds")}
     loop = limits | {name: header[name] for name in ("workers", "repeats")}
-    strategy: Strategy = loading.build("strategies", job.strategy)
+    with imports.watched(sources.owner(job.strategy)):
+        strategy: Strategy = loading.build("strategies", job.strategy) if job.carried is None else _unpickled(job)
     return Opened(strategy, evaluator, loop)
+
+
+def _unpickled(job: Job) -> Strategy:
+    """The strategy that a job carries.
+
+    Raises:
+        LabError: it needs something that is not in this process.
+    """
+    try:
+        strategy: Strategy = pickle.loads(job.carried or b"")  # noqa: S301 - this study's own process made it
+    except Exception as error:  # whatever it imports raises
+        raise LabError(f"{job.header['strategy']} cannot be had in a worker process: {errors.place(error)}") from error
+    return strategy
 
 
 def run(job: Job) -> int:
@@ -121,11 +157,16 @@ def run(job: Job) -> int:
         LabError: the strategy failed (says where), or this process runs other code than the one that planned the job.
     """
     header, found = job.header, opened(job)
-    code = sources.digest(type(found.strategy), type(found.evaluator))
+    parts = type(found.strategy), type(found.evaluator), (job.strategy, header["evaluator"]["evaluator"])
+    code = header["code"] if job.carried else sources.digest(*parts)
     if code != header["code"] or sources.installed(header["versions"]) != header["versions"]:
-        raise LabError(f"the code of {header['strategy']} or of the lab changed while the study ran; run it again")
+        raise LabError(
+            f"the code of {header['strategy']} or of the lab is another one here than where the study was planned: it was "
+            "edited meanwhile, or changed in memory; run it again"
+        )
     runs = dict(searched(job, found))
-    store.write(job.path, header, runs, tuple(header["evaluator"]["objectives"]))
+    taken = {} if job.carried else sources.taken(*parts)
+    store.write(job.path, header, runs, tuple(header["evaluator"]["objectives"]), taken)
     return len(job.seeds)
 
 
@@ -137,7 +178,7 @@ def searched(job: Job, found: Opened) -> Iterator[tuple[int, runner.Run]]:
     """
     for seed in job.seeds:
         try:
-            with one_blas_thread():
+            with one_blas_thread(), imports.watched(sources.owner(job.strategy)):
                 yield seed, runner.search(found.strategy, found.evaluator, seed=seed, **found.loop)
         except LabError:
             raise

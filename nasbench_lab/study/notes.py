@@ -33,7 +33,7 @@ def notes(plan: Plan) -> list[str]:
             if members and not given(task.task):
                 found.setdefault((words, members), []).append(_named(task))
     plainer = [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
-    return plainer + _other_data(plan)
+    return plainer + _other_data(plan) + _not_kept(plan)
 
 
 def _other_data(plan: Plan) -> list[str]:
@@ -48,6 +48,13 @@ def _other_data(plan: Plan) -> list[str]:
         f"{', '.join(specs)}: trained on images of {own}, scored on {table}; choose with data=... or --table"
         for (own, table), specs in found.items()
     ]
+
+
+def _not_kept(plan: Plan) -> list[str]:
+    """Strategies whose runs are done again every time."""
+    given = ", ".join(dict.fromkeys(group.spec for group in plan.groups if group.given))
+    why = "of a class from a script, a notebook or a function, so that nothing names all it depends on"
+    return [f"{given}: {why}; its runs are not reused. In a file of its own they are"] if given else []
 
 
 def _named(task: PlannedTask) -> str:

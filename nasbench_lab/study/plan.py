@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 import math
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_lab import core, loading, sources
+from nasbench_lab import core, imports, loading, sources
 from nasbench_lab.core import FloatArray, LabError, Strategy, Task
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.study import runner, store
@@ -83,6 +84,7 @@ class Group:
     Attributes:
         spec: as the study writes the strategy.
         strategy: built; started by nobody but a job.
+        given: it was handed over as an object that no spec describes; jobs carry it.
         task: resolved.
         header: of its runs, all but their seeds.
     """
@@ -91,6 +93,7 @@ class Group:
     strategy: Strategy
     task: PlannedTask
     header: store.Header
+    given: bool = False
 
     @cached_property
     def id(self) -> str:
@@ -125,17 +128,22 @@ class Plan:
         return Plan(study, self.tables, (group.task,), (group,))
 
 
-def resolve(study: Study) -> Plan:
+def resolve(study: Study, given: Mapping[str, Strategy] | None = None) -> Plan:
     """The plan of a study; everything that can be checked without running is checked here.
+
+    Args:
+        study: what to run.
+        given: strategies of the study that no spec describes, by the name it has for them; their runs are of this plan
+            alone, since what a class from a script or a notebook depends on has no name.
 
     Raises:
         LabError: a strategy, parameter, table, schedule or policy that does not exist.
     """
-    tables = _tables(study)
-    strategies = {spec: _strategy(spec) for spec in study.strategies}
+    tables, given = _tables(study), given or {}
+    strategies = {spec: given[spec] if spec in given else _strategy(spec) for spec in study.strategies}
     tasks = tuple(_task(task, tables) for task in study.tasks)
     groups = tuple(
-        Group(spec, strategy, task, _header(spec, strategy, task))
+        Group(spec, strategy, task, _header(spec, strategy, task, spec in given), spec in given)
         for task in tasks
         for spec, strategy in strategies.items()
     )
@@ -164,7 +172,8 @@ def _tables(study: Study) -> dict[str, Table]:
 
 
 def _strategy(spec: str) -> Strategy:
-    strategy = loading.build("strategies", spec)
+    with imports.watched(sources.owner(loading.located(spec))):
+        strategy = loading.build("strategies", spec)
     if not isinstance(strategy, Strategy):
         raise LabError(
             f"{spec!r} is not a strategy: {type(strategy).__name__} does not derive from nasbench_lab.Strategy"
@@ -239,13 +248,15 @@ def check_objectives(names: Iterable[str], table: Table) -> None:
             raise LabError(f"{name!r} is no objective beside 'val' on table {table.name!r}; it has: {known}")
 
 
-def _header(spec: str, strategy: Strategy, planned: PlannedTask) -> store.Header:
+def _header(spec: str, strategy: Strategy, planned: PlannedTask, given: bool) -> store.Header:
     cls, task = type(strategy), planned.text
+    specs = (loading.located(spec), planned.evaluator.policy["evaluator"])
+    code = f"given {uuid.uuid4().hex}" if given else sources.digest(cls, type(planned.evaluator), specs)
     header = {
         "format": FORMAT,
         "strategy": spec,
         "class": cls.__qualname__
-        if cls.__module__.startswith("nasbench_lab_file_")
+        if cls.__module__.startswith(imports.PREFIX)
         else f"{cls.__module__}:{cls.__qualname__}",
         "parameters": core.parameters(strategy),
         "evaluator": planned.evaluator.policy,
@@ -253,7 +264,7 @@ def _header(spec: str, strategy: Strategy, planned: PlannedTask) -> store.Header
         "max_seconds": _finite(task.max_seconds),
         "workers": task.simulated_workers,
         "repeats": task.repeats,
-        "code": sources.digest(cls, type(planned.evaluator)),
+        "code": code,
         "versions": sources.versions(strategy, planned.evaluator, task=planned.task),
     }
     plain: store.Header = json.loads(json.dumps(header))

@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Runs:
         seeds: (R,) the seeds, ascending.
         offsets: (R + 1,) rows offsets[i]:offsets[i + 1] belong to seeds[i].
         ended: seed -> why the run ended.
+        files: what of an author's took part; see `sources.taken`.
     """
 
     header: Header
@@ -48,6 +49,7 @@ class Runs:
     seeds: NDArray[np.int64]
     offsets: NDArray[np.int64]
     ended: Mapping[int, str]
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -93,7 +95,7 @@ class Runs:
             return self
         rows = np.isin(self.columns["seed"], wanted)
         columns = {name: values[rows] for name, values in self.columns.items()}
-        return _runs(self.header, columns, {seed: self.ended[seed] for seed in wanted})
+        return _runs(self.header, columns, {seed: self.ended[seed] for seed in wanted}, self.files)
 
     def _incumbents(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         if not len(self.columns["incumbent"]):
@@ -137,20 +139,33 @@ def digest(columns: Mapping[str, NDArray[Any]]) -> str:
     return sha.hexdigest()
 
 
-def _seal(header: Header, ended: Mapping[str, str], columns: Mapping[str, NDArray[Any]]) -> str:
+def _seal(
+    header: Header,
+    ended: Mapping[str, str],
+    columns: Mapping[str, NDArray[Any]],
+    files: Mapping[str, str] | None = None,
+) -> str:
     """SHA-256 of all that a file says but the measured column."""
-    return hashlib.sha256(json.dumps([header, ended, digest(columns)], sort_keys=True).encode()).hexdigest()
+    said = [header, ended, digest(columns), *([files] if files else [])]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def write(path: Path, header: Header, runs: Mapping[int, Run], objectives: tuple[str, ...] = ("val",)) -> None:
-    """Write a block of runs; the file is there whole or not at all.
+def write(
+    path: Path,
+    header: Header,
+    runs: Mapping[int, Run],
+    objectives: tuple[str, ...] = ("val",),
+    files: Mapping[str, str] | None = None,
+) -> None:
+    """Write a block of runs, and what of an author's took part in them; the file is there whole or not at all.
 
     Raises:
         LabError: the folder cannot be written or the disk is full.
     """
     columns = columns_of(runs, objectives)
     ended = {str(seed): runs[seed].ended for seed in sorted(runs)}
-    meta = {"header": header, "ended": ended, "sha256": _seal(header, ended, columns)}
+    files = dict(files or {})
+    meta = {"header": header, "ended": ended, "files": files, "sha256": _seal(header, ended, columns, files)}
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     table = table.replace_schema_metadata({_KEY: json.dumps(meta, sort_keys=True).encode()})
     buffer = io.BytesIO()
@@ -168,9 +183,10 @@ def read(path: Path) -> Runs:
         table = pq.read_table(path, partitioning=None)
         meta = json.loads((table.schema.metadata or {})[_KEY])
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
-        good = meta["sha256"] == _seal(meta["header"], meta["ended"], columns)
+        files = meta.get("files", {})
+        good = meta["sha256"] == _seal(meta["header"], meta["ended"], columns, files)
         ended = {int(seed): str(why) for seed, why in meta["ended"].items()}
-        runs = _runs(meta["header"], columns, ended)
+        runs = _runs(meta["header"], columns, ended, dict(files))
     except Exception as error:  # pyarrow and json raise a dozen kinds for a damaged file
         raise LabError(f"{path} is not a run file, or is damaged: {type(error).__name__}: {error}") from error
     if not good:
@@ -191,10 +207,10 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def _runs(header: Header, columns: dict[str, NDArray[Any]], ended: Mapping[int, str]) -> Runs:
+def _runs(header: Header, columns: dict[str, NDArray[Any]], ended: Mapping[int, str], files: Mapping[str, str]) -> Runs:
     seeds = np.array(sorted(ended), dtype=np.int64)
     offsets = np.concatenate([np.searchsorted(columns["seed"], seeds), [len(columns["seed"])]])
-    return Runs(header, columns, seeds, offsets, ended)
+    return Runs(header, columns, seeds, offsets, ended, files)
 
 
 def join(blocks: list[Runs]) -> Runs:
@@ -202,4 +218,5 @@ def join(blocks: list[Runs]) -> Runs:
     blocks = sorted(blocks, key=lambda block: int(block.seeds[0]))
     columns = {name: np.concatenate([block.columns[name] for block in blocks]) for name in blocks[0].columns}
     ended = {seed: why for block in blocks for seed, why in block.ended.items()}
-    return _runs(blocks[0].header, columns, ended)
+    files = {name: sha for block in blocks for name, sha in block.files.items()}
+    return _runs(blocks[0].header, columns, ended, files)

@@ -182,9 +182,10 @@ def test_the_header_names_what_an_answer_depends_on(toy):
 
 
 def test_an_edited_surrogate_makes_other_runs(monkeypatch, tmp_path):
-    for name in ("spaces/space.py", "spaces/cell.py", "core.py", "study/runner.py", "surrogates/gp.py"):
+    for name in sources._LOOP:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((sources.ROOT / name).read_bytes())
+    (tmp_path / "surrogates").mkdir()
     (tmp_path / "surrogates" / "gp.py").write_text("A = 1\n")
     monkeypatch.setattr(sources, "ROOT", tmp_path)
     before = {cls: sources.digest(LocalSearch, cls) for cls in (Fitted, Tabular)}
