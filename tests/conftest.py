@@ -14,10 +14,12 @@ import shutil  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any, NamedTuple  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+from scipy.stats import kendalltau  # noqa: E402
 from web_server import Server  # noqa: E402
 
 from nasbench_lab.cli import app  # noqa: E402
@@ -28,6 +30,8 @@ from nasbench_lab.spaces import cell, encodings  # noqa: E402
 from nasbench_lab.spaces.space import IntArray, Space  # noqa: E402
 from nasbench_lab.tables import catalog  # noqa: E402
 from nasbench_lab.tables.table import Schedule, Table  # noqa: E402
+
+Scores = Callable[[IntArray], FloatArray]
 
 settings.register_profile(
     "lab", deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -116,6 +120,33 @@ def structure_scores(archs: IntArray) -> FloatArray:
     noise = stream(1, 9).standard_normal(cell.SPACE.size)[archs]
     out: FloatArray = 60 + 6 * structure[:, 0] + 4 * structure[:, 12] - 3 * structure[:, 4] + 0.5 * noise
     return out
+
+
+class HeldOut(NamedTuple):
+    """Means over some fits: Kendall's tau, and the shares of scores within the 90% interval, by quantiles and by spread."""
+
+    tau: float
+    between: float
+    within: float
+
+
+def held_out(
+    make: Callable[[], Any], cells: IntArray, train: int, *, fits: int, scores: Scores = structure_scores
+) -> HeldOut:
+    """How a surrogate does on the last 2,000 of some cells, each fit on `train` cells and random numbers of its own.
+
+    What one fit covers differs from another's by .02 to .05 (a standard deviation), and rounding alone can make it another
+    fit: so a bound is put to the mean of enough fits that it lies four standard errors off at least.
+    """
+    asked, found = cells[-2000:], []
+    y = scores(asked)
+    for i, archs in enumerate(cells[: fits * train].reshape(fits, train)):
+        model = make().fit(archs, scores(archs), stream(i, 1))
+        mean, std = model.predict(asked)
+        low, high = model.quantiles(asked, (0.05, 0.95))
+        covered = ((low <= y) & (y <= high)).mean(), (np.abs(mean - y) < 1.645 * std).mean()
+        found.append((kendalltau(mean, y).statistic, *covered))
+    return HeldOut(*np.mean(found, axis=0).tolist())
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import erf
 
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell, encodings
@@ -20,7 +22,6 @@ from nasbench_lab.surrogates._scale import Scale
 
 NINE_TENTHS = 1.6448536269514722**2  # the square of a standard normal number is below this nine times in ten
 LEAST_NOISE = 1e-3  # variance of targets, which have unit spread
-_WITHHELD = 0.86  # share of the withheld that the 90% interval of an ensemble covers: one member alone errs more
 _POOL_SAMPLE = 512
 
 
@@ -75,23 +76,32 @@ class RowModel(Parameters):
         return tuple(values[back] for values in self.scale_.quantiles(*self._moments(rows), probabilities))
 
 
-def added_noise(squares: FloatArray, sample: FloatArray) -> float:
-    """Variance to add to the disagreement of an ensemble whose members were each fitted without a fold.
+def added_noise(squares: FloatArray, known: FloatArray) -> float:
+    """Variance to add to the spread of an ensemble whose members were each fitted without a fold.
 
-    A member's squared error is the ensemble's plus the disagreement (Krogh & Vedelsby 1995), which is part of the spread
-    already: it is taken off twice.
+    A member's squared error is on average the ensemble's plus the disagreement (Krogh & Vedelsby 1995), which is part of
+    the spread already. So a member errs like a normal number of variance noise + 2 disagreement, more where they disagree
+    more: the noise is such that nine in ten of these numbers, over the sample, lie within what nine in ten errors do. Of n
+    exchangeable errors that is the one in place 0.9 (n + 1); the usual sample quantile is smaller, the more so the fewer.
 
     Args:
-        squares: (n,) squared errors of members on what was withheld from them, over `NINE_TENTHS`.
-        sample: (M, r) what the members say of a sample of rows, `spaced`.
+        squares: (n,) squared errors of members on what was withheld from them.
+        known: (r,) twice the disagreement of a sample of cells, and whatever variance the members state themselves.
     """
-    disagreement = float(np.median(sample.var(axis=0)))
-    return max(float(np.quantile(squares, _WITHHELD)) - 2.0 * disagreement, LEAST_NOISE)
+    within = float(np.quantile(squares, 0.9, method="weibull"))  # its places are p (n + 1)
+
+    def excess(noise: float) -> float:
+        return float(erf(np.sqrt(0.5 * within / (noise + known))).mean()) - 0.9
+
+    if excess(LEAST_NOISE) <= 0.0:
+        return LEAST_NOISE
+    return float(brentq(excess, LEAST_NOISE, 1.001 * within / NINE_TENTHS))
 
 
-def spaced(rows: int) -> slice:
-    """About 512 of so many rows, evenly: where the members' typical disagreement is found."""
-    return slice(None, None, max(rows // _POOL_SAMPLE, 1))
+def spaced(row_of: IntArray) -> IntArray:
+    """Rows of about 512 of the cells, evenly spaced among all: where the members' disagreement is found."""
+    places = np.linspace(0, len(row_of) - 1, min(len(row_of), _POOL_SAMPLE))  # no whole step: indices have digits
+    return row_of[places.astype(np.int64)]
 
 
 def folds(rows: IntArray, count: int, rng: np.random.Generator) -> IntArray:

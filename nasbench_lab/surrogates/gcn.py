@@ -25,7 +25,7 @@ from torch import Tensor
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.spaces.space import IntArray, Space
-from nasbench_lab.surrogates._rows import NINE_TENTHS, RowModel, added_noise, folds, spaced
+from nasbench_lab.surrogates._rows import RowModel, added_noise, folds, spaced
 from nasbench_lab.surrogates._scale import check_targets
 
 _CHUNK = 512  # graphs predicted at once
@@ -130,9 +130,8 @@ class GraphNetworks(RowModel):
 
     def _noise(self, rows: IntArray, targets: FloatArray, withheld: IntArray) -> float:
         """See `added_noise`."""
-        squares = (self._by_member(rows)[withheld, np.arange(len(rows))] - targets) ** 2 / NINE_TENTHS
-        everything = np.arange(len(self.inputs_))
-        return added_noise(squares, self._by_member(everything[spaced(len(everything))]))
+        squares = (self._by_member(rows)[withheld, np.arange(len(rows))] - targets) ** 2
+        return added_noise(squares, 2.0 * self._by_member(spaced(self.row_of_)).var(axis=0))
 
     def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         found = self._by_member(rows)

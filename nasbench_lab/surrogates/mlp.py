@@ -4,7 +4,7 @@ As BANANAS' meta-network: an ensemble of 5 whose disagreement is uncertainty, an
 ensemble (Lakshminarayanan et al. 2017): every member predicts a variance as well, and the ensemble is their mixture.
 
 Each member is trained without a fifth of the rows. Errors on what was withheld calibrate the spread: a constant is
-added to the variance such that 86% of them lie within the 90% interval, as one member errs more than all together.
+added to the variance (`_rows.added_noise`). How often the intervals hold what they should: docs/statistics.md.
 
 Deviations: BANANAS has 10 layers of 20 units, path encoding, the absolute *percentage* error and full training sets;
 here 2 layers of 64, on depths, widths and path counts, on transformed scores. Deep ensembles add adversarial training.
@@ -25,7 +25,7 @@ from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import encodings
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._network import Ensemble, Float32, Loss, Schedule
-from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel, added_noise, folds, spaced
+from nasbench_lab.surrogates._rows import LEAST_NOISE, RowModel, added_noise, folds, spaced
 from nasbench_lab.surrogates._scale import check_targets
 
 
@@ -84,13 +84,11 @@ class NetworkEnsemble(RowModel):
         self.noise_ = self._noise(rows, targets, withheld) if self.calibrated else LEAST_NOISE
 
     def _noise(self, rows: IntArray, targets: FloatArray, withheld: IntArray) -> float:
-        """See `added_noise`; what members state themselves is part of the spread already."""
-        mean, variance = self.ensemble_.predict(self.centred_[rows])
-        each = np.arange(len(rows))
-        squares = (mean[withheld, each] - targets) ** 2 / NINE_TENTHS
-        if self.loss == "nll":
-            squares -= variance[withheld, each]
-        return added_noise(squares, self.ensemble_.predict(self.centred_[spaced(len(self.centred_))])[0])
+        """See `added_noise`."""
+        mean, _ = self.ensemble_.predict(self.centred_[rows])
+        squares = (mean[withheld, np.arange(len(rows))] - targets) ** 2
+        mean, variance = self.ensemble_.predict(self.centred_[spaced(self.row_of_)])
+        return added_noise(squares, 2.0 * mean.var(axis=0) + (variance.mean(axis=0) if self.loss == "nll" else 0.0))
 
     def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         mean, variance = self.ensemble_.predict(self.centred_[rows])

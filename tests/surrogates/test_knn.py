@@ -51,12 +51,16 @@ def test_an_unseen_class_has_the_weighted_mean_of_the_nearest() -> None:
 
 
 def test_it_ranks_held_out_cells_and_its_intervals_cover(cells: IntArray) -> None:
-    model = NearestClasses().fit(cells[:300], scores(cells[:300]))
-    unseen = cells[-3000:][~np.isin(cell.SPACE.classes[cells[-3000:]], model.seen_)]
-    y = scores(unseen)
-    low, high = model.quantiles(unseen, (0.05, 0.95))
-    assert kendalltau(model.predict(unseen)[0], y).statistic > 0.35
-    assert 0.83 < np.mean((low <= y) & (y <= high)) < 0.98
+    tau, cover = [], []
+    for archs in cells[:1800].reshape(6, 300):  # one fit's cover differs from another's by .016
+        model = NearestClasses().fit(archs, scores(archs))
+        unseen = cells[-3000:][~np.isin(cell.SPACE.classes[cells[-3000:]], model.seen_)]
+        y = scores(unseen)
+        low, high = model.quantiles(unseen, (0.05, 0.95))
+        tau.append(kendalltau(model.predict(unseen)[0], y).statistic)
+        cover.append(np.mean((low <= y) & (y <= high)))
+    assert np.mean(tau) > 0.35
+    assert 0.83 < np.mean(cover) < 0.98
 
 
 def test_complaints() -> None:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import held_out
 from conftest import structure_scores as scores
-from scipy.stats import kendalltau
+from scipy.stats import chi2
 
 from nasbench_lab.core import stream
 from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._network import Ensemble, Schedule
+from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, added_noise
 from nasbench_lab.surrogates._scale import Scale
 from nasbench_lab.surrogates._targets import TRANSFORMS
 from nasbench_lab.surrogates.mlp import NetworkEnsemble
@@ -59,13 +61,25 @@ def test_a_withheld_row_does_not_reach_its_member() -> None:
 
 @pytest.mark.parametrize("loss", ["mae", "nll"])
 def test_it_ranks_held_out_cells_and_its_intervals_cover(loss: str, cells: IntArray) -> None:
-    model = NetworkEnsemble(loss=loss).fit(cells[:150], scores(cells[:150]), stream(0, 1))  # type: ignore[arg-type]
-    y = scores(cells[-2000:])
-    mean, std = model.predict(cells[-2000:])
-    low, high = model.quantiles(cells[-2000:], (0.05, 0.95))
-    assert kendalltau(mean, y).statistic > 0.8
-    assert 0.85 < np.mean((low <= y) & (y <= high)) < 0.99
-    assert 0.85 < np.mean(np.abs(mean - y) < 1.645 * std) < 0.99
+    found = held_out(lambda: NetworkEnsemble(loss=loss), cells, 400, fits=8)  # type: ignore[arg-type]
+    assert found.tau > 0.8
+    assert 0.85 < found.between < 0.99
+    assert 0.85 < found.within < 0.99
+
+
+def test_what_is_known_of_the_spread_is_not_added_again() -> None:
+    """Errors of variance 1 + what is known, here little and there much."""
+    known = np.tile([0.1, 0.5, 4.0], 100_000)
+    squares = (1.0 + known) * stream(3, 6).normal(size=300_000) ** 2
+    assert added_noise(squares, known) == pytest.approx(1.0, abs=0.05)  # five standard errors
+    assert added_noise(0.01 * squares, known) == LEAST_NOISE
+
+
+@pytest.mark.parametrize("count", [20, 50, 400])
+def test_errors_are_held_nine_times_in_ten_however_few_calibrate(count: int) -> None:
+    errors = stream(3, 7).normal(size=(4000, count))
+    noise = np.array([added_noise(row**2, np.zeros(1)) for row in errors])
+    assert chi2.cdf(NINE_TENTHS * noise, 1).mean() == pytest.approx(0.9, abs=0.006)  # known to .0011 with 20, to .0002
 
 
 def test_samples_are_members_one_drawn_for_each_cell(cells: IntArray) -> None:
