@@ -90,10 +90,10 @@ def print_blocks(blocks: Iterable[Block], end: str) -> None:
 
 
 def console() -> Console:
-    """The terminal; 160 columns where output goes to a file or a pipe."""
+    """The terminal; 160 columns where output goes to a file or a pipe. Names are shown as they are: no markup, no emoji."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 160)
+    return Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False)
 
 
 def print_json(content: Any) -> None:

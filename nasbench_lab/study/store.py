@@ -2,7 +2,7 @@
 
 Columns, one row per answered query, sorted by (seed, order): seed, order, arch, epochs, val (percent), seconds and
 finished (simulated), incumbent, further objectives by name, and `decided` (real seconds; the one measured column).
-Everything but `decided` is reproduced bit for bit; `sha256` in the metadata covers exactly that.
+Everything but `decided` is reproduced bit for bit; `sha256` in the metadata covers exactly that, `decided` there the rest.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.files import bounded
+from nasbench_lab.files import columns as files
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.study.runner import Run
 
@@ -29,6 +31,7 @@ _KEY = b"nasbench_lab"
 _INTEGERS = ("seed", "order", "arch", "epochs", "incumbent")
 _FLOATS = ("val", "seconds", "finished")
 MEASURED = "decided"  # not part of what is reproduced
+_FEW, _COLUMNS = 1 << 18, 32  # rows of any file; beyond them a byte each, as no two decisions take the same time
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,12 @@ def write(path: Path, header: Header, runs: Mapping[int, Run], objectives: tuple
     """
     columns = columns_of(runs, objectives)
     ended = {str(seed): runs[seed].ended for seed in sorted(runs)}
-    meta = {"header": header, "ended": ended, "sha256": _seal(header, ended, columns)}
+    meta = {
+        "header": header,
+        "ended": ended,
+        "sha256": _seal(header, ended, columns),
+        MEASURED: digest({"measured": columns[MEASURED]}),
+    }
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     table = table.replace_schema_metadata({_KEY: json.dumps(meta, sort_keys=True).encode()})
     buffer = io.BytesIO()
@@ -165,10 +173,11 @@ def read(path: Path) -> Runs:
         LabError: not a run file of ours, truncated or altered.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
-        meta = json.loads((table.schema.metadata or {})[_KEY])
+        size = path.stat().st_size
+        table = files.table(path, rows=_FEW + size, numbers=_COLUMNS * (_FEW + size), texts=False)
+        meta = bounded.parsed((table.schema.metadata or {})[_KEY])
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
-        good = meta["sha256"] == _seal(meta["header"], meta["ended"], columns)
+        good = meta["sha256"] == _seal(meta["header"], meta["ended"], columns) and _measured_as(meta, columns)
         ended = {int(seed): str(why) for seed, why in meta["ended"].items()}
         runs = _runs(meta["header"], columns, ended)
     except Exception as error:  # pyarrow and json raise a dozen kinds for a damaged file
@@ -178,6 +187,13 @@ def read(path: Path) -> Runs:
     return runs
 
 
+def _measured_as(meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the measured column is as it was written; files of before have no digest of it, and nothing in its place."""
+    if MEASURED not in meta:
+        return set(meta) == {"header", "ended", "sha256"}
+    return bool(meta[MEASURED] == digest({"measured": columns[MEASURED]}))
+
+
 def read_header(path: Path) -> Header:
     """The header alone, without reading or checking records.
 
@@ -185,7 +201,7 @@ def read_header(path: Path) -> Header:
         LabError: not a run file of ours.
     """
     try:
-        header: Header = json.loads((pq.read_schema(path).metadata or {})[_KEY])["header"]
+        header: Header = bounded.parsed(files.metadata(path)[_KEY])["header"]
     except Exception as error:  # see `read`
         raise LabError(f"{path} is not a run file, or is damaged: {type(error).__name__}: {error}") from error
     return header

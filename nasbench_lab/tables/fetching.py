@@ -187,7 +187,7 @@ def _obtain(keys: Iterable[str], cache: Path, origin: str, progress: Report | No
         report = None if progress is None else (lambda here, _, before=done: progress(before + here, total))
         name = f"{file.sha256[:8]}-{file.name}"
         paths[key] = downloads.fetch(
-            downloads.Published(name, base + file.address, file.sha256), cache, progress=report
+            downloads.Published(name, base + file.address, file.sha256, file.size), cache, progress=report
         )
         done += file.size
         if progress is not None:
