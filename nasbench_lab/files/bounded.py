@@ -69,18 +69,18 @@ def text(path: Path, limit: int = JSON) -> str:
     return content(path, limit).decode()
 
 
-def read_json(path: Path, limit: int = JSON) -> Any:
-    """What a JSON file holds.
+def read_json(path: Path, limit: int = JSON, *, nan: bool = False) -> Any:
+    """What a JSON file holds, with NaN for a number where `nan` allows it.
 
     Raises:
         ValueError: no JSON, too large, or as `parsed`.
         OSError: there is none, or it cannot be read.
     """
-    return parsed(content(path, limit))
+    return parsed(content(path, limit), nan=nan)
 
 
-def parsed(raw: bytes | str) -> Any:
-    """JSON with finite numbers, each name once, and no deeper than Python can go.
+def parsed(raw: bytes | str, *, nan: bool = False) -> Any:
+    """JSON with finite numbers (and NaN where `nan` allows it), each name once, and no deeper than Python can go.
 
     Raises:
         ValueError: anything else.
@@ -88,7 +88,7 @@ def parsed(raw: bytes | str) -> Any:
     try:
         return json.loads(
             raw,
-            parse_constant=_refused,
+            parse_constant=_nan if nan else _refused,
             parse_float=_finite,
             parse_int=_whole,
             object_pairs_hook=_once,
@@ -99,6 +99,10 @@ def parsed(raw: bytes | str) -> Any:
 
 def _refused(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _nan(name: str) -> float:
+    return math.nan if name == "NaN" else _refused(name)
 
 
 def _finite(digits: str) -> float:

@@ -32,7 +32,7 @@ BEFORE: Mapping[str, frozenset[str]] = {  # the keys of a file that was written 
 def digest(content: Mapping[str, Any]) -> str:
     """SHA-256 of JSON values without their seal, whatever the layout of the file."""
     plain = {key: value for key, value in content.items() if key != KEY}
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -43,7 +43,9 @@ def seal(content: Mapping[str, Any], files: Mapping[str, str] | None = None) -> 
         content: values as they will be read back: finite numbers, string keys, lists.
         files: texts written beside it, by file name, whose digests are to be in it.
     """
-    plain = json.loads(json.dumps({key: value for key, value in content.items() if key not in (KEY, FILES)}))
+    plain: dict[str, Any] = json.loads(
+        json.dumps({key: value for key, value in content.items() if key not in (KEY, FILES)})
+    )
     if files:
         plain[FILES] = {name: text_digest(text) for name, text in files.items()}
     return {**plain, KEY: digest(plain)}
@@ -54,17 +56,18 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()
 
 
-def read_json(path: Path, *, before: Collection[str] | None = None) -> dict[str, Any]:
+def read_json(path: Path, *, before: Collection[str] | None = None, nan: bool = False) -> dict[str, Any]:
     """The values of a sealed JSON file, without the seal.
 
     Args:
         path: the file.
         before: keys that a file without a seal may have; those of `BEFORE` for its name if left out.
+        nan: whether NaN may be among its numbers.
 
     Raises:
         LabError: it is not there, cannot be read, or is damaged.
     """
-    found = bounded.or_error(bounded.read_json, path, "a file of results")
+    found = bounded.or_error(lambda path: bounded.read_json(path, nan=nan), path, "a file of results")
     return opened(found, path, BEFORE.get(path.name, ()) if before is None else before)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded
 from nasbench_lab.tables.formats import hw_nas_bench, monolith, nats_export, nats_simple
 from nasbench_lab.tables.formats.collect import Collector
 from nasbench_lab.tables.table import Table
@@ -112,7 +113,7 @@ def _check_md5(path: Path) -> None:
     match = _OFFICIAL.fullmatch(path.name)
     if match is None:
         return
-    with path.open("rb") as file:
+    with bounded.regular(path) as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if not (found.startswith(match[1]) or found.endswith(match[1])):
         raise LabError(
