@@ -23,6 +23,7 @@ Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequ
 Epochs = Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)]
 PartSize = Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)]
 HeldOutSize = Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead of a table.")]
 
 

@@ -71,14 +71,14 @@ class Archive:
         with self._zip.open(self._items[name]) as member:
             shape, fortran, dtype = self._described(name, member)
             flat = np.empty(math.prod(shape), dtype)
-            rest = memoryview(flat).cast("B") if flat.nbytes else memoryview(b"")
+            rest = memoryview(flat.view(np.uint8)) if flat.nbytes else memoryview(b"")
             while rest and (count := member.readinto(rest)):
                 rest = rest[count:]
             if rest or member.read(1):  # the checksum is compared at the end
                 raise ValueError(f"{name!r} has more or fewer bytes than it says")
         return flat.reshape(shape, order="F" if fortran else "C")
 
-    def _described(self, name: str, member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    def _described(self, name: str, member: zipfile.ZipExtFile) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         readers: dict[tuple[int, int], Callable[..., Any]] = {
             (1, 0): npy.read_array_header_1_0,
             (2, 0): npy.read_array_header_2_0,

@@ -9,14 +9,21 @@ import json
 import math
 import stat
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from nasbench_lab.errors import LabError
 
 JSON = 1 << 26  # bytes; the largest leaderboard of ours, 18 settings of 52 strategies, has 1.2 million
 _CHUNK = 1 << 20
 _DIGITS = 64  # of a whole number in JSON
+
+
+class Readable(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class TooMuch(ValueError):
@@ -38,7 +45,7 @@ def content(path: Path, limit: int) -> bytes:
         return all_of(file, limit)
 
 
-def regular(path: Path) -> IO[bytes]:
+def regular(path: Path) -> BufferedReader:
     """An open file that ends: neither a device nor a pipe.
 
     Raises:
@@ -49,7 +56,7 @@ def regular(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def all_of(file: IO[bytes], limit: int) -> bytes:
+def all_of(file: Readable, limit: int) -> bytes:
     """What is left of an open file, which may unpack as it is read; in pieces, and no more than `limit` bytes.
 
     Raises:

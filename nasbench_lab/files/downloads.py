@@ -85,9 +85,9 @@ class _Bounded:
         self._file, self._progress = file, progress
 
     def __call__(self, url: str, output: Any, _: Any) -> None:
-        size, done, begun = self._file.size, 0, time.monotonic()
+        size, done = self._file.size, 0
         with open(output, "wb") as file, _Sender(url, size) as sender:
-            for chunk in sender.chunks(lambda: done, begun):
+            for chunk in sender.chunks():
                 done += len(chunk)
                 if done > size:
                     raise ValueError(f"it sends more than the {size:,} bytes that file has")
@@ -114,14 +114,15 @@ class _Sender:
     def __exit__(self, *_: object) -> None:
         self._left.set()
 
-    def chunks(self, done: Callable[[], int], begun: float) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """The content as it comes.
 
         Raises:
             _TooSlow: the server is silent, or slow on average.
             RequestException, ValueError: what the request met with.
         """
-        heard = time.monotonic()
+        begun = heard = time.monotonic()
+        done = 0
         while True:
             try:
                 item = self._items.get(timeout=min(0.2, SILENCE / 4))
@@ -133,9 +134,9 @@ class _Sender:
             if item == b"":
                 return
             if item:
-                heard = now
+                done, heard = done + len(item), now
                 yield item
-            _in_time(done(), now - begun, now - heard)
+            _in_time(done, now - begun, now - heard)
 
     def _run(self) -> None:
         try:

@@ -21,9 +21,7 @@ KEY, FILES = "sha256", "files"
 _TRAILER, _LENGTH = b"\nnasbench_lab sha256 ", 21 + 64 + 1
 
 BEFORE: Mapping[str, frozenset[str]] = {  # the keys of a file that was written without a seal
-    "leaderboard.json": frozenset(
-        ("title", "columns", "rows", "references", "tests", "agreement", "overall", "notes")
-    ),
+    "leaderboard.json": frozenset(("title", "columns", "rows", "references", "tests", "agreement", "overall", "notes")),
     "manifest.json": frozenset(("study", "tables", "versions", "runs", "notes", "checklist")),
     "details.json": frozenset(("settings", "landscapes")),
 }

@@ -20,8 +20,10 @@ _LINE = 1 << 22  # bytes of the first line
 def to_csv(frame: pd.DataFrame, **how: Any) -> str:
     """A frame as CSV; `how` as for pandas."""
     names = {column: _escaped(column) for column in frame.columns}
-    texts = {column: frame[column].map(_escaped) for column in frame if not pd.api.types.is_numeric_dtype(frame[column])}
-    text: str = frame.assign(**texts).rename(columns=names).to_csv(index=False, **how)
+    texts = {
+        column: frame[column].map(_escaped) for column in frame if not pd.api.types.is_numeric_dtype(frame[column])
+    }
+    text: str = _with(frame, texts).rename(columns=names).to_csv(index=False, **how)
     return text
 
 
@@ -40,13 +42,24 @@ def read(content: bytes, *, rows: int, numbers: int, **how: Any) -> pd.DataFrame
     first = content[:_LINE].partition(b"\n")[0]
     columns = 1 + first.count(b",")
     if columns * max(1, min(rows, content.count(b"\n"))) > numbers or len(first) == _LINE:
-        raise bounded.TooMuch(f"it has {columns:,} columns and {content.count(10):,} rows, a table has {numbers:,} numbers")
-    frame = pd.read_csv(io.BytesIO(content), nrows=rows + 1, **how)
+        raise bounded.TooMuch(
+            f"it has {columns:,} columns and {content.count(10):,} rows, a table has {numbers:,} numbers"
+        )
+    frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=rows + 1, **how)
     if len(frame) > rows:
         raise bounded.TooMuch(f"it has more than {rows:,} rows")
     texts = {column: frame[column].map(_plain) for column in frame if not pd.api.types.is_numeric_dtype(frame[column])}
     names = {column: _plain(column) for column in frame.columns}
-    return frame.assign(**texts).rename(columns=names) if texts or any(a != b for a, b in names.items()) else frame
+    return _with(frame, texts).rename(columns=names)
+
+
+def _with(frame: pd.DataFrame, texts: dict[Any, Any]) -> pd.DataFrame:
+    if not texts:
+        return frame
+    out = frame.copy()
+    for column, values in texts.items():
+        out[column] = values
+    return out
 
 
 def _escaped(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 from nasbench_lab import errors, loading, sources
 from nasbench_lab.core import LabError, Strategy
+from nasbench_lab.files import names
 from nasbench_lab.study import runner, store
 from nasbench_lab.study.plan import Group, Plan, open_evaluator, without_seeds
 from nasbench_lab.tables import catalog
@@ -68,7 +69,7 @@ def of_group(plan: Plan, group: Group, out: Path) -> list[Job]:
     """The blocks of one strategy on one task."""
     study, task = plan.study, group.task.text
     stop, size = study.first_seed + study.seeds, study.block or study.seeds
-    name = f"{_slug(group.spec)}-{_slug(task.table)}-{group.id}"
+    name = f"{names.slug(Path(group.spec).stem)}-{names.slug(Path(task.table).stem)}-{group.id}"
     spec, table = loading.located(group.spec), catalog.located(task.table)
     tables = tuple((name, catalog.located(name)) for name in task.sources)
     jobs = []
@@ -77,11 +78,6 @@ def of_group(plan: Plan, group: Group, out: Path) -> list[Job]:
         path = (out / "runs" / f"{name}-{first:06d}.parquet").absolute()
         jobs.append(Job(group.header | {"seeds": [seeds.start, seeds.stop]}, spec, table, tables, seeds, path))
     return jobs
-
-
-def _slug(text: str) -> str:
-    """A short, safe part of a file name."""
-    return "".join(c if c.isalnum() or c in "_." else "-" for c in Path(text).stem)[:40]
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,7 +56,9 @@ def _metrics(path: Path, dataset: str, raw: Any) -> dict[str, FloatArray]:
         _check_order(path, raw["config"])
         named = {name: values for key, values in raw.items() if (name := name_of(str(key)))}
         if len(named) > _METRICS_MOST or any(len(values) != cell.SPACE.size for values in named.values()):
-            raise ValueError(f"every metric must have {cell.SPACE.size:,} numbers, and there are {_METRICS_MOST} at most")
+            raise ValueError(
+                f"every metric must have {cell.SPACE.size:,} numbers, and there are {_METRICS_MOST} at most"
+            )
         arrays = {name: np.array([float(value) for value in values]) for name, values in named.items()}
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise LabError(f"{path}, {dataset}: not as HW-NAS-Bench writes it: {error!r}"[:300]) from error

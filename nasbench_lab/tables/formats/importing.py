@@ -35,10 +35,11 @@ _ABOUT = {
 
 
 class Imported(NamedTuple):
-    """Tables, and what the user should know about them."""
+    """Tables, what the user should know about them, and whether they are tables at hand to which something was added."""
 
     tables: list[Table]
     notes: list[str]
+    added: bool = False
 
 
 def locate(path: Path) -> Path:
@@ -78,7 +79,7 @@ def read(
     if path.suffix == ".pth":
         return _collected(monolith.read_torch(path), path, source, licence)
     if path.suffix in (".pickle", ".pkl"):
-        return Imported(hw_nas_bench.add_to_tables(path), [])
+        return Imported(hw_nas_bench.add_to_tables(path), [], added=True)
     from nasbench_lab.tables.formats.tidy import read_tidy  # pandas
 
     return Imported(read_tidy(path, source=source, licence=licence), [])

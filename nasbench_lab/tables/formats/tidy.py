@@ -72,13 +72,16 @@ def _parquet(path: Path) -> pd.DataFrame:
     """A Parquet file, if it is not larger than such a table can be."""
     found = columns_of.table(path, rows=_ROWS, numbers=_NUMBERS, texts=True)
     frame: pd.DataFrame = found.to_pandas(ignore_metadata=True)
-    return frame.assign(**{name: frame[name].astype(object) for name in frame if frame[name].dtype == "category"})
+    for name in [name for name in frame if frame[name].dtype == "category"]:
+        frame[name] = frame[name].astype(object)
+    return frame
 
 
 def _csv(path: Path) -> pd.DataFrame:
     """A CSV file, packed or not, if it is not larger than such a table can be."""
     with bounded.regular(path) as file:
-        content = bounded.all_of(gzip.open(file) if path.suffix == ".gz" else file, _UNPACKED)  # type: ignore[arg-type]
+        unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        content = bounded.all_of(unpacked, _UNPACKED)
     return spreadsheet.read(content, rows=_ROWS, numbers=_NUMBERS)
 
 
