@@ -18,6 +18,7 @@ Array = NDArray[Any]
 _MEMBERS = 4096
 _HEADER = 1 << 12  # bytes that a member has beside its numbers
 _TEXT = 1 << 22  # bytes of a header; those in the package have some 2,000
+_CHUNK = 1 << 20
 _KINDS = "biufU"
 
 
@@ -71,14 +72,15 @@ class Archive:
         with self._zip.open(self._items[name]) as member:
             shape, fortran, dtype = self._described(name, member)
             flat = np.empty(math.prod(shape), dtype)
-            rest = memoryview(flat.view(np.uint8)) if flat.nbytes else memoryview(b"")
-            while rest and (count := member.readinto(rest)):
-                rest = rest[count:]
-            if rest or member.read(1):  # the checksum is compared at the end
+            raw, done = flat.view(np.uint8), 0
+            while done < len(raw) and (part := member.read(min(_CHUNK, len(raw) - done))):
+                raw[done : done + len(part)] = np.frombuffer(part, np.uint8)
+                done += len(part)
+            if done < len(raw) or member.read(1):  # the checksum is compared at the end
                 raise ValueError(f"{name!r} has more or fewer bytes than it says")
         return flat.reshape(shape, order="F" if fortran else "C")
 
-    def _described(self, name: str, member: zipfile.ZipExtFile) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    def _described(self, name: str, member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         readers: dict[tuple[int, int], Callable[..., Any]] = {
             (1, 0): npy.read_array_header_1_0,
             (2, 0): npy.read_array_header_2_0,
