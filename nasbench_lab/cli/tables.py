@@ -152,14 +152,35 @@ def _said(state: str) -> Iterator[None]:
         raise LabError(f"interrupted; {state}") from None
 
 
-def _same(path: Path, table: Table) -> bool:
-    """Whether the file holds just this table."""
-    from nasbench_lab.tables import table as tables
+def _there(path: Path) -> Table | None:
+    """The table in a file; None where there is none that can be read."""
+    from nasbench_lab.tables import table
 
     try:
-        return tables.read(path).digest == table.digest
+        return table.read(path)
     except LabError:
+        return None
+
+
+def _replaceable(path: Path, table: Table, *, force: bool) -> bool:
+    """Whether a table has yet to be written to a path.
+
+    Raises:
+        LabError: something else is there, and nobody forces it.
+    """
+    from nasbench_lab.files import writing
+
+    there = _there(path)
+    if there is not None and there.digest == table.digest:
         return False
+    if there is not None and not force:
+        then, now = int(there.measured.sum()), int(table.measured.sum())
+        raise LabError(
+            f"{path} has {then:,} cells and would be replaced by one of {now:,}; nothing was written. "
+            "Use --to another folder, or --force"
+        )
+    writing.not_there([path], force=force)
+    return True
 
 
 def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
@@ -175,8 +196,7 @@ def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
     if len({table.name for table in found}) < len(found):
         raise LabError(f"two tables are both called {found[0].name!r}; nothing was written")
     paths = {table.name: folder / f"{names.checked(table.name, 'a table')}.npz" for table in found}
-    changed = [table for table in found if not _same(paths[table.name], table)]
-    writing.not_there([paths[table.name] for table in changed], force=force, what="--force to replace it")
+    changed = [table for table in found if _replaceable(paths[table.name], table, force=force)]
     writing.write_together({paths[table.name]: table.content(compress=True) for table in changed})
     for table in found:
         measured = int(table.measured.sum())
@@ -214,7 +234,7 @@ def tables_train(
 ) -> None:
     """Measure a table: train classes x seeds in resumable shards, then merge them into one file."""
     from nasbench_lab.experiments import measuring
-    from nasbench_lab.files import names, writing
+    from nasbench_lab.files import names
     from nasbench_lab.tables import catalog
     from nasbench_lab.training.problem import make_problem
 
@@ -234,8 +254,8 @@ def tables_train(
         with screen.progress("trainings") as progress:
             measuring.run(plan, done, workers=workers, device=device, progress=lambda a, b, _left: progress(a, b))
     table = measuring.merge(name, done, partial=partial or classes is not None)
-    writing.not_there([path], force=force or _same(path, table))
-    table.save(path, compress=True)
+    if _replaceable(path, table, force=force):
+        table.save(path, compress=True)
     print(
         f"{name}: {int(table.measured.sum()):,} of {len(table.truth):,} cells, {path.stat().st_size / 1e6:.2f} MB -> {path}"
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-_SPECIAL = re.compile(r"[\\`*\[\]<>|~$&#]|(?<![^\W_])_|_(?![^\W_])|(?<=https):|(?<=http):|(?<=www)\.|@")
-_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", ":": "&#58;", ".": "&#46;", "@": "&#64;"}
+_SPECIAL = re.compile(r"[\\`*\[\]<|~$#]|&(?=#|\w+;)|(?<![^\W_])_|_(?![^\W_])|(?<=https):|(?<=http):|(?<=www)\.|@")
+_ENTITIES = {"<": "&lt;", "&": "&amp;", ":": "&#58;", ".": "&#46;", "@": "&#64;"}
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_FIRST = re.compile(r"^(?:([#=+-])|(\d+)([.)]))(?=\s|$|[=-])")
+_FIRST = re.compile(r"^(?:([>#=+-])|(\d+)([.)]))(?=\s|$|[>=-])")
 
 
 class Markup(str):

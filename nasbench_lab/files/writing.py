@@ -23,13 +23,12 @@ def data_folders() -> list[Path]:
     return [*([Path(chosen)] if chosen else []), user_folder()]
 
 
-def not_there(paths: Iterable[Path], *, force: bool, what: str = "--force") -> None:
+def not_there(paths: Iterable[Path], *, force: bool) -> None:
     """Refuse to write where something is already, unless somebody said so.
 
     Args:
         paths: that would be written.
         force: somebody did.
-        what: how it is said.
 
     Raises:
         LabError: one is there; names it.
@@ -37,7 +36,7 @@ def not_there(paths: Iterable[Path], *, force: bool, what: str = "--force") -> N
     taken = [] if force else [path for path in paths if os.path.lexists(path)]
     if taken:
         more = f" (and {len(taken) - 1} more)" if taken[1:] else ""
-        raise LabError(f"{taken[0]}{more} is there already; nothing was written. Name another place, or say {what}")
+        raise LabError(f"{taken[0]}{more} is there already; nothing was written. Name another place, or say --force")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
