@@ -21,6 +21,7 @@ def report(
         list[str] | None,
         typer.Option(metavar="FORMAT", help="Write every chart as a file too: svg, png or pdf; repeat for several."),
     ] = None,
+    force: screen.Force = False,
     all_: Annotated[
         bool, typer.Option("--all", help="The pages of all results folders, and one that lists them.")
     ] = False,
@@ -36,7 +37,7 @@ def report(
         written = publish.write_all(folder or Path("results"))
     else:
         assert folder is not None  # checked above
-        written = publish.write_report(folder, out, formats=charts or ())
+        written = publish.write_report(folder, out, formats=charts or (), force=force)
     for path in written:
         print(f"{path}  {path.stat().st_size / 1024:,.0f} KB")
 
@@ -45,6 +46,7 @@ def query(
     arch: Annotated[str, typer.Argument(help="Index 0..15624, official string, or six ops separated by commas.")],
     table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Draw the cell into this file.")] = None,
+    force: screen.Force = False,
     every: Annotated[bool, typer.Option("--every-table", help="Ranks on every table at hand.")] = False,
     as_json: screen.AsJson = False,
 ) -> None:
@@ -62,10 +64,11 @@ def query(
     if every:
         facts["elsewhere"] = describe.elsewhere(facts["cell"], (catalog.load(name) for name in catalog.available()))
     if svg:
-        from nasbench_lab.files.writing import write_atomically
+        from nasbench_lab.files import writing
         from nasbench_lab.spaces import drawing
 
-        write_atomically(svg, drawing.cell_svg(facts["cell"]).encode())
+        writing.not_there([svg], force=force)
+        writing.write_atomically(svg, drawing.cell_svg(facts["cell"]).encode())
     if as_json:
         screen.print_json(describe.plain(facts))
     else:

@@ -23,6 +23,7 @@ Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequ
 Epochs = Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)]
 PartSize = Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)]
 HeldOutSize = Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead of a table.")]
 
 
@@ -90,10 +91,10 @@ def print_blocks(blocks: Iterable[Block], end: str) -> None:
 
 
 def console() -> Console:
-    """The terminal; 160 columns where output goes to a file or a pipe."""
+    """The terminal; 160 columns where output goes to a file or a pipe. Names are shown as they are: no markup, no emoji."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 160)
+    return Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False)
 
 
 def print_json(content: Any) -> None:

@@ -81,7 +81,7 @@ def tables_import(
     to: To = None,
     source: Annotated[str, typer.Option(help="Where the numbers come from; kept in the table's header.")] = "",
     licence: Annotated[str, typer.Option(help="Their licence.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Replace a table of more cells by one of fewer.")] = False,
+    force: screen.Force = False,
     workers: screen.Workers = 2,
 ) -> None:
     """Turn a file into tables, one per dataset; nothing is run from it or written unless the whole file is right."""
@@ -90,7 +90,7 @@ def tables_import(
     path = importing.locate(path)
     with screen.progress("records") as progress, _said("nothing was written"):
         found = importing.read(path, source=source, licence=licence, workers=workers, progress=progress)
-    _install(found.tables, to, force=force)
+    _install(found.tables, to, force=force or found.added)
     for note in found.notes:
         print(f"note: {note}")
 
@@ -106,6 +106,7 @@ def tables_fetch(
         typer.Option(metavar="NAME", help="Only this dataset; repeat for several. All three if left out."),
     ] = None,
     to: To = None,
+    force: screen.Force = False,
 ) -> None:
     """Download the public parts of NAS-Bench-201 (about 25 MB, checked by hash) and make tables of them."""
     from nasbench_lab.files.downloads import Unreachable
@@ -123,7 +124,7 @@ def tables_fetch(
             f"{error}; or put all files, by their own names, into one folder and say --from FOLDER; --from URL is a mirror.\n"
             f"Tables that are in the package and need no download: {inside}"
         ) from error
-    _install(found, folder, force=True)
+    _install(found, folder, force=force)
 
 
 @tables_app.command("export")
@@ -131,13 +132,14 @@ def tables_export(
     names: Annotated[list[str], typer.Argument(help="Tables; several only for nats-simple.")],
     format: Annotated[str, typer.Option(help="nats-simple, csv, parquet or syne-tune.")],
     to: Annotated[Path | None, typer.Option(help="File or folder; named after the table, here, if left out.")] = None,
+    force: screen.Force = False,
 ) -> None:
     """Write a table in a format of other tools."""
     from nasbench_lab.tables import catalog
     from nasbench_lab.tables.formats import exporting
 
     with screen.progress("records") as progress, _said("what was written is not whole"):
-        path = exporting.export([catalog.load(name) for name in names], format, to, progress=progress)
+        path = exporting.export([catalog.load(name) for name in names], format, to, progress=progress, force=force)
     print(f"{', '.join(names)} -> {path}")
 
 
@@ -150,35 +152,52 @@ def _said(state: str) -> Iterator[None]:
         raise LabError(f"interrupted; {state}") from None
 
 
-def _cells(path: Path) -> int:
-    """How many cells the table in a file has; 0 where there is none that can be read."""
+def _there(path: Path) -> Table | None:
+    """The table in a file; None where there is none that can be read."""
     from nasbench_lab.tables import table
 
     try:
-        return int(table.read(path).measured.sum()) if path.is_file() else 0
+        return table.read(path)
     except LabError:
-        return 0
+        return None
+
+
+def _replaceable(path: Path, table: Table, *, force: bool) -> bool:
+    """Whether a table has yet to be written to a path.
+
+    Raises:
+        LabError: something else is there, and nobody forces it.
+    """
+    from nasbench_lab.files import writing
+
+    there = _there(path)
+    if there is not None and there.digest == table.digest:
+        return False
+    if there is not None and not force:
+        then, now = int(there.measured.sum()), int(table.measured.sum())
+        raise LabError(
+            f"{path} has {then:,} cells and would be replaced by one of {now:,}; nothing was written. "
+            "Use --to another folder, or --force"
+        )
+    writing.not_there([path], force=force)
+    return True
 
 
 def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
     """Write tables, all or none.
 
     Raises:
-        LabError: one would replace a table of more cells, and nobody forces it.
+        LabError: one is there already with other numbers, and nobody forces it.
     """
-    from nasbench_lab.files import writing
+    from nasbench_lab.files import names, writing
     from nasbench_lab.tables import catalog
 
     folder = to or catalog.target_folder()
-    paths = {table.name: folder / f"{table.name}.npz" for table in found}
-    for table in found if not force else ():
-        there, now = _cells(paths[table.name]), int(table.measured.sum())
-        if there > now:
-            raise LabError(
-                f"{paths[table.name]} has {there:,} cells and would be replaced by one of {now:,}; nothing was written. "
-                "Use --to another folder, or --force"
-            )
-    writing.write_together({paths[table.name]: table.content(compress=True) for table in found})
+    if len({table.name for table in found}) < len(found):
+        raise LabError(f"two tables are both called {found[0].name!r}; nothing was written")
+    paths = {table.name: folder / f"{names.checked(table.name, 'a table')}.npz" for table in found}
+    changed = [table for table in found if _replaceable(paths[table.name], table, force=force)]
+    writing.write_together({paths[table.name]: table.content(compress=True) for table in changed})
     for table in found:
         measured = int(table.measured.sum())
         cells = f"{measured:,} cells" if measured == len(table.truth) else f"{measured:,} of {len(table.truth):,} cells"
@@ -211,13 +230,16 @@ def tables_train(
     merge: Annotated[Path | None, typer.Option(help="Train nothing: make the table of this folder of shards.")] = None,
     partial: Annotated[bool, typer.Option(help="Allow classes without a training; not searchable.")] = False,
     to: To = None,
+    force: screen.Force = False,
 ) -> None:
     """Measure a table: train classes x seeds in resumable shards, then merge them into one file."""
     from nasbench_lab.experiments import measuring
+    from nasbench_lab.files import names
     from nasbench_lab.tables import catalog
     from nasbench_lab.training.problem import make_problem
 
     folder = to or catalog.target_folder()
+    path = folder / f"{names.checked(name, 'a table')}.npz"
     done = merge
     if done is None:
         problem = make_problem(data, epochs=epochs, part_size=part_size, held_out_size=held_out_size)
@@ -232,7 +254,8 @@ def tables_train(
         with screen.progress("trainings") as progress:
             measuring.run(plan, done, workers=workers, device=device, progress=lambda a, b, _left: progress(a, b))
     table = measuring.merge(name, done, partial=partial or classes is not None)
-    path = table.save(folder / f"{name}.npz", compress=True)
+    if _replaceable(path, table, force=force):
+        table.save(path, compress=True)
     print(
         f"{name}: {int(table.measured.sum()):,} of {len(table.truth):,} cells, {path.stat().st_size / 1e6:.2f} MB -> {path}"
     )

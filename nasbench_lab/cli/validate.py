@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nasbench_lab.cli import screen
+from nasbench_lab.files import names
 
 
 def validate(
@@ -50,12 +51,9 @@ def validate(
     settings = validation.Settings(problem, top, random, seeds, first_seed, tune, device, workers, inherit)
     with screen.progress("trainings") as progress:
         content = validation.validate(target, settings, table=table, progress=progress)
-    folder = out or (Path(target) if Path(target).is_dir() else Path("results") / f"validate-{_safe(target)}")
+    folder = out or (
+        Path(target) if Path(target).is_dir() else Path("results") / f"validate-{names.slug(target, kept='')}"
+    )
     written = validation_report.write(content, folder)
     print(validation_report.to_markdown(content))
     print(f"Written to {folder}: {', '.join(path.name for path in written)}")
-
-
-def _safe(text: str) -> str:
-    """A short name for a folder."""
-    return "".join(c if c.isalnum() else "-" for c in text)[:40]

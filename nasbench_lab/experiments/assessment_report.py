@@ -20,7 +20,7 @@ from nasbench_lab.core import FloatArray
 from nasbench_lab.experiments import assessment
 from nasbench_lab.experiments.assessment import Settings
 from nasbench_lab.experiments.outcomes import Job, Outcome, read_all
-from nasbench_lab.files import markdown
+from nasbench_lab.files import markdown, spreadsheet
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import surrogates as plots
 from nasbench_lab.stats import calibration, intervals, means, references
@@ -157,7 +157,7 @@ def write(content: Content, folder: Path) -> list[Path]:
     manifest = {key: content[key] for key in ("command", "settings", "table", "digest", "code", "versions")}
     texts = (
         to_markdown(content),
-        pd.DataFrame(content["fits"]).to_csv(index=False, lineterminator="\n"),
+        spreadsheet.to_csv(pd.DataFrame(content["fits"]), lineterminator="\n"),
         json.dumps(kept, indent=1) + "\n",
         json.dumps(manifest, indent=1) + "\n",
         *_charts(content),
@@ -229,18 +229,19 @@ def _preface(content: Content) -> list[str]:
     }[content["interval"]]
     seen = " Test accuracy is what the literature predicts; a search must not see it." * (settings["target"] == "test")
     return [
-        f"Predicted: {target_of(content)}.{seen} Fitted on random cells, scored on {settings['test_size']:,} others, "
-        f"split {split}. Mean over {seeds} seeds ± half of its 95% interval ({interval}); all surrogates of a seed have the "
+        f"Predicted: {markdown.text(target_of(content))}.{seen} Fitted on random cells, scored on "
+        f"{settings['test_size']:,} others, split {split}. "
+        f"Mean over {seeds} seeds ± half of its 95% interval ({interval}); all surrogates of a seed have the "
         "same cells.",
         "",
-        f"    {content['command']}",
+        markdown.indented(content["command"]),
     ]
 
 
 def _pivot(content: Content) -> list[str]:
     train, order = content["settings"]["train"], content["settings"]["surrogates"]
     rows = {(row["surrogate"], row["train"]): row for row in content["rows"]}
-    table = [[_code(spec), *(means.shown(rows[spec, count], "tau", 3) for count in train)] for spec in order]
+    table = [[markdown.code(spec), *(means.shown(rows[spec, count], "tau", 3) for count in train)] for spec in order]
     return [*markdown.table(["surrogate", *map(str, train)], table, numbers=True), ""]
 
 
@@ -248,7 +249,8 @@ def _table(rows: list[Row], columns: Sequence[tuple[str, str, int]]) -> list[str
     ordered = sorted(rows, key=lambda row: -row["tau"])
     heads = ["surrogate", *(heading for _, heading, _ in columns)]
     table = [
-        [_code(row["surrogate"]), *(means.shown(row, name, digits) for name, _, digits in columns)] for row in ordered
+        [markdown.code(row["surrogate"]), *(means.shown(row, name, digits) for name, _, digits in columns)]
+        for row in ordered
     ]
     return [*markdown.table(heads, table, numbers=True), ""]
 
@@ -259,7 +261,7 @@ def _regret(content: Content) -> list[str]:
     queries, schedule = content["settings"]["max_queries"], content["schedule"]
     rows = [
         [
-            _code(row["surrogate"]) if row["seeds"] else row["surrogate"],
+            markdown.code(row["surrogate"]) if row["seeds"] else row["surrogate"],
             *(means.shown(row, n, 3) for n in ("val", "test")),
         ]
         for row in sorted(content["regret"], key=lambda row: row["val"])
@@ -293,7 +295,3 @@ def _definitions(content: Content) -> list[str]:
         "is reproduced exactly, this is not.",
         "",
     ]
-
-
-def _code(text: str) -> str:
-    return f"`{text}`"

@@ -256,7 +256,14 @@ def to_markdown(content: Content) -> str:
     """The audit of one table as a section of a page."""
     lines = []
     for level, block in zip(("##", "###"), blocks(content), strict=True):
-        lines += [f"{level} {block.title}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
+        lines += [
+            f"{level} {markdown.text(block.title)}",
+            "",
+            *markdown.table(block.heads, block.rows),
+            "",
+            block.note,
+            "",
+        ]
     return "\n".join(lines)
 
 

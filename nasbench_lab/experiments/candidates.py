@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError, stream
+from nasbench_lab.files import sealed
 from nasbench_lab.spaces import cell
 from nasbench_lab.study import store
 from nasbench_lab.tables import catalog
@@ -116,11 +116,9 @@ def runs_of(folder: Path) -> list[Path]:
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-    except (OSError, ValueError):  # a study that was interrupted has none yet
+    if not (folder / "manifest.json").is_file():  # a study that was interrupted has none yet
         return {}
-    return content
+    return sealed.read_json(folder / "manifest.json")
 
 
 def _table_file(manifest: dict[str, Any], name: str) -> str:

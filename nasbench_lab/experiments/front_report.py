@@ -13,6 +13,7 @@ import pandas as pd
 
 from nasbench_lab import core
 from nasbench_lab.core import LabError
+from nasbench_lab.files import spreadsheet
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard.front_scores import SHARES, Reached, target_of
 from nasbench_lab.plots import fronts as charts
@@ -196,8 +197,7 @@ def write(front: Front, found: Sequence[Attained], folder: Path) -> list[Path]:
 
 
 def _csv(frame: pd.DataFrame) -> str:
-    text: str = frame.to_csv(index=False, float_format="%.8g")
-    return text
+    return spreadsheet.to_csv(frame, float_format="%.8g")
 
 
 def to_json(front: Front, found: Sequence[Attained]) -> Row:

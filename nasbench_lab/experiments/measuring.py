@@ -111,7 +111,9 @@ def _read(shards: Path) -> tuple[measure.Table, list[dict[str, Any]]]:
     """
     try:
         return measure.merge(shards)
-    except Exception as error:  # ours say what is wrong; zipfile, zlib and numpy raise a dozen kinds for a damaged file
+    except LabError:
+        raise
+    except Exception as error:  # columns that do not fit together
         raise LabError(f"the shards in {shards} cannot be merged: {error}") from error
 
 

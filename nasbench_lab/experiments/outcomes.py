@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import names, sealed
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.study import engines
 
@@ -37,10 +38,10 @@ class Job:
     def read(self) -> Outcome | None:
         """The outcome, or None: not there, damaged, or of another job."""
         try:
-            found: Outcome = json.loads(self.path.read_text())
-            return found if found["header"] == self.header and len(found) > 1 else None
-        except (OSError, ValueError, LookupError, TypeError):
+            found: Outcome = sealed.read_json(self.path, before=(), nan=True)
+        except LabError:
             return None
+        return found if found.get("header") == self.header and len(found) > 1 else None
 
     def write(self, outcome: Outcome) -> None:
         """Keep the outcome.
@@ -48,13 +49,13 @@ class Job:
         Raises:
             LabError: it cannot be written.
         """
-        write_atomically(self.path, json.dumps({"header": self.header, **outcome}).encode())
+        write_atomically(self.path, json.dumps(sealed.seal({"header": self.header, **outcome})).encode())
 
 
 def job(header: Header, settings: Any, out: Path, *name: object) -> Job:
     """The job of a header; its file is in `out/runs`, the parts of `name` before its hash."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
-    parts = ["".join(c if c.isalnum() or c == "_" else "-" for c in str(part))[:40] for part in name]
+    parts = [names.slug(str(part), kept="_") for part in name]
     return Job(header, out / "runs" / f"{'-'.join([*parts, digest])}.json", settings)
 
 

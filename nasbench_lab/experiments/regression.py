@@ -18,6 +18,7 @@ import numpy as np
 from scipy import stats
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import written
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.stats import shares, significance
@@ -145,9 +146,9 @@ def welch(then: Summary, now: Summary) -> tuple[float, float]:
 def _digests(folder: Path) -> dict[str, str]:
     path = folder / "manifest.json"
     try:
-        tables = json.loads(path.read_text())["tables"]
+        tables = sealed.read_json(path)["tables"]
         return {str(name): str(facts["digest"]) for name, facts in tables.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError) as error:
         raise LabError(f"{path} cannot be read: {error!r}") from error
 
 

@@ -7,7 +7,6 @@ runs are left alone: with them nothing would be trained, and a run be compared w
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import loading, sources
 from nasbench_lab.core import LabError
+from nasbench_lab.files import sealed
 from nasbench_lab.study import execute, jobs, store
 from nasbench_lab.study.jobs import Job
 from nasbench_lab.study.plan import Group, resolve, run_id
@@ -100,7 +100,7 @@ def _from_runs(out: Path, files: Sequence[Path], run: str | None) -> Iterator[Ou
 def _recorded(out: Path) -> tuple[Study, dict[str, Any]]:
     """The study of a results folder, and its manifest."""
     study = load_study(out)  # says what is wrong with it
-    manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
+    manifest = sealed.read_json(out / "manifest.json")
     return study, manifest
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from nasbench_lab.core import FloatArray
 from nasbench_lab.experiments.outcomes import Job, Outcome, read_all
 from nasbench_lab.experiments.supernets import TOP, Settings, sampled
-from nasbench_lab.files import markdown
+from nasbench_lab.files import markdown, spreadsheet
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import supernets as plots
 from nasbench_lab.stats import means, shares
@@ -184,7 +184,7 @@ def write(content: Content, folder: Path) -> list[Path]:
 
 
 def _csv(rows: list[Row]) -> str:
-    return pd.DataFrame(rows).round(4).to_csv(index=False, lineterminator="\n")
+    return spreadsheet.to_csv(pd.DataFrame(rows).round(4), lineterminator="\n")
 
 
 def _charts(content: Content) -> list[str | None]:
@@ -220,12 +220,13 @@ def to_markdown(content: Content) -> str:
     lines = [
         "# Do supernets rank cells as the table does?",
         "",
-        f"{content['table']}: {content['cells']:,} classes, scored on {settings['images']:,} validation images each with the "
+        f"{markdown.line(content['table'])}: {content['cells']:,} classes, scored on "
+        f"{settings['images']:,} validation images each with the "
         f"shared weights ({norms}), against the table's {target} after its longest schedule. Mean over {seeds} "
         f"seed{'s' * (seeds > 1)} ± half of its 95% interval. A cell is scored as a path of its own; "
         "darts and drnas train mixtures and never such a path, spos recalibrates norms before it scores.",
         "",
-        f"    {content['command']}",
+        markdown.indented(content["command"]),
         "",
         "## After the last epoch",
         "",
@@ -251,7 +252,7 @@ def _ends(rows: list[Row]) -> list[str]:
     heads = ["strategy", "epochs", *(heading for _, heading, _ in ENDS)]
     table = [
         [
-            f"`{row['strategy']}`{lost(row)}",
+            markdown.Markup(markdown.code(row["strategy"]) + lost(row)),
             str(row["epochs"]),
             *(means.shown(row, name, digits) for name, _, digits in ENDS),
         ]
@@ -284,7 +285,7 @@ def _by_epoch(content: Content) -> list[str]:
     shown = epochs if len(epochs) <= 8 else [epochs[round(i * (len(epochs) - 1) / 7)] for i in range(8)]
     table = [
         [
-            f"`{row['strategy']}`",
+            markdown.code(row["strategy"]),
             *(f"{curves[row['strategy'], at]['mean']:.3f}" if (row["strategy"], at) in curves else "" for at in shown),
         ]
         for row in content["rows"]

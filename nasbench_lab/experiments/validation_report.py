@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from nasbench_lab.files import markdown
+from nasbench_lab.files import markdown, spreadsheet
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import validation as charts
 from nasbench_lab.stats import shares
@@ -24,7 +24,7 @@ def write(content: Content, folder: Path) -> list[Path]:
     Raises:
         LabError: the folder cannot be written.
     """
-    records = pd.DataFrame(content["records"]).to_csv(index=False, lineterminator="\n")
+    records = spreadsheet.to_csv(pd.DataFrame(content["records"]), lineterminator="\n")
     texts = (to_markdown(content), json.dumps(_plain(content), indent=1) + "\n", records, _figure(content))
     for name, text in zip(FILES, texts, strict=True):
         write_atomically(folder / name, text.encode())
@@ -57,11 +57,11 @@ def _figure(content: Content) -> str:
 def to_markdown(content: Content) -> str:
     """The page."""
     seeds, recipe = content["seeds"], content["recipe"]
-    lines = [f"# Validation of {content['target']}", ""]
+    lines = [f"# Validation of {markdown.text(str(content['target']))}", ""]
     lines += [
         f"{len(content['rows'])} cells trained for real on {content['data']}, {len(seeds)} new seeds each "
         f"({seeds[0]} to {seeds[-1]}), {recipe['epochs']} epochs, C={recipe['channels']}, N={recipe['cells']}, "
-        f"batch {recipe['batch']}, lr {recipe['lr']:g}; predictions from table {content['table']}.",
+        f"batch {recipe['batch']}, lr {recipe['lr']:g}; predictions from table {markdown.text(content['table'])}.",
         "",
         "![Predicted against measured](validation.svg)",
         "",
@@ -176,7 +176,7 @@ def _inheritance(content: Content) -> list[str]:
         return []
     rows = [
         [
-            f"`{row['strategy']}`" if "strategy" in row else "all strategies",
+            markdown.code(row["strategy"]) if "strategy" in row else "all strategies",
             str(row["runs"]),
             *(_number(row[name]) for name in ("before", "scratch", "inherited")),
             f"{row['gain']:+.2f}" if math.isfinite(row["gain"]) else "",

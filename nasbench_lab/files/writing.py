@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import platformdirs
@@ -21,6 +21,22 @@ def data_folders() -> list[Path]:
     """Where data is looked for: `$NASBENCH_LAB_DATA` if it is set, then the user's data folder."""
     chosen = os.environ.get("NASBENCH_LAB_DATA")
     return [*([Path(chosen)] if chosen else []), user_folder()]
+
+
+def not_there(paths: Iterable[Path], *, force: bool) -> None:
+    """Refuse to write where something is already, unless somebody said so.
+
+    Args:
+        paths: that would be written.
+        force: somebody did.
+
+    Raises:
+        LabError: one is there; names it.
+    """
+    taken = [] if force else [path for path in paths if os.path.lexists(path)]
+    if taken:
+        more = f" (and {len(taken) - 1} more)" if taken[1:] else ""
+        raise LabError(f"{taken[0]}{more} is there already; nothing was written. Name another place, or say --force")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import core
 from nasbench_lab.core import FloatArray
+from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard.front_scores import Reached
 from nasbench_lab.leaderboard.parts import Entry, Setting
 from nasbench_lab.spaces import cell
@@ -42,7 +43,7 @@ def of(entries: Sequence[Entry]) -> Row:
 
 def to_json(entries: Sequence[Entry]) -> str:
     """`of` as the text of details.json; what is not known is null."""
-    return json.dumps(_known(of(entries)), separators=(",", ":"), allow_nan=False) + "\n"
+    return json.dumps(sealed.seal(_known(of(entries))), separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def _known(value: Any) -> Any:

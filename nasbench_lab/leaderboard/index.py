@@ -65,7 +65,7 @@ def to_markdown(root: Path) -> str:
     table: list[list[str]] = []
     before = ""
     for line in lines(root):
-        link = f"[{line.title}]({line.folder}/leaderboard.md)" if line.folder != before else ""
+        link = markdown.link(line.title, f"{line.folder}/leaderboard.md") if line.folder != before else ""
         table.append([link, *line.cells])
         before = line.folder
     note = f"{NOTE} Made by `nasbench-lab leaderboard --all`."

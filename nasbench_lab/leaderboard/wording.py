@@ -178,11 +178,11 @@ def blocks(board: Leaderboard) -> list[Block]:
 
 def to_markdown(board: Leaderboard) -> str:
     """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
-    lines = [f"# {board.title}", ""]
+    lines = [f"# {markdown.text(board.title)}", ""]
     for note in board.notes:
-        lines += [f"> {note}", ""]
+        lines += [f"> {markdown.line(note)}", ""]
     for block in blocks(board):
-        lines += [f"## {block.title}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
+        lines += [f"## {markdown.text(block.title)}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
     if board.columns != COLUMNS:
         lines += [
             "Hypervolume: of all cells queried at the highest fidelity, on test error and the other objectives, each "

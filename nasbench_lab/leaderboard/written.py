@@ -8,29 +8,32 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from nasbench_lab.core import LabError
-from nasbench_lab.files.writing import write_atomically
+from nasbench_lab.files import bounded, sealed, spreadsheet
+from nasbench_lab.files.writing import write_together
 from nasbench_lab.leaderboard import wording
 from nasbench_lab.leaderboard.parts import Leaderboard
 
 _PAIR = re.compile(r'\{\n *"one":[^{}]*\}')  # a pair of strategies is written on one line
+_ROWS, _NUMBERS = 1 << 20, 1 << 24  # of curves; the largest committed has 3,600 rows
 
 
 def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Path]:
-    """Write leaderboard.{md,csv,json}, curves.csv and manifest.json, each atomically.
+    """Write leaderboard.{md,csv,json}, curves.csv and manifest.json, all or none; the JSON files carry checksums.
 
     Raises:
         LabError: the folder cannot be written.
     """
     content = {
-        "leaderboard.json": to_json(board),
-        "leaderboard.csv": board.frame().to_csv(index=False, float_format="%.6g"),
-        "curves.csv": board.curves.to_csv(index=False, float_format="%.6g"),
+        "leaderboard.csv": spreadsheet.to_csv(board.frame(), float_format="%.6g"),
+        "curves.csv": spreadsheet.to_csv(board.curves, float_format="%.6g"),
         "leaderboard.md": wording.to_markdown(board),
-        "manifest.json": json.dumps(manifest, indent=1, sort_keys=True) + "\n",
     }
-    for name, text in content.items():
-        write_atomically(folder / name, text.encode())
+    content["leaderboard.json"] = _text(sealed.seal(_content(board), files=content))
+    content["manifest.json"] = json.dumps(sealed.seal(manifest), indent=1, sort_keys=True) + "\n"
+    write_together({folder / name: text.encode() for name, text in content.items()})
     return [folder / name for name in content]
 
 
@@ -41,7 +44,11 @@ def to_json(board: Leaderboard) -> str:
 
     "tests" has what `standings.of` says of every setting, in the order of "references".
     """
-    content = {
+    return _text(_content(board))
+
+
+def _content(board: Leaderboard) -> dict[str, Any]:
+    content: dict[str, Any] = {
         "title": board.title,
         "columns": board.columns,
         "rows": board.rows,
@@ -54,7 +61,12 @@ def to_json(board: Leaderboard) -> str:
         content["overall"] = board.overall
     if board.notes:
         content["notes"] = list(board.notes)
-    text = json.dumps(_plain(content), indent=1)
+    plain: dict[str, Any] = _plain(content)
+    return plain
+
+
+def _text(content: dict[str, Any]) -> str:
+    text = json.dumps(content, indent=1)
     return _PAIR.sub(lambda found: re.sub(r"\n *", " ", found.group()), text) + "\n"
 
 
@@ -71,31 +83,41 @@ def read_rows(folder: Path) -> dict[str, Any]:
     """The content of a folder's leaderboard.json.
 
     Raises:
-        LabError: there is none, or it cannot be read.
+        LabError: there is none, or it cannot be read or is damaged.
     """
     path = folder / "leaderboard.json"
-    try:
-        content: dict[str, Any] = json.loads(_read(path))
-    except ValueError as error:
-        raise LabError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
+    content = sealed.read_json(path)
+    if not isinstance(content.get("rows"), list):
         raise LabError(f"{path} cannot be read: it has no rows")
     return content
 
 
 def read_page(folder: Path) -> str:
-    """A folder's leaderboard.md.
+    """A folder's leaderboard.md, which must be the one that its leaderboard.json was written with.
 
     Raises:
-        LabError: there is none, or it cannot be read.
+        LabError: there is none, or it cannot be read or is damaged.
     """
-    return _read(folder / "leaderboard.md")
+    return _read(folder / "leaderboard.md", read_rows(folder))
 
 
-def _read(path: Path) -> str:
+def read_curves(folder: Path) -> pd.DataFrame | None:
+    """A folder's curves.csv, under the same condition; None where there is none.
+
+    Raises:
+        LabError: it cannot be read or is damaged.
+    """
+    path = folder / "curves.csv"
+    if not path.is_file():
+        return None
+    text = _read(path, read_rows(folder))
     try:
-        return path.read_text()
-    except FileNotFoundError:
-        raise LabError(f"no {path.name} in {path.parent}") from None
-    except (OSError, ValueError) as error:
-        raise LabError(f"{path} cannot be read: {error}") from error
+        return spreadsheet.read(text.encode(), rows=_ROWS, numbers=_NUMBERS)
+    except Exception as error:  # pandas raises a dozen kinds for what is no CSV
+        raise LabError(f"{path} cannot be read: {error}"[:300]) from error
+
+
+def _read(path: Path, content: dict[str, Any]) -> str:
+    text: str = bounded.or_error(bounded.text, path, "a text")
+    sealed.check_text(path, text, content)
+    return text

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import names
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import style
 from nasbench_lab.report.charts import Chart
@@ -28,11 +28,14 @@ def write(content: Content, folder: Path, formats: Sequence[str] = ("svg",)) -> 
     if unknown:
         raise LabError(f"charts are written as svg, png or pdf, got {unknown[0]!r}")
     board, written = content.board, []
+    scored = list(dict.fromkeys(setting.rows[0]["score"] for setting in board.settings))
+    slugs = iter(names.slugs([" ".join(setting.key) for setting in board.settings] + scored))
+    folders = {setting.key: folder / next(slugs) for setting in board.settings}
     for setting, drawn in board.charts:
-        where = folder / _slug(" ".join(setting.key)) if len(board.settings) > 1 else folder
+        where = folders[setting.key] if len(board.settings) > 1 else folder
         written += [_write(chart, where, kind) for chart in drawn for kind in formats]
-    for name in dict.fromkeys(setting.rows[0]["score"] for setting in board.settings):
-        written += [_write(chart, folder / _slug(name), kind) for chart in board.landscape(name) for kind in formats]
+    for name, slug in zip(scored, slugs, strict=True):
+        written += [_write(chart, folder / slug, kind) for chart in board.landscape(name) for kind in formats]
     return written
 
 
@@ -45,7 +48,3 @@ def _write(chart: Chart, folder: Path, kind: str) -> Path:
     path = folder / f"{chart.name}.{kind}"
     write_atomically(path, data)
     return path
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:80] or "charts"

@@ -67,8 +67,8 @@ def commands(study: Row, folder: str) -> list[str]:
     quoted = " ".join(_quoted(spec) for spec in study.get("strategies", []))
     tasks = study.get("tasks", [])
     for number, task in enumerate(tasks, start=1):
-        options = [f"--table {task['table']}"]
-        options += [f"--score {name}" for name in task.get("score") or []]
+        options = [f"--table {_quoted(str(task['table']))}"]
+        options += [f"--score {_quoted(str(name))}" for name in task.get("score") or []]
         for key, default in (
             ("search", None),
             ("trials", "mean"),
@@ -84,10 +84,10 @@ def commands(study: Row, folder: str) -> list[str]:
                 options.append(
                     f"--{key.replace('_', '-')} {value:g}"
                     if isinstance(value, (int, float))
-                    else f"--{key.replace('_', '-')} {value}"
+                    else f"--{key.replace('_', '-')} {_quoted(str(value))}"
                 )
-        options += [f"--objectives {name}" for name in (task.get("objectives") or ["val"])[1:]]
-        options += [f"--source {name}" for name in task.get("sources") or []]
+        options += [f"--objectives {_quoted(str(name))}" for name in (task.get("objectives") or ["val"])[1:]]
+        options += [f"--source {_quoted(str(name))}" for name in task.get("sources") or []]
         where = _quoted(f"{out}_{number}" if len(tasks) > 1 else str(out))
         lines.append(f"nasbench-lab compare {quoted} {' '.join(options)} --seeds {study.get('seeds')} --out {where}")
     return lines
@@ -95,7 +95,7 @@ def commands(study: Row, folder: str) -> list[str]:
 
 def _quoted(word: str) -> str:
     """A word as a shell takes it; short names as they are."""
-    return f"'{word}'" if set(word) & set(":=, ") else shlex.quote(word)
+    return f"'{word}'" if set(word) & set(":=, ") and "'" not in word else shlex.quote(word)
 
 
 def _plain(value: Any) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.files import sealed
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import parts as leaderboard_parts
 from nasbench_lab.leaderboard import wording, written
@@ -74,7 +75,7 @@ def read(folder: Path, **more: Any) -> Content:
     try:
         rows = [_numbers(row) for row in content["rows"]]
         references: list[Row] = [_Sparse(row, None) for row in content["references"]]
-        curves = _curves(folder / "curves.csv")
+        curves = _curves(folder)
         tests, extra = content.get("tests", []), _json(folder / "details.json")
         board = Board(str(content.get("title", folder.name)), rows, references, curves, tests, extra)
         if not board.settings:
@@ -105,15 +106,13 @@ def _numbers(row: Row) -> Row:
 
 
 def _json(path: Path) -> Row:
-    if not path.is_file():
-        return {}
-    content: Row = json.loads(path.read_text())
-    return content
+    return sealed.read_json(path) if path.is_file() else {}
 
 
-def _curves(path: Path) -> pd.DataFrame:
-    if path.is_file():
-        return pd.read_csv(path)
+def _curves(folder: Path) -> pd.DataFrame:
+    found = written.read_curves(folder)
+    if found is not None:
+        return found
     names = (
         "table",
         "score",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.files import writing
 from nasbench_lab.leaderboard import index as results
 from nasbench_lab.listing import plugins
 from nasbench_lab.report import chart_files, index, pages
@@ -43,18 +44,23 @@ def _scores(names: Sequence[str]) -> dict[str, FloatArray]:
     return found
 
 
-def write_report(folder: Path, out: Path | None = None, *, formats: Sequence[str] = ()) -> list[Path]:
+def write_report(
+    folder: Path, out: Path | None = None, *, formats: Sequence[str] = (), force: bool = False
+) -> list[Path]:
     """Write the page of a results folder, and its charts as files of their own in `charts/` where formats are named.
 
     Args:
         folder: with leaderboard.json.
         out: the page; report.html in the folder if left out.
         formats: svg, png, pdf.
+        force: replace what is at `out`; a results folder's own page is always written anew.
 
     Raises:
-        LabError: the folder cannot be read, the page cannot be written, or another format.
+        LabError: the folder cannot be read, something is at `out` already, the page cannot be written, or another format.
     """
     shown, page = content(folder), out or folder / PAGE
+    own = page.resolve() == (folder / PAGE).resolve()
+    writing.not_there([page, *([page.parent / "charts"] if formats else [])], force=force or own)
     drawn = chart_files.write(shown, page.parent / "charts", formats)
     return [pages.write(shown, page), *drawn]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError, Strategy
+from nasbench_lab.files import names
 from nasbench_lab.study import runner, store
 from nasbench_lab.study.plan import Group, Plan, open_evaluator, without_seeds
 from nasbench_lab.tables import catalog
@@ -72,7 +73,7 @@ def of_group(plan: Plan, group: Group, out: Path) -> list[Job]:
     """The blocks of one strategy on one task."""
     study, task = plan.study, group.task.text
     stop, size = study.first_seed + study.seeds, study.block or study.seeds
-    name = f"{_slug(group.spec)}-{_slug(task.table)}-{group.id}"
+    name = f"{names.slug(Path(group.spec).stem)}-{names.slug(Path(task.table).stem)}-{group.id}"
     spec, table = loading.located(group.spec), catalog.located(task.table)
     tables = tuple((name, catalog.located(name)) for name in task.sources)
     carried = _pickled(group) if group.given else None
@@ -99,11 +100,6 @@ def _pickled(group: Group) -> bytes:
             f"{group.spec} cannot be carried to where it is run ({error}); put its class into a file and name that"
         ) from error
     return pickled
-
-
-def _slug(text: str) -> str:
-    """A short, safe part of a file name."""
-    return "".join(c if c.isalnum() or c in "_." else "-" for c in Path(text).stem)[:40]
 
 
 @dataclass(frozen=True, eq=False)

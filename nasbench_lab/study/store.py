@@ -2,7 +2,7 @@
 
 Columns, one row per answered query, sorted by (seed, order): seed, order, arch, epochs, val (percent), seconds and
 finished (simulated), incumbent, further objectives by name, and `decided` (real seconds; the one measured column).
-Everything but `decided` is reproduced bit for bit; `sha256` in the metadata covers exactly that.
+Everything but `decided` is reproduced bit for bit; `sha256` in the metadata covers exactly that, `decided` there the rest.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.files import bounded
+from nasbench_lab.files import columns as files
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.study.runner import Run
 
@@ -29,6 +31,7 @@ _KEY = b"nasbench_lab"
 _INTEGERS = ("seed", "order", "arch", "epochs", "incumbent")
 _FLOATS = ("val", "seconds", "finished")
 MEASURED = "decided"  # not part of what is reproduced
+_FEW, _COLUMNS = 1 << 18, 32  # rows of any file; beyond them a byte each, as no two decisions take the same time
 
 
 @dataclass(frozen=True)
@@ -164,8 +167,14 @@ def write(
     """
     columns = columns_of(runs, objectives)
     ended = {str(seed): runs[seed].ended for seed in sorted(runs)}
-    files = dict(files or {})
-    meta = {"header": header, "ended": ended, "files": files, "sha256": _seal(header, ended, columns, files)}
+    taken = dict(files or {})
+    meta = {
+        "header": header,
+        "ended": ended,
+        "files": taken,
+        "sha256": _seal(header, ended, columns, taken),
+        MEASURED: digest({"measured": columns[MEASURED]}),
+    }
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     table = table.replace_schema_metadata({_KEY: json.dumps(meta, sort_keys=True).encode()})
     buffer = io.BytesIO()
@@ -180,18 +189,26 @@ def read(path: Path) -> Runs:
         LabError: not a run file of ours, truncated or altered.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
-        meta = json.loads((table.schema.metadata or {})[_KEY])
+        size = path.stat().st_size
+        table = files.table(path, rows=_FEW + size, numbers=_COLUMNS * (_FEW + size), texts=False)
+        meta = bounded.parsed((table.schema.metadata or {})[_KEY])
         columns = {name: table.column(name).to_numpy() for name in table.column_names}
-        files = meta.get("files", {})
-        good = meta["sha256"] == _seal(meta["header"], meta["ended"], columns, files)
+        taken = meta.get("files", {})
+        good = meta["sha256"] == _seal(meta["header"], meta["ended"], columns, taken) and _measured_as(meta, columns)
         ended = {int(seed): str(why) for seed, why in meta["ended"].items()}
-        runs = _runs(meta["header"], columns, ended, dict(files))
+        runs = _runs(meta["header"], columns, ended, dict(taken))
     except Exception as error:  # pyarrow and json raise a dozen kinds for a damaged file
         raise LabError(f"{path} is not a run file, or is damaged: {type(error).__name__}: {error}") from error
     if not good:
         raise LabError(f"{path} is damaged: its content does not match its digest")
     return runs
+
+
+def _measured_as(meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the measured column is as it was written; files of before have no digest of it, and nothing in its place."""
+    if MEASURED not in meta:
+        return set(meta) == {"header", "ended", "sha256"}
+    return bool(meta[MEASURED] == digest({"measured": columns[MEASURED]}))
 
 
 def read_header(path: Path) -> Header:
@@ -201,7 +218,7 @@ def read_header(path: Path) -> Header:
         LabError: not a run file of ours.
     """
     try:
-        header: Header = json.loads((pq.read_schema(path).metadata or {})[_KEY])["header"]
+        header: Header = bounded.parsed(files.metadata(path)[_KEY])["header"]
     except Exception as error:  # see `read`
         raise LabError(f"{path} is not a run file, or is damaged: {type(error).__name__}: {error}") from error
     return header

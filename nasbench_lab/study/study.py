@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded, sealed
+
+_LONGEST = 1 << 20  # bytes of a study file
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,10 @@ def read_study(path: Path) -> Study:
         LabError: unreadable, or a key that is unknown, missing or of the wrong type; names it.
     """
     try:
-        raw = tomllib.loads(path.read_text())
+        raw = tomllib.loads(bounded.text(path, _LONGEST))
     except FileNotFoundError:
         raise LabError(f"no such study file: {path}") from None
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise LabError(f"{path} cannot be read as TOML: {error}") from error
     tasks = raw.pop("task", [])
     if not isinstance(tasks, list) or not all(isinstance(t, dict) for t in tasks):
@@ -106,11 +109,11 @@ def load_study(path: Path) -> Study:
     """
     if path.is_dir():
         file = path / "manifest.json"
+        if not file.exists():
+            raise LabError(f"{path} is not a results folder: it has no manifest.json")
         try:
-            return from_json(json.loads(file.read_text())["study"])
-        except FileNotFoundError:
-            raise LabError(f"{path} is not a results folder: it has no manifest.json") from None
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            return from_json(sealed.read_json(file)["study"])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise LabError(f"{file} cannot be read: {error!r}") from error
     if path.suffix != ".toml":
         raise LabError(f"no such results folder: {path}")

@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import downloads, unpickle
+from nasbench_lab.files import bounded, downloads, unpickle
 from nasbench_lab.files.unpickle.names import make_type_or_objects
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats.collect import UNITS
@@ -187,7 +187,7 @@ def _obtain(keys: Iterable[str], cache: Path, origin: str, progress: Report | No
         report = None if progress is None else (lambda here, _, before=done: progress(before + here, total))
         name = f"{file.sha256[:8]}-{file.name}"
         paths[key] = downloads.fetch(
-            downloads.Published(name, base + file.address, file.sha256), cache, progress=report
+            downloads.Published(name, base + file.address, file.sha256, file.size), cache, progress=report
         )
         done += file.size
         if progress is not None:
@@ -203,7 +203,7 @@ def _local(folder: Path, file: File) -> Path:
     if path is None:
         raise LabError(f"no {file.name} in {folder} (nor {places[1]}); it is published at {BASE}{file.address}")
     try:
-        with path.open("rb") as content:
+        with bounded.regular(path) as content:
             found = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         raise LabError(f"cannot read {path}: {error.strerror or error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.errors import LabError
+from nasbench_lab.files import bounded
+from nasbench_lab.files.arrays import Archive
 
 MEMBERS = ("header", "networks")  # where the header is: of a table, and of networks that predict one
-_BYTES = 1 << 24  # a header has a few thousand
-_LARGEST = 1 << 28  # validation of all cells after each of 200 epochs has 25 million
+_LARGEST = 1 << 29  # bytes that a file may unpack to; see `table`
+_NUMBERS = 1 << 25  # of an array; validation of all cells after each of 200 epochs has 3 million
 
 
 class Header(NamedTuple):
@@ -48,7 +50,8 @@ def read(path: Path) -> Header:
         LabError: not a table of ours, or damaged.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with bounded.regular(path) as file:
+            archive = Archive(file, limit=_LARGEST)
             header = _header(archive)
             about = header["about"]
             return Header(
@@ -62,17 +65,15 @@ def read(path: Path) -> Header:
         raise LabError(f"{path} is not a nasbench_lab table, or is damaged: {error}") from error
 
 
-def _header(archive: Any) -> dict[str, Any]:
-    member = next((name for name in MEMBERS if name in archive.files), "")
+def _header(archive: Archive) -> dict[str, Any]:
+    member = next((name for name in MEMBERS if name in archive), "")
     if not member:
         raise ValueError("it has no header")
-    if (size := archive.zip.getinfo(f"{member}.npy").file_size) > _BYTES:
-        raise ValueError(f"its header unpacks to {size:,} bytes")
-    found: dict[str, Any] = json.loads(archive[member].tobytes())
+    found: dict[str, Any] = bounded.parsed(archive.text(member))
     return found
 
 
-def _counted(header: dict[str, Any], archive: Any) -> int:
+def _counted(header: dict[str, Any], archive: Archive) -> int:
     """How many cells of an older file are complete, whose header does not say so; networks predict all."""
     from nasbench_lab.spaces import cell  # not at the top: it is as costly as all the rest, and newer files need it not
 
@@ -87,7 +88,7 @@ def _counted(header: dict[str, Any], archive: Any) -> int:
     return int(complete.sum())
 
 
-def _array(archive: Any, name: str) -> NDArray[np.float64]:
-    if (size := archive.zip.getinfo(f"{name}.npy").file_size) > _LARGEST:
-        raise ValueError(f"its {name} unpacks to {size:,} bytes")
-    return np.asarray(archive[name], dtype=np.float64)
+def _array(archive: Archive, name: str) -> NDArray[np.float64]:
+    if (count := math.prod(archive.shape(name))) > _NUMBERS:
+        raise ValueError(f"its {name} has {count:,} numbers")
+    return np.asarray(archive.read(name), dtype=np.float64)

@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded
+from nasbench_lab.files.arrays import Archive
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.tables.table import Schedule, Table
@@ -34,6 +36,7 @@ FORMAT = 1
 _HEADER = "networks"  # the array a file of networks has and a table has not
 _DECIMALS = 3
 _BLOCK = 1000
+_UNPACKED = 1 << 23  # bytes; those in the package have 0.2 million
 
 
 @dataclass(frozen=True)
@@ -147,8 +150,8 @@ def _mean_output(networks: Networks, inputs: FloatArray) -> FloatArray:
 def holds_networks(path: Path) -> bool:
     """Whether a file is one of networks; False for anything else, whatever it is."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return _HEADER in archive.files
+        with path.open("rb") as file:
+            return _HEADER in Archive(file, limit=_UNPACKED)
     except Exception:  # zipfile and numpy raise a dozen kinds for what is no archive
         return False
 
@@ -160,9 +163,10 @@ def read(path: Path) -> Table:
         LabError: not a file of networks, damaged, or its predictions are not those it was shipped with.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(arrays.pop(_HEADER).tobytes())
+        with path.open("rb") as file:
+            archive = Archive(file, limit=_UNPACKED)
+            header = bounded.parsed(archive.text(_HEADER))
+            arrays = {name: archive.read(name) for name in archive.names if name != _HEADER}
     except Exception as error:
         raise LabError(f"{path} holds no networks, or is damaged: {error}") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:

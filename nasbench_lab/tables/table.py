@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded, names
+from nasbench_lab.files.arrays import Archive
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import headers
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 FORMAT = 1
 CLASSES = 6466
-_UNPACKED = 1 << 31  # bytes; a table of 200 epochs and three trials has 150 million
+_UNPACKED = 1 << 29  # bytes; a table of 200 epochs and three trials has 125 million
+_NUMBERS = 1 << 26  # of all arrays, a row for every cell: four such tables
 _SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
 
 
@@ -146,6 +150,7 @@ class Table:
         Raises:
             LabError: the first thing that is wrong, named.
         """
+        names.checked(self.name, "a table")
         if not self.schedules:
             raise LabError(f"table {self.name!r} has no schedule")
         for last, schedule in self.schedules.items():
@@ -258,17 +263,27 @@ def read(path: Path) -> Table:
     """
     if not path.is_file():
         raise LabError(f"no such table file: {path}")
-    with path.open("rb") as file:
-        return read_file(file, str(path))
+    try:
+        with path.open("rb") as file:
+            return read_file(file, str(path))
+    except OSError as error:
+        raise LabError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def read_file(file: BinaryIO, path: str) -> Table:
     """The same from an open file, called `path` in errors."""
-    header, arrays = _read_arrays(file, path)
     try:
-        table = _assemble(header, arrays)
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        raise LabError(f"{path}: header and arrays do not fit together: {error!r}") from error
+        archive = Archive(file, limit=_UNPACKED)
+        header = bounded.parsed(archive.text("header"))
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for a damaged file
+        raise LabError(f"{path} is not a nasbench_lab table, or is damaged: {error}") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        found = header.get("format") if isinstance(header, dict) else type(header).__name__
+        raise LabError(f"{path}: table format {found!r}, this version reads {FORMAT}; import it again")
+    try:
+        table = _assemble(header, archive)
+    except Exception as error:  # see above
+        raise LabError(f"{path}: damaged, or header and arrays do not fit together: {error!r}"[:400]) from error
     if table.digest != header.get("digest"):
         raise LabError(f"{path}: damaged or edited; its digest is {table.digest[:12]}, its header says otherwise")
     if header.get("cells", cells := int(table.measured.sum())) != cells:  # older files do not say; not in the digest
@@ -276,29 +291,18 @@ def read_file(file: BinaryIO, path: str) -> Table:
     return table.check()
 
 
-def _read_arrays(file: BinaryIO, path: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            if (size := sum(item.file_size for item in archive.zip.infolist())) > _UNPACKED:
-                raise ValueError(f"it unpacks to {size:,} bytes")
-            arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(arrays.pop("header").tobytes())
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for a damaged file
-        raise LabError(f"{path} is not a nasbench_lab table, or is damaged: {error}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        found = header.get("format") if isinstance(header, dict) else type(header).__name__
-        raise LabError(f"{path}: table format {found!r}, this version reads {FORMAT}; import it again")
-    return header, arrays
-
-
-def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Table:
+def _assemble(header: dict[str, Any], archive: Archive) -> Table:
     by_class = header["about"].get("rows") == "class"
-    full = {name: _unpack(values, by_class) for name, values in arrays.items()}
+    listed = [f"{int(last)}/{name}" for last in header["schedules"] for name in _SCHEDULE_ARRAYS]
+    wide = sum(cell.SPACE.size * math.prod(archive.shape(name)[1:]) for name in [*listed, "metrics"])
+    if wide > _NUMBERS:  # rows by class, and numbers of one byte, become many times what they are in the file
+        raise ValueError(f"it holds {wide:,} numbers, a table has {_NUMBERS:,} at most")
+    full = {name: _unpack(archive.read(name), by_class) for name in [*listed, "metrics"]}
     schedules = {
         int(last): Schedule(
             epochs=tuple(int(e) for e in spec["epochs"]),
             one_run=bool(spec["one_run"]),
-            **{name: full[f"{last}/{name}"] for name in _SCHEDULE_ARRAYS},
+            **{name: full[f"{int(last)}/{name}"] for name in _SCHEDULE_ARRAYS},
         )
         for last, spec in header["schedules"].items()
     }

@@ -1,8 +1,9 @@
 """Finished trainings on disk: one JSON line each, appended durably, read by any number of processes.
 
 A line is flushed to the disk before anyone is told of it, and written under a lock, so that several searches can share
-a file. What a crash leaves is at most one torn line, which is skipped and closed by the next writer. Nothing is ever
-rewritten: of two lines with the same key the first counts, for everyone.
+a file. What a crash leaves is at most one torn line, which is skipped, and cut off by the next writer. Nothing else is ever
+rewritten: of two lines with the same key the first counts, for everyone. Every line carries a checksum; one that does
+not match is an error that names it, as a training left out would move means without a word.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded, sealed
 
+FORMAT = 2  # of lines; those of 1 had neither a format nor a checksum, and began otherwise
+_BEFORE = b'{"digest": "'
+_LONGEST = 1 << 16  # bytes of a line; one of 200 epochs has 4,000
 Key = tuple[str, int, int]  # digest of recipe and data, cell, seed
 
 
@@ -77,7 +82,7 @@ class Cache:
         """Append, flushed to disk; returns what counts: an earlier line of the same key if another process was faster.
 
         Raises:
-            LabError: the disk is full or the file cannot be written; what was in it stays.
+            LabError: the disk is full, or the file cannot be written or is damaged; what was in it stays.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,23 +96,39 @@ class Cache:
         return self._known[trained.key]
 
     def _refresh(self) -> None:
-        """Read the whole lines that came since."""
+        """Read the whole lines that came since.
+
+        Raises:
+            LabError: it cannot be read, or a line is damaged.
+        """
         try:
-            with self.path.open("rb") as file:
+            with bounded.regular(self.path) as file:
                 if os.fstat(file.fileno()).st_size < self._offset:  # replaced by a shorter file
                     self._known, self._offset = {}, 0
                 file.seek(self._offset)
-                text = file.read()
+                while (line := file.readline(_LONGEST)).endswith(b"\n"):
+                    self._take(line)
+                    self._offset += len(line)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             raise LabError(f"cannot read {self.path}: {error.strerror or error}") from error
-        whole = text[: text.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
+        if len(line) == _LONGEST:
+            raise self._damaged("a line has no end")
+
+    def _take(self, line: bytes) -> None:
+        try:
             trained = _parsed(line)
-            if trained is not None:
-                self._known.setdefault(trained.key, trained)
+        except (ValueError, TypeError, LookupError) as error:
+            raise self._damaged(str(error)) from error
+        if trained is not None:
+            self._known.setdefault(trained.key, trained)
+
+    def _damaged(self, why: str) -> LabError:
+        return LabError(
+            f"{self.path}, the line at byte {self._offset:,} is damaged: {why[:200]}. "
+            "Delete that line (its training is then done again) or the file, and run again"
+        )
 
 
 def disk_error(error: OSError, path: Path) -> LabError:
@@ -136,14 +157,11 @@ def _locked(file: FileIO) -> Iterator[None]:
 
 
 def _append(file: FileIO, line: bytes) -> None:
-    """Write one line at the end, closing a torn one first; a failed write leaves the file as it was."""
-    end = file.seek(0, os.SEEK_END)
-    torn = False
-    if end:
-        file.seek(end - 1)
-        torn = file.read(1) != b"\n"
+    """Write one line at the end, after cutting off a torn one; a failed write leaves the whole lines as they were."""
+    end = _end_of_lines(file)
+    os.ftruncate(file.fileno(), end)
     try:
-        rest = memoryview(b"\n" + line if torn else line)
+        rest = memoryview(line)
         while rest:  # unbuffered: nothing is left to be written later, after a failure
             rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
@@ -152,19 +170,45 @@ def _append(file: FileIO, line: bytes) -> None:
         raise
 
 
+def _end_of_lines(file: FileIO) -> int:
+    """Where the last whole line ends."""
+    end = file.seek(0, os.SEEK_END)
+    start = max(0, end - _LONGEST)
+    file.seek(start)
+    tail = file.read(end - start)
+    return start + tail.rfind(b"\n") + 1 if b"\n" in tail or not start else end
+
+
 def _line(trained: Trained) -> bytes:
-    raw = asdict(trained)
+    raw: dict[str, Any] = {"format": FORMAT, **asdict(trained)}
     raw["val"] = [None if math.isnan(v) else v for v in trained.val]
     raw["test"] = None if math.isnan(trained.test) else trained.test
-    return json.dumps(raw, allow_nan=False).encode() + b"\n"
+    return json.dumps(sealed.seal(raw), allow_nan=False).encode() + b"\n"
 
 
 def _parsed(line: bytes) -> Trained | None:
-    """A line, or None if it is torn."""
+    """What a line says; None for one that was torn when lines had no checksum.
+
+    Raises:
+        ValueError, ...: it is damaged.
+    """
+    if line.startswith(_BEFORE):
+        return _parsed_before(line)
+    raw: dict[str, Any] = bounded.parsed(line)
+    if raw.pop("format") != FORMAT or raw[sealed.KEY] != sealed.digest({"format": FORMAT, **raw}):
+        raise ValueError("it does not match its checksum")
+    del raw[sealed.KEY]
+    return _trained(raw)
+
+
+def _parsed_before(line: bytes) -> Trained | None:
     try:
-        raw: dict[str, Any] = json.loads(line)
-        raw["val"] = tuple(math.nan if v is None else float(v) for v in raw["val"])
-        raw["test"] = math.nan if raw["test"] is None else float(raw["test"])
-        return Trained(**raw)
-    except (ValueError, TypeError, LookupError, UnicodeDecodeError):
+        return _trained(bounded.parsed(line))
+    except (ValueError, TypeError, LookupError):
         return None
+
+
+def _trained(raw: dict[str, Any]) -> Trained:
+    raw["val"] = tuple(math.nan if v is None else float(v) for v in raw["val"])
+    raw["test"] = math.nan if raw["test"] is None else float(raw["test"])
+    return Trained(**raw)

@@ -8,6 +8,7 @@ straight out of the archive; nothing is unpacked. What comes out: images (n, 3, 
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
 import zlib
 from collections.abc import Sequence
@@ -20,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import downloads
+from nasbench_lab.files import bounded, downloads
 from nasbench_lab.files.downloads import Report
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 PIXELS = 3 * 32 * 32
+_MEMBER = 50_000 * (2 + PIXELS)  # bytes of the largest member, the training images of CIFAR-100
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
@@ -34,6 +36,7 @@ class Archive:
 
     Args:
         file: its name. sha256: of the whole file (many sources agree; the site itself gives the MD5).
+        size: of the whole file, in bytes.
         train, test: members, in order.
         labels: label bytes of a record; the last one counts.
         classes: number of labels.
@@ -41,6 +44,7 @@ class Archive:
 
     file: str
     sha256: str
+    size: int
     train: tuple[str, ...]
     test: str
     labels: int
@@ -51,6 +55,7 @@ ARCHIVES = {
     "cifar10": Archive(
         "cifar-10-binary.tar.gz",
         "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",  # MD5 c32a1d4ab5d03f1284b67883e8d87530
+        170_052_171,
         tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
         "cifar-10-batches-bin/test_batch.bin",
         labels=1,
@@ -59,6 +64,7 @@ ARCHIVES = {
     "cifar100": Archive(
         "cifar-100-binary.tar.gz",
         "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",  # MD5 03b5dce01913d631647c71ecec9e9cb8
+        168_513_733,
         ("cifar-100-binary/train.bin",),
         "cifar-100-binary/test.bin",
         labels=2,
@@ -103,13 +109,15 @@ def fetch(archive: Archive, folder: Path, *, base_url: str = BASE_URL, progress:
     Raises:
         LabError: no network or no such file, wrong content, or nowhere to write.
     """
-    published = downloads.Published(archive.file, base_url + archive.file, archive.sha256)
+    published = downloads.Published(archive.file, base_url + archive.file, archive.sha256, archive.size)
     return downloads.fetch(published, folder, progress=progress)
 
 
 @lru_cache(maxsize=1)  # 184 MB; a second of unpacking
 def _read(archive: Archive, path: Path, _modified: int) -> dict[str, Split]:
-    with path.open("rb") as file:
+    with bounded.regular(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > archive.size:
+            raise LabError(f"{path} is not the published file: it has {size:,} bytes, not {archive.size:,}")
         found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != archive.sha256:
             short = f"its SHA-256 is {found[:12]}..., not {archive.sha256[:12]}..."
@@ -117,7 +125,7 @@ def _read(archive: Archive, path: Path, _modified: int) -> dict[str, Split]:
         file.seek(0)
         try:
             contents = _members(file, {*archive.train, archive.test})
-        except (tarfile.TarError, EOFError, zlib.error) as error:
+        except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
             raise LabError(f"{path} is damaged: {error}") from error
     splits = {"train": archive.train, "test": (archive.test,)}
     return {split: _records(archive, path, [contents.get(m) for m in members]) for split, members in splits.items()}
@@ -129,7 +137,7 @@ def _members(file: Any, wanted: set[str]) -> dict[str, bytes]:
         for member in tar:
             if member.name in wanted and member.isreg():  # a link could lead anywhere
                 stream = tar.extractfile(member)
-                contents[member.name] = b"" if stream is None else stream.read()
+                contents[member.name] = b"" if stream is None else bounded.all_of(stream, _MEMBER)
     return contents
 
 

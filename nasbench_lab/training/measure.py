@@ -27,12 +27,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded
+from nasbench_lab.files.arrays import Archive
 from nasbench_lab.spaces import cell
 from nasbench_lab.training.digits import Clutter, Digits
 from nasbench_lab.training.recipe import Recipe
 from nasbench_lab.training.trainer import Outcome, train
 
 FIELDS = ("arch", "seed", "val", "train", "test", "seconds")
+_UNPACKED = 1 << 26  # bytes of a shard; 64 trainings of 200 epochs have 0.1 million
 Job = tuple[int, int]  # arch, seed
 Table = dict[str, NDArray[Any]]
 
@@ -176,21 +180,42 @@ def merge(folder: Path) -> tuple[Table, list[dict[str, Any]]]:
 
     Raises:
         ValueError: no shards, or shards of different tasks in one folder.
+        LabError: one is damaged.
     """
     paths = sorted(folder.glob("*.npz"))
     if not paths:
         raise ValueError(f"no shards (*.npz) in {folder}")
     tables, headers = [], []
     for path in paths:
-        with np.load(path, allow_pickle=False) as shard:
-            headers.append(json.loads(str(shard["header"])))
-            tables.append({name: shard[name] for name in FIELDS})
+        header, table = _read(path)
+        headers.append(header)
+        tables.append(table)
     if any(header["task"] != headers[0]["task"] for header in headers):
         raise ValueError(f"{folder} holds shards of different tasks; keep one task per folder")
     whole = {name: np.concatenate([table[name] for table in tables]) for name in FIELDS}
     pairs = np.stack([whole["seed"], whole["arch"]], axis=1)
     _, first = np.unique(pairs, axis=0, return_index=True)
     return {name: values[first] for name, values in whole.items()}, headers
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Table]:
+    """The header and the columns of one shard; every member carries a checksum, compared by the archive.
+
+    Raises:
+        LabError: not a shard, or damaged.
+    """
+    try:
+        with bounded.regular(path) as file:
+            archive = Archive(file, limit=_UNPACKED)
+            header, table = bounded.parsed(archive.text("header")), {name: archive.read(name) for name in FIELDS}
+            jobs = {len(values) for values in table.values()}
+            if len(jobs) != 1 or not {"task", "reasons"} <= header.keys():
+                raise ValueError("header and columns do not fit together")
+            return header, table
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for a damaged file
+        raise LabError(
+            f"{path} is not a shard, or is damaged: {error}. Delete it, and its trainings are done again"
+        ) from error
 
 
 def first_trial(seed: int, *, shuffle: int = 0) -> list[Job]:

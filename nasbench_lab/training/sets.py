@@ -21,7 +21,6 @@ Channel means and deviations are the authors'. Their random crop pads ImageNet16
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded
 from nasbench_lab.files.writing import data_folders
 from nasbench_lab.training import cifar, imagenet16
 from nasbench_lab.training.data import Data, Images
@@ -39,6 +39,7 @@ from nasbench_lab.training.digits import Digits
 
 NAMES = ("digits", "cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
 _SEED = 201
+_SPLIT = 1 << 22  # bytes of a list of indices; the longest has half a million
 _VAL_OF_TRAIN = 5000
 Indices = NDArray[np.int64]
 
@@ -141,7 +142,7 @@ def halves(name: str, count: int, folders: Sequence[Path]) -> tuple[Indices, Ind
 def _official(path: Path, halves: _Halves, count: int) -> tuple[Indices, Indices]:
     """A file `{"NAME": ["int", ["0", "5", ...]], ...}` with two lists that share nothing and leave nothing out."""
     try:
-        content = json.loads(path.read_text())
+        content = bounded.read_json(path, _SPLIT)
         rest, val = (np.array([int(i) for i in content[key][1]], np.int64) for key in (halves.other, halves.val))
     except OSError as error:
         raise LabError(f"cannot read {path}: {error.strerror or error}") from error

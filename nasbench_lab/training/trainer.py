@@ -7,6 +7,7 @@ alone. That also makes a resumed training exactly the undisturbed one. Accuracie
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 import time
@@ -18,9 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded, sealed
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.engines import Engine, make_engine
 from nasbench_lab.training.recipe import Recipe, rates
+
+_CHECKPOINT = 1 << 32  # bytes; a network of C = 16, N = 5 with its optimizer has ten million
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ def train(
 
     Raises:
         ValueError: a checkpoint of another training, or an engine that cannot run this.
+        LabError: a checkpoint that is damaged.
     """
     engine = make_engine(arch, data, recipe, seed, weights)
     identity = {"arch": arch, "seed": seed, "data": data.name, "engine": engine.name, **asdict(recipe)}
@@ -151,17 +157,27 @@ def _progress(recipe: Recipe, curves: _Curves, images: int, seconds: float) -> P
 def _save(path: Path, identity: dict[str, Any], engine: Engine, curves: _Curves) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    content = io.BytesIO()
+    torch.save({"identity": identity, "state": engine.state(), "curves": asdict(curves)}, content)
     with temporary.open("wb") as file:
-        torch.save({"identity": identity, "state": engine.state(), "curves": asdict(curves)}, file)
+        file.write(sealed.closed(content.getvalue()))
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
 
 
 def _restore(path: Path, identity: dict[str, Any], engine: Engine) -> _Curves:
-    content = torch.load(path, weights_only=True, map_location="cpu")
-    if content["identity"] != identity:
-        differing = {k: (content["identity"].get(k), v) for k, v in identity.items() if content["identity"].get(k) != v}
+    try:
+        raw = io.BytesIO(sealed.contents(bounded.content(path, _CHECKPOINT)))
+        content = torch.load(raw, weights_only=True, map_location="cpu")
+        there = dict(content["identity"])
+    except OSError:
+        raise
+    except Exception as error:  # torch and zipfile raise a dozen kinds for a damaged file
+        why = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise LabError(f"checkpoint {path} is damaged ({why}); delete it and run again") from error
+    if there != identity:
+        differing = {k: (there.get(k), v) for k, v in identity.items() if there.get(k) != v}
         raise ValueError(f"{path} is the checkpoint of another training (there, here): {differing}")
     engine.restore(content["state"])
     return _Curves(**content["curves"])

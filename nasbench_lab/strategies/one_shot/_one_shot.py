@@ -29,6 +29,7 @@ from torch import Tensor
 
 from nasbench_lab import sources
 from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy, parameters
+from nasbench_lab.files import bounded, sealed
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell
 from nasbench_lab.training import shared
@@ -38,6 +39,7 @@ from nasbench_lab.training.shared import Batch, Schedule, SharedWeights
 from nasbench_lab.training.supernet import EVERYTHING, Choices, path
 
 CHECKPOINTS = "NASBENCH_LAB_CHECKPOINTS"
+_CHECKPOINT = 1 << 32  # bytes; a supernet of C = 16, N = 5 with its optimizer has 20 million
 
 
 class Stateful(Protocol):
@@ -230,11 +232,12 @@ class OneShot(Strategy):
         content["design"] = json.dumps(self._design.bit_generator.state)
         buffer = io.BytesIO()
         torch.save(content, buffer)
-        write_atomically(file, buffer.getvalue())
+        write_atomically(file, sealed.closed(buffer.getvalue()))
 
     def _restore(self, file: Path) -> None:
         try:
-            content = torch.load(file, weights_only=True, map_location=self.weights.device)
+            raw = io.BytesIO(sealed.contents(bounded.content(file, _CHECKPOINT)))
+            content = torch.load(raw, weights_only=True, map_location=self.weights.device)
             for name, part in self._all_parts().items():
                 part.load_state_dict(content[name])
             self.rng.bit_generator.state = json.loads(content["rng"])

@@ -23,9 +23,12 @@ from nasbench_lab.tables.formats.official import DATASETS, Trial
 from nasbench_lab.tables.table import Schedule, Table, known_mean
 
 FloatArray = NDArray[np.float64]
+Curves = dict[int, FloatArray]  # cell -> (E,)
 UNITS = {"val": "percent", "test": "percent", "seconds": "simulated seconds", "params_m": "millions", "flops_m": "millions",
          "latency_ms": "ms", "energy_mj": "mJ"}  # fmt: skip
 LATENCY = "latency_ms/nats_bench"  # the benchmark's own: a batch of 256 images
+_COLUMNS = 1024  # of one number per cell: datasets x schedules x (seeds and metrics); the real file has 48
+_NUMBERS = 1 << 26  # in all tables of an import; the real file has 16 million
 _SMALLER = "cifar10, {} epochs: test is that of the training on 25k images, the only one there"
 
 
@@ -95,10 +98,11 @@ class Collector:
     def __init__(self) -> None:
         self.archs: set[int] = set()
         self._notes: set[str] = set()
-        self._val: dict[tuple[str, int], dict[int, FloatArray]] = {}
+        self._val: dict[tuple[str, int], dict[int, Curves]] = {}
         self._test: dict[tuple[str, int], dict[int, FloatArray]] = {}
-        self._seconds: dict[tuple[str, int], FloatArray] = {}
+        self._seconds: dict[tuple[str, int], Curves] = {}
         self._metrics: dict[tuple[str, int], dict[str, FloatArray]] = {}
+        self._columns, self._numbers = 0, 0
 
     def add(self, arch: int, rows: Iterable[Row]) -> None:
         """The rows of one cell."""
@@ -107,14 +111,21 @@ class Collector:
             key = row.dataset, row.last
             self._notes |= {row.note} - {""}
             for seed, curve in row.val.items():
-                _place(self._val.setdefault(key, {}), seed, (row.last,))[arch] = curve
+                self._val.setdefault(key, {}).setdefault(seed, {})[arch] = curve
             for seed, score in row.test.items():
-                _place(self._test.setdefault(key, {}), seed, ())[arch] = score
-            if key not in self._seconds:
-                self._seconds[key] = np.full((cell.SPACE.size, row.last), np.nan)
-            self._seconds[key][arch] = row.seconds
+                self._place(self._test.setdefault(key, {}), seed)[arch] = score
+            self._seconds.setdefault(key, {})[arch] = row.seconds
             for name, value in row.metrics.items():
-                _place(self._metrics.setdefault(key, {}), name, ())[arch] = value
+                self._place(self._metrics.setdefault(key, {}), name)[arch] = value
+
+    def _place(self, arrays: dict[Any, FloatArray], key: Any) -> FloatArray:
+        """A column of one number per cell."""
+        if key not in arrays:
+            self._columns += 1
+            if self._columns > _COLUMNS:
+                raise LabError(f"these records have more than {_COLUMNS} datasets, schedules and seeds; not imported")
+            arrays[key] = np.full(cell.SPACE.size, np.nan)
+        return arrays[key]
 
     def tables(self, about: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
         """The tables, checked, and what is to be said about them.
@@ -161,26 +172,28 @@ class Collector:
             what = "validation" if not self._val.get(key) else "test"
             notes.append(f"{dataset}, {last} epochs: left out, it has no {what} score")
             return None
-        curves, tests = _stacked(self._val.pop(key), (last,)), _stacked(self._test.pop(key), ())
-        known: NDArray[np.bool_] = np.asarray(~np.isnan(curves).all(axis=2))
-        kept: NDArray[np.bool_] = np.asarray(known[np.asarray(known.any(axis=1))].all(axis=0))
+        found, tests = self._val.pop(key), _stacked(self._test.pop(key))
+        kept = _known_in_all(found, last)
         if not kept[-1]:
             notes.append(
                 f"{dataset}, {last} epochs: left out, some cells have no validation score after the last epoch"
             )
             return None
-        unscored = known[:, -1] & np.isnan(tests).all(axis=1)
+        self._numbers += cell.SPACE.size * int(kept.sum()) * (len(found) + 2)
+        if self._numbers > _NUMBERS:  # what a few records say is laid out for all cells
+            raise LabError(f"these records make tables of more than {_NUMBERS:,} numbers; not imported")
+        curves = np.stack([_dense(found[seed], kept) for seed in sorted(found)], axis=2)
+        unscored = ~np.isnan(curves[:, -1]).all(axis=1) & np.isnan(tests).all(axis=1)
         if unscored.any():
             curves[unscored] = np.nan
             notes.append(f"{dataset}, {last} epochs: {int(unscored.sum()):,} cells have no test score and are left out")
-        curves = np.ascontiguousarray(curves[:, kept])
         return Schedule(
             epochs=tuple((np.flatnonzero(kept) + 1).tolist()),
             val=known_mean(curves),
             val_trials=curves,
             test=known_mean(tests),
             test_trials=tests,
-            seconds=np.ascontiguousarray(self._seconds[key][:, kept]),
+            seconds=_dense(self._seconds[key], kept),
         )
 
 
@@ -188,16 +201,27 @@ def _position(name: str) -> tuple[int, str]:
     return (DATASETS.index(name) if name in DATASETS else 0), name
 
 
-def _place(arrays: dict[Any, FloatArray], key: Any, shape: tuple[int, ...]) -> FloatArray:
-    if key not in arrays:
-        arrays[key] = np.full((cell.SPACE.size, *shape), np.nan)
-    return arrays[key]
+def _known_in_all(curves: Mapping[int, Curves], last: int) -> NDArray[np.bool_]:
+    """(last,) epochs after which every cell with any score has one, of whichever seed."""
+    known: dict[int, NDArray[np.bool_]] = {}
+    for own in curves.values():
+        for arch, curve in own.items():
+            known[arch] = ~np.isnan(curve) | known.get(arch, False)
+    kept = np.ones(last, dtype=np.bool_)
+    some = [each for each in known.values() if each.any()]
+    for each in some:
+        kept &= each
+    return kept
 
 
-def _stacked(arrays: dict[int, FloatArray], shape: tuple[int, ...]) -> FloatArray:
-    """(A, ..., T) in ascending order of seeds; the single arrays are given up one by one."""
-    seeds = sorted(arrays)
-    out = np.empty((cell.SPACE.size, *shape, len(seeds)))
-    for i, seed in enumerate(seeds):
-        out[..., i] = arrays.pop(seed)
+def _dense(curves: Curves, kept: NDArray[np.bool_]) -> FloatArray:
+    """(A, kept) from the cells that are there; nan elsewhere."""
+    out = np.full((cell.SPACE.size, int(kept.sum())), np.nan)
+    for arch, curve in curves.items():
+        out[arch] = curve[kept]
     return out
+
+
+def _stacked(arrays: dict[int, FloatArray]) -> FloatArray:
+    """(A, T) in ascending order of seeds."""
+    return np.stack([arrays[seed] for seed in sorted(arrays)], axis=1)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import writing
+from nasbench_lab.files import spreadsheet, writing
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import nats_export
 from nasbench_lab.tables.table import FloatArray, Table
@@ -30,7 +30,14 @@ _FIDELITY = "hp_epoch"
 _OBJECTIVES = ("metric_valid_error", "metric_elapsed_time")
 
 
-def export(tables: Sequence[Table], format: str, to: Path | None = None, *, progress: Report | None = None) -> Path:
+def export(
+    tables: Sequence[Table],
+    format: str,
+    to: Path | None = None,
+    *,
+    progress: Report | None = None,
+    force: bool = False,
+) -> Path:
     """Write tables; returns where.
 
     Args:
@@ -38,9 +45,10 @@ def export(tables: Sequence[Table], format: str, to: Path | None = None, *, prog
         format: one of `FORMATS`.
         to: file or folder; named after the first table, in the working folder, if left out.
         progress: called with (records written, records in all) where there are many.
+        force: replace files that are there already; a folder for nats-simple must be empty all the same.
 
     Raises:
-        LabError: an unknown format, several tables where one is wanted, or nowhere to write.
+        LabError: an unknown format, something there already, several tables where one is wanted, or nowhere to write.
     """
     if format not in FORMATS:
         raise LabError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
@@ -52,12 +60,18 @@ def export(tables: Sequence[Table], format: str, to: Path | None = None, *, prog
         nats_export.write(tables, path, progress=progress)
     elif format == "syne-tune":
         path = to or Path(f"{name}-syne-tune")
-        writing.write_together(syne_tune(tables[0], path))
+        content = syne_tune(tables[0], path)
+        writing.not_there(content, force=force)
+        writing.write_together(content)
     else:
         path = to or Path(f"{name}.{format}")
+        writing.not_there([path], force=force)
         frame, buffer = tables[0].frame(), io.BytesIO()
         frame.attrs = {}
-        frame.to_csv(buffer, index=False) if format == "csv" else frame.to_parquet(buffer, index=False)
+        if format == "csv":
+            buffer.write(spreadsheet.to_csv(frame).encode())
+        else:
+            frame.to_parquet(buffer, index=False)
         writing.write_atomically(path, buffer.getvalue())
     return path
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import unpickle
+from nasbench_lab.files import bounded, unpickle
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.formats.official import DATASETS
@@ -23,7 +23,8 @@ from nasbench_lab.tables.table import Table
 
 FloatArray = NDArray[np.float64]
 _METRICS = {"latency": "latency_ms", "energy": "energy_mj"}
-_LIMIT = 1 << 29
+_LIMIT = 1 << 29  # bytes; the real one has 0.1 billion
+_METRICS_MOST = 64  # of a dataset; the real one has eleven
 SOURCE = "HW-NAS-Bench v1.0 (Li et al. 2021, arXiv:2103.10584; MIT)"
 
 
@@ -40,7 +41,7 @@ def read(path: Path) -> dict[str, dict[str, FloatArray]]:
         LabError: unreadable, hostile, or not such a file.
     """
     try:
-        with path.open("rb") as file:
+        with bounded.regular(path) as file:
             content = unpickle.load(unpickle.Source(file, str(path), limit=_LIMIT))
     except OSError as error:
         raise LabError(f"cannot read {path}: {error.strerror or error}") from error
@@ -54,8 +55,12 @@ def _metrics(path: Path, dataset: str, raw: Any) -> dict[str, FloatArray]:
     try:
         _check_order(path, raw["config"])
         named = {name: values for key, values in raw.items() if (name := name_of(str(key)))}
+        if len(named) > _METRICS_MOST or any(len(values) != cell.SPACE.size for values in named.values()):
+            raise ValueError(
+                f"every metric must have {cell.SPACE.size:,} numbers, and there are {_METRICS_MOST} at most"
+            )
         arrays = {name: np.array([float(value) for value in values]) for name, values in named.items()}
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise LabError(f"{path}, {dataset}: not as HW-NAS-Bench writes it: {error!r}"[:300]) from error
     if any(values.shape != (cell.SPACE.size,) for values in arrays.values()) or not arrays:
         raise LabError(f"{path}, {dataset}: every metric must have {cell.SPACE.size:,} numbers")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded
 from nasbench_lab.tables.formats import hw_nas_bench, monolith, nats_export, nats_simple
 from nasbench_lab.tables.formats.collect import Collector
 from nasbench_lab.tables.table import Table
@@ -34,10 +35,11 @@ _ABOUT = {
 
 
 class Imported(NamedTuple):
-    """Tables, and what the user should know about them."""
+    """Tables, what the user should know about them, and whether they are tables at hand to which something was added."""
 
     tables: list[Table]
     notes: list[str]
+    added: bool = False
 
 
 def locate(path: Path) -> Path:
@@ -77,7 +79,7 @@ def read(
     if path.suffix == ".pth":
         return _collected(monolith.read_torch(path), path, source, licence)
     if path.suffix in (".pickle", ".pkl"):
-        return Imported(hw_nas_bench.add_to_tables(path), [])
+        return Imported(hw_nas_bench.add_to_tables(path), [], added=True)
     from nasbench_lab.tables.formats.tidy import read_tidy  # pandas
 
     return Imported(read_tidy(path, source=source, licence=licence), [])
@@ -112,7 +114,7 @@ def _check_md5(path: Path) -> None:
     match = _OFFICIAL.fullmatch(path.name)
     if match is None:
         return
-    with path.open("rb") as file:
+    with bounded.regular(path) as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if not (found.startswith(match[1]) or found.endswith(match[1])):
         raise LabError(

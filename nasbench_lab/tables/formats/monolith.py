@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import unpickle
+from nasbench_lab.files import bounded, unpickle
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import official, torch_file
 from nasbench_lab.tables.formats.collect import Collector, rows_of
@@ -29,8 +29,8 @@ def read_pickle(path: Path) -> Collector:
     """
     taker = _Taker(path)
     try:
-        limit = max(1 << 26, _UNPACKED * path.stat().st_size)
-        with bz2.open(path, "rb") as file:
+        limit = max(1 << 24, _UNPACKED * path.stat().st_size)
+        with bounded.regular(path) as raw, bz2.open(raw, "rb") as file:
             content = unpickle.load(unpickle.Source(file, str(path), limit=limit), seen=taker.seen)
     except (OSError, EOFError) as error:
         raise LabError(f"{path} cannot be read: {error}") from error
@@ -65,7 +65,10 @@ class _Taker:
             raise LabError(f"{self._path} is no NAS-Bench-201 file: it must hold meta_archs and arch2infos")
         if names != [cell.to_string(arch) for arch in range(len(names))]:
             raise LabError(f"{self._path}: its cells are not those of NAS-Bench-201 in official order")
-        for index, schedules in content["arch2infos"].items():
+        infos = content.get("arch2infos")
+        if not isinstance(infos, Mapping):
+            raise LabError(f"{self._path} is no NAS-Bench-201 file: its arch2infos is no dictionary")
+        for index, schedules in infos.items():
             if not isinstance(schedules, Mapping) or any(arch != index for arch in schedules.values()):
                 raise LabError(f"{self._path}: the record of cell {str(index)[:20]} is another cell's")
         return self._collector

@@ -16,7 +16,7 @@ from typing import Any
 from joblib import Parallel, delayed
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import unpickle
+from nasbench_lab.files import bounded, unpickle
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import official
 from nasbench_lab.tables.formats.collect import Row, rows_of
@@ -24,7 +24,9 @@ from nasbench_lab.tables.formats.collect import Row, rows_of
 META = "meta.pickle.pbz2"
 _NAME = re.compile(r"(\d{1,6})\.pickle\.pbz2")
 _RECORD, _META = 1 << 24, 1 << 29  # bytes; real ones have 0.33 and 1.4 million, ours hold tables in `meta`
+_SMALL, _UNPACKED = 1 << 21, 100  # bytes that any file may unpack to, and so many for each of its own; real ones: 4
 _CHUNK, _FEW = 16, 64
+_SCHEDULES = 16  # of one cell; the benchmark has two
 
 
 def is_folder(path: Path) -> bool:
@@ -52,7 +54,8 @@ def read_record(path: Path, arch: int) -> dict[int, list[official.Trial]]:
         LabError: unreadable, or another cell's.
     """
     content = _read(path, _RECORD)
-    if not isinstance(content, dict) or not all(official.is_state(state) for state in content.values()):
+    few = isinstance(content, dict) and len(content) <= _SCHEDULES
+    if not few or not all(official.is_state(state) for state in content.values()):
         raise LabError(f"{path} is no record of NATS-Bench: it must hold a state for every schedule")
     found = {}
     for key, state in content.items():
@@ -103,7 +106,8 @@ def _rows(path: Path, arch: int) -> list[Row]:
 
 def _read(path: Path, limit: int) -> Any:
     try:
-        with bz2.open(path, "rb") as file:
+        limit = min(limit, _SMALL + _UNPACKED * path.stat().st_size)
+        with bounded.regular(path) as raw, bz2.open(raw, "rb") as file:
             return unpickle.load(unpickle.Source(file, str(path), limit=limit))
     except (OSError, EOFError) as error:
         raise LabError(f"{path} cannot be read: {error}") from error

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,9 @@ from nasbench_lab.spaces import cell
 FloatArray = NDArray[np.float64]
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 SCHEDULES = {"less": 12, "full": 200}
+_SPLITS = ("train", "x-valid", "x-test", "ori-test")
 _MOST_EPOCHS = 1000
+_MOST_TRIALS = 64  # of one cell and schedule; the benchmark has 4 datasets with 3 seeds at most
 
 
 class Curve(NamedTuple):
@@ -85,9 +87,10 @@ def arch_of(state: Mapping[str, Any]) -> int:
     """
     try:
         arch = cell.from_string(state["arch_str"])
-    except (ValueError, AttributeError) as error:
-        raise LabError(f"a record's cell cannot be read: {error}") from error
-    if state.get("arch_index", arch) != arch:
+        index = int(state.get("arch_index", arch))
+    except (ValueError, AttributeError, TypeError, ArithmeticError) as error:
+        raise LabError(f"a record's cell cannot be read: {error}"[:300]) from error
+    if index != arch:
         raise LabError(f"a record says that cell {state['arch_str']} has another index than {arch}")
     return arch
 
@@ -99,18 +102,22 @@ def trials_of(state: Mapping[str, Any], last: int) -> list[Trial]:
         LabError: it is not such a state, or its trainings have another number of epochs than `last`.
     """
     try:
-        found = [
-            _trial(dataset, seed, state["all_results"][dataset, seed])
-            for dataset, seeds in state["dataset_seed"].items()
-            for seed in seeds
-        ]
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        named = state["dataset_seed"]
+        if sum(len(_listed_few(seeds)) for seeds in named.values()) > _MOST_TRIALS:
+            raise ValueError(f"it has more than {_MOST_TRIALS} trainings")
+        keys = [(dataset, seed) for dataset, seeds in named.items() for seed in seeds]
+        if len(set(keys)) < len(keys):
+            raise ValueError("it has a training twice")
+        found = []
+        for dataset, seed in keys:
+            raw = state["all_results"][dataset, seed]
+            if type(raw["epochs"]) is int and raw["epochs"] != last:  # looked at before a curve of that length is made
+                raise LabError(f"the record of {state['arch_str']} has {raw['epochs']} epochs where {last} should be")
+            found.append(_trial(dataset, seed, raw))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise LabError(
             f"the record of {state.get('arch_str')} is not as the benchmark writes it: {error!r}"[:300]
         ) from error
-    for trial in found:
-        if trial.epochs != last:
-            raise LabError(f"the record of {state['arch_str']} has {trial.epochs} epochs where {last} should be")
     return found
 
 
@@ -123,7 +130,9 @@ def _trial(dataset: str, seed: int, raw: Mapping[str, Any]) -> Trial:
         or not 1 <= epochs <= _MOST_EPOCHS
     ):
         raise ValueError("a training needs a dataset, a seed and a number of epochs")
-    latency = raw["latency"]
+    latency, names = _listed_few(raw["latency"] or ()), _listed_few(raw["eval_names"])
+    if any(name not in _SPLITS for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"evaluation sets are {', '.join(_SPLITS)}, got {names!r}"[:200])
     keys = range(epochs)
     return Trial(
         dataset,
@@ -137,17 +146,27 @@ def _trial(dataset: str, seed: int, raw: Mapping[str, Any]) -> Trial:
             name: Curve(
                 *(_curve(raw[part], _keys(name, epochs)) for part in ("eval_acc1es", "eval_losses", "eval_times"))
             )
-            for name in raw["eval_names"]
+            for name in names
         },
     )
 
 
-@cache
+def _listed_few(values: Any) -> list[Any] | tuple[Any, ...]:
+    """A list or tuple, of which nobody wrote many; an array may be a view that goes on forever."""
+    if type(values) not in (list, tuple) or len(values) > _MOST_EPOCHS:
+        raise ValueError(f"a short list was expected, got {type(values).__name__}")
+    found: list[Any] | tuple[Any, ...] = values
+    return found
+
+
+@lru_cache(maxsize=64)
 def _keys(name: str, epochs: int) -> tuple[str, ...]:
     return tuple(f"{name}@{i}" for i in range(epochs))
 
 
 def _curve(values: Mapping[Any, float] | None, keys: Any) -> FloatArray:
+    if values is not None and len(values) > _MOST_EPOCHS * len(_SPLITS):
+        raise ValueError(f"a curve has {len(values):,} points")
     found = [] if values is None else [values.get(key, np.nan) for key in keys]
     return np.array(found or [np.nan] * len(keys), dtype=np.float64)
 

@@ -17,17 +17,17 @@ trainings (as in NAS-Bench-201), one schedule each.
 from __future__ import annotations
 
 import gzip
-import io
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded, spreadsheet
+from nasbench_lab.files import columns as columns_of
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.table import Schedule, Table, known_mean
 
@@ -35,7 +35,8 @@ FloatArray = NDArray[np.float64]
 _SCORE = re.compile(
     r"(?P<dataset>[^/]+)/(?P<epochs>\d+)/(?P<kind>val|test|seconds)(?:(?<!test)@(?P<at>\d+))?(?:(?<!seconds)/seed(?P<seed>\w+))?"
 )
-_UNPACKED = 1 << 28  # bytes; a table of 200 epochs and three trials has half
+_UNPACKED = 1 << 28  # bytes of CSV; a table of 200 epochs and three trials has half
+_ROWS, _NUMBERS = 2 * cell.SPACE.size, 1 << 25  # twice those of such a table
 _METRIC = re.compile(r"(?P<dataset>[^/]+)/(?P<metric>[A-Za-z_]\w*(?:/[^/]+)?)")
 _UNITS = {"val": "percent", "test": "percent", "seconds": "simulated seconds", "latency_ms": "ms", "energy_mj": "mJ"}
 
@@ -55,9 +56,9 @@ def read_tidy(path: Path, *, source: str = "", licence: str = "") -> list[Table]
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
-    if not path.is_file():
+    if not path.exists():
         raise LabError(f"no such file: {path}")
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _parquet, ".csv": pd.read_csv, ".gz": _packed_csv}
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _parquet, ".csv": _csv, ".gz": _csv}
     if path.suffix not in readers:
         raise LabError(f"{path}: a tidy table is a .parquet, .csv or .csv.gz file")
     try:
@@ -68,20 +69,21 @@ def _read_frame(path: Path) -> pd.DataFrame:
 
 
 def _parquet(path: Path) -> pd.DataFrame:
-    """A Parquet file, if it is not larger than such a table can be: a few bytes can stand for many rows."""
-    found = pq.ParquetFile(path).metadata
-    size = sum(found.row_group(i).total_byte_size for i in range(found.num_row_groups))
-    if found.num_rows > 2 * cell.SPACE.size or size > _UNPACKED:
-        raise ValueError(f"it has {found.num_rows:,} rows and {size:,} bytes, a table has {cell.SPACE.size:,} rows")
-    return pd.read_parquet(path)
+    """A Parquet file, if it is not larger than such a table can be."""
+    found = columns_of.table(path, rows=_ROWS, numbers=_NUMBERS, texts=True)
+    frame: pd.DataFrame = found.to_pandas(ignore_metadata=True)
+    frame = frame.drop(columns=[name for name in frame if name.startswith("__index_level_")])  # an index of pandas
+    for name in [name for name in frame if frame[name].dtype == "category"]:
+        frame[name] = frame[name].astype(object)
+    return frame
 
 
-def _packed_csv(path: Path) -> pd.DataFrame:
-    with gzip.open(path) as file:
-        content = file.read(_UNPACKED + 1)
-    if len(content) > _UNPACKED:
-        raise ValueError(f"it unpacks to more than {_UNPACKED:,} bytes")
-    return pd.read_csv(io.BytesIO(content))
+def _csv(path: Path) -> pd.DataFrame:
+    """A CSV file, packed or not, if it is not larger than such a table can be."""
+    with bounded.regular(path) as file:
+        unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        content = bounded.all_of(unpacked, _UNPACKED)
+    return spreadsheet.read(content, rows=_ROWS, numbers=_NUMBERS)
 
 
 def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:

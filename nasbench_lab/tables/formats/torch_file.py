@@ -5,18 +5,17 @@ Storages become arrays and tensors views on them; a storage's length is believed
 
 from __future__ import annotations
 
-import io
 import math
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import unpickle
+from nasbench_lab.files import bounded, unpickle
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 _KINDS = {
@@ -33,10 +32,11 @@ def load(path: Path, *, seen: Callable[[Any, Any], Any] | None = None) -> Any:
         LabError: not such a file, damaged, or it asks for more than numbers, strings, containers and tensors.
     """
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return _load_zip(archive, path, seen)
-        with path.open("rb") as file:
+        with bounded.regular(path) as file:
+            if zipfile.is_zipfile(file):
+                with zipfile.ZipFile(file) as archive:
+                    return _load_zip(archive, path, seen)
+            file.seek(0)
             return _load_legacy(file, path, seen)
     except LabError:
         raise
@@ -69,7 +69,7 @@ def _load_zip(archive: zipfile.ZipFile, path: Path, seen: Any) -> Any:
         return unpickle.load(unpickle.Source(file, str(path)), names=_NAMES, persistent=storage, seen=seen)
 
 
-def _load_legacy(file: io.BufferedReader, path: Path, seen: Any) -> Any:
+def _load_legacy(file: IO[bytes], path: Path, seen: Any) -> Any:
     source, size = unpickle.Source(file, str(path)), path.stat().st_size
     if unpickle.load(source) != _MAGIC or unpickle.load(source) != _PROTOCOL:
         raise LabError(f"{path} is no file of torch")
@@ -114,6 +114,8 @@ def _tensor(_: Any, storage: Any, offset: Any, size: Any, stride: Any, *rest: An
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or len(size) > 16 or not all(type(n) is int and n >= 0 for n in numbers):
         raise ValueError("a tensor needs an offset, sizes and strides")
+    if math.prod(size) > len(storage):  # a step of 0 would make any size of one number
+        raise ValueError("a tensor has more numbers than its storage")
     last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
     if math.prod(size) and last >= len(storage):
         raise ValueError("a tensor reaches outside its storage")

@@ -1,0 +1,80 @@
+"""Parquet files as plain columns: kinds, rows and sizes are compared with what there can be before anything is decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nasbench_lab.files import bounded
+
+_TEXT = 200  # letters in a cell; an official string has 107
+
+
+def table(path: Path, *, rows: int, numbers: int, texts: bool) -> Any:
+    """A file of numbers, and perhaps of short texts, as a pyarrow table.
+
+    Args:
+        path: the file.
+        rows: so many at most; a few bytes can stand for very many.
+        numbers: rows times columns, at most.
+        texts: whether columns of texts may be there; they come as dictionaries.
+
+    Raises:
+        ValueError, OSError, pyarrow.ArrowException: no such file, damaged, or larger.
+    """
+    with bounded.regular(path) as file:
+        names = [field.name for field in _checked(pq.ParquetFile(file), rows, numbers, texts) if _is_text(field.type)]
+        file.seek(0)
+        found = pq.read_table(
+            file, partitioning=None, read_dictionary=names, page_checksum_verification=True, use_threads=False
+        )
+    for name in names:
+        for chunk in found.column(name).chunks:
+            if _longest(chunk) > _TEXT:
+                raise ValueError(f"column {name[:40]!r} has texts of more than {_TEXT} letters")
+    return found
+
+
+def metadata(path: Path) -> dict[bytes, bytes]:
+    """What is written about a file in itself; errors as for `table`."""
+    with bounded.regular(path) as file:
+        found: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
+    return found
+
+
+def _checked(file: Any, rows: int, numbers: int, texts: bool) -> Any:
+    found, schema = file.metadata, file.schema_arrow
+    if found.num_rows > rows or found.num_rows * len(schema) > numbers:
+        raise ValueError(
+            f"it has {found.num_rows:,} rows and {len(schema):,} columns, there are {rows:,} rows and {numbers:,} numbers at most"
+        )
+    in_groups = [found.row_group(i) for i in range(found.num_row_groups)]
+    if sum(group.num_rows for group in in_groups) != found.num_rows:
+        raise ValueError("its parts have other rows than it says")
+    if sum(group.total_byte_size for group in in_groups) > 16 * numbers:
+        raise ValueError("it unpacks to more bytes than there are numbers")
+    for field in schema:
+        if not (_is_number(field.type) or (texts and _is_text(field.type))):
+            raise ValueError(f"column {field.name[:40]!r} holds {str(field.type)[:40]}, which is not read")
+    return schema
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_null(plain))
+
+
+def _longest(chunk: Any) -> int:
+    import pyarrow.compute as pc
+
+    values = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
+    if pa.types.is_null(values.type) or not len(values):
+        return 0
+    return int(pc.max(pc.binary_length(values)).as_py() or 0)

@@ -1,0 +1,82 @@
+"""CSV: written so that no spreadsheet takes a text for a formula, read within bounds.
+
+A text that begins with `=`, `+`, `-`, `@`, a tabulator or a carriage return, and is no number, gets an apostrophe in front
+(OWASP, CSV injection); `read` takes it away again. Numbers stay as they are.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+
+from nasbench_lab.files import bounded
+
+_BEGINS = ("=", "+", "-", "@", "\t", "\r")
+_LINE = 1 << 22  # bytes of the first line
+
+
+def to_csv(frame: pd.DataFrame, **how: Any) -> str:
+    """A frame as CSV; `how` as for pandas."""
+    names = {column: _escaped(column) for column in frame.columns}
+    texts = {
+        column: frame[column].map(_escaped) for column in frame if not pd.api.types.is_numeric_dtype(frame[column])
+    }
+    text: str = _with(frame, texts).rename(columns=names).to_csv(index=False, **how)
+    return text
+
+
+def read(content: bytes, *, rows: int, numbers: int, **how: Any) -> pd.DataFrame:
+    """The frame that was written.
+
+    Args:
+        content: of the file.
+        rows: so many at most.
+        numbers: rows times columns, at most.
+        **how: as for pandas.
+
+    Raises:
+        ValueError: more than there may be, or no CSV.
+    """
+    first = content[:_LINE].partition(b"\n")[0]
+    columns = 1 + first.count(b",")
+    if columns * max(1, min(rows, content.count(b"\n"))) > numbers or len(first) == _LINE:
+        raise bounded.TooMuch(
+            f"it has {columns:,} columns and {content.count(10):,} rows, a table has {numbers:,} numbers"
+        )
+    frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=rows + 1, **how)
+    if len(frame) > rows:
+        raise bounded.TooMuch(f"it has more than {rows:,} rows")
+    texts = {column: frame[column].map(_plain) for column in frame if not pd.api.types.is_numeric_dtype(frame[column])}
+    names = {column: _plain(column) for column in frame.columns}
+    return _with(frame, texts).rename(columns=names)
+
+
+def _with(frame: pd.DataFrame, texts: dict[Any, Any]) -> pd.DataFrame:
+    if not texts:
+        return frame
+    out = frame.copy()
+    for column, values in texts.items():
+        out[column] = values
+    return out
+
+
+def _escaped(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith((*_BEGINS, "'")) or _is_number(value):
+        return value
+    return value if value.startswith("'") and not value[1:].startswith((*_BEGINS, "'")) else f"'{value}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("'") and value[1:].startswith((*_BEGINS, "'")):
+        return value[1:]
+    return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
