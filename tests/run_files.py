@@ -17,6 +17,7 @@ def forge(path, header=None, **columns):
     header = runs.header | (header or {})
     ended = {str(seed): why for seed, why in runs.ended.items()}
     sha = store._seal(header, ended, values, runs.files)
-    meta = {"header": header, "ended": ended, "files": dict(runs.files), "sha256": sha}
+    measured = store.digest({"measured": values[store.MEASURED]})
+    meta = {"header": header, "ended": ended, "files": dict(runs.files), "sha256": sha, store.MEASURED: measured}
     table = pa.table({name: pa.array(value) for name, value in values.items()})
     pq.write_table(table.replace_schema_metadata({b"nasbench_lab": json.dumps(meta).encode()}), path)

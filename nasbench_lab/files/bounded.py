@@ -23,7 +23,9 @@ _DIGITS = 64  # of a whole number in JSON
 class Readable(Protocol):
     """What bytes are read from."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most so many."""
+        ...
 
 
 class TooMuch(ValueError):

@@ -12,6 +12,7 @@ from run_files import forge
 import nasbench_lab
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments.reproduce import Outcome, reproduce, told
+from nasbench_lab.files.sealed import seal
 from nasbench_lab.study import store
 
 
@@ -48,11 +49,11 @@ def test_a_folder_without_runs_is_compared_by_digest(folder):
     assert verdicts(folder) == ["same", "same"]
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["runs"][1]["records_sha256"] = "0" * 64
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(seal(manifest)))
     assert verdicts(folder) == ["same", "differs"]
     assert list(reproduce(folder))[1].cause == "Nothing it depends on has changed"
     manifest["versions"]["numpy"] = "1.0"
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(seal(manifest)))
     assert "numpy 1.0 then" in list(reproduce(folder))[1].cause
 
 
