@@ -48,4 +48,3 @@ def _write(chart: Chart, folder: Path, kind: str) -> Path:
     path = folder / f"{chart.name}.{kind}"
     write_atomically(path, data)
     return path
-

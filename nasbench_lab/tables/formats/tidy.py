@@ -72,7 +72,7 @@ def _parquet(path: Path) -> pd.DataFrame:
     """A Parquet file, if it is not larger than such a table can be."""
     found = columns_of.table(path, rows=_ROWS, numbers=_NUMBERS, texts=True)
     frame: pd.DataFrame = found.to_pandas(ignore_metadata=True)
-    frame = frame.drop(columns=[name for name in frame if name.startswith("__index_level_")])  # an index of pandas
+    frame = frame.drop(columns=[name for name in frame if str(name).startswith("__index_level_")])  # an index of pandas
     for name in [name for name in frame if frame[name].dtype == "category"]:
         frame[name] = frame[name].astype(object)
     return frame
