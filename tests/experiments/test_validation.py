@@ -65,21 +65,24 @@ def measured_again(chosen, true, *, seeds=3, noise=1.0, seed=1):
 
 
 def test_local_noise_is_found():
-    rng = np.random.default_rng(0)
-    level = rng.uniform(10, 90, 3000)
-    trials = level[:, None] + (level[:, None] / 30) * rng.standard_normal((3000, 3))
-    trials[:1500, 2] = np.nan
-    noise = agreement.trial_noise(trials)
-    assert noise is not None
-    assert noise.sd(np.array([15.0, 45.0, 85.0])) == pytest.approx([0.5, 1.5, 2.83], rel=0.2)
+    rng, found = np.random.default_rng(0), []
+    for _ in range(6):  # one finds it to .08, as it looks at the cells of about one level, however many there are
+        level = rng.uniform(10, 90, 3000)
+        trials = level[:, None] + (level[:, None] / 30) * rng.standard_normal((3000, 3))
+        trials[:1500, 2] = np.nan
+        noise = agreement.trial_noise(trials)
+        assert noise is not None
+        found.append(noise.sd(np.array([15.0, 45.0, 85.0])))
+    assert np.mean(found, axis=0) == pytest.approx([0.5, 1.5, 2.83], rel=0.2)
     assert agreement.trial_noise(trials[:5]) is None
     assert agreement.trial_noise(trials[:, :1]) is None
 
 
 def test_the_posterior_of_a_normal_prior_is_the_textbooks():
     rng = np.random.default_rng(0)
-    scores = rng.normal(70, 3, 5000) + rng.normal(0, 1, 5000)
-    prior = agreement.prior_of(scores, np.ones(5000))
+    count = 20_000  # means and deviations are then known to .03
+    scores = rng.normal(70, 3, count) + rng.normal(0, 1, count)
+    prior = agreement.prior_of(scores, np.ones(count))
     mean, sd = prior.posterior(np.array([66.0, 70.0, 74.0]), np.ones(3))
     assert mean == pytest.approx([70 + 0.9 * x for x in (-4, 0, 4)], abs=0.25)
     assert sd == pytest.approx([np.sqrt(0.9)] * 3, abs=0.2)
@@ -88,7 +91,7 @@ def test_the_posterior_of_a_normal_prior_is_the_textbooks():
 def test_the_best_of_a_noisy_table_agree_once_regression_to_the_mean_is_allowed_for():
     """z against the table's means is off for the best, by how they were chosen; for random cells it is not."""
     raw, allowed, others = [], [], []
-    for seed in range(4):
+    for seed in range(12):  # the means of 360 and 720 z are known to .053 and .037
         table, true = honest_table(noise=2.0, trials=2, seed=seed)
         ranked = MEMBERS[np.argsort(-table.last.val[MEMBERS, -1])]
         best = [candidates.Candidate(int(a), "best") for a in ranked[:30]]
@@ -144,7 +147,7 @@ def test_what_would_have_been_chosen_and_what_it_costs():
 
 def test_what_a_seed_does_to_all_cells_is_found():
     rng = np.random.default_rng(0)
-    own, shared = rng.normal(0, 1, (400, 40)), rng.normal(0, 0.5, 40)
+    own, shared = rng.normal(0, 1, (400, 400)), rng.normal(0, 0.5, 400)  # seeds enough to know the share to .011
     assert agreement.common_share(own + shared) == pytest.approx(0.25 / 1.25, abs=0.08)
     assert agreement.common_share(own) < 0.01
     assert agreement.common_share(own[:, :1]) == 0

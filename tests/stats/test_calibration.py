@@ -10,9 +10,10 @@ from nasbench_lab.stats import calibration
 from nasbench_lab.stats.calibration import LEVELS
 
 RNG = np.random.default_rng(3)
-TRUTH = RNG.normal(90, 2, 400)
-MEAN = TRUTH + RNG.normal(0, 1, 400)
-STD = np.full(400, 1.0)
+COUNT = 4000  # a share of them that is to be .9 or .5 is known to .005 or .008
+TRUTH = RNG.normal(90, 2, COUNT)
+MEAN = TRUTH + RNG.normal(0, 1, COUNT)
+STD = np.full(COUNT, 1.0)
 QUANTILES = MEAN + stats.norm.ppf(LEVELS)[:, None] * STD
 
 

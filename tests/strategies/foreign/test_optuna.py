@@ -67,7 +67,7 @@ def test_directions_and_values_reach_the_study():
 
 def test_the_population_moves_towards_the_front():
     evaluator = Tabular(catalog.load("toy"), objectives=("val", "params_m"))
-    records = search(OptunaNsga2(), evaluator, seed=0, max_queries=160).records
+    records = search(OptunaNsga2(), evaluator, seed=0, max_queries=320).records
     front = [len(dominating(record, records)) for record in records]
     assert sum(front[-40:]) < 0.5 * sum(front[:40])
 

@@ -42,7 +42,7 @@ def test_the_temperature_follows_seconds_too():
     assert strategy.temperature == pytest.approx(10 * math.sqrt(0.01))
 
 
-def accepted(strategy, loss, times=3000):
+def accepted(strategy, loss, times=10_000):
     """Share of proposals worse by `loss` points that are moved to."""
     moves = 0
     for _ in range(times):

@@ -89,7 +89,7 @@ def test_it_finds_better_cells_than_random_search():
     ends = [
         [
             evaluator.val[search(make(), evaluator, seed=seed, max_queries=60).records[-1].incumbent]
-            for seed in range(12)
+            for seed in range(30)  # a pair of runs differs by 2.6 more or less 1.9
         ]
         for make in (Tpe, RandomSearch)
     ]

@@ -83,10 +83,13 @@ def test_epsilon_follows_seconds_where_these_are_the_budget():
 def test_in_the_end_it_takes_the_best_options():
     evaluator = Additive((3, 3, 3))
     evaluator.val = evaluator.val + 50
-    strategy = QLearning()
-    records = search(strategy, evaluator, seed=0, max_queries=300).records
-    scores = [evaluator.val[record.result.query.arch] for record in records]
-    assert np.mean(scores[-50:]) > np.mean(scores[:50]) + np.std(evaluator.val)
+    gains = []
+    for seed in reversed(range(10)):  # one run gains 1.3 standard deviations more or less .2
+        strategy = QLearning()
+        records = search(strategy, evaluator, seed=seed, max_queries=300).records
+        scores = [evaluator.val[record.result.query.arch] for record in records]
+        gains.append(np.mean(scores[-50:]) - np.mean(scores[:50]))
+    assert np.mean(gains) > np.std(evaluator.val)
     best = evaluator.task.space.row(int(evaluator.val.argmax()))
     row: list[int] = []
     for decision in range(3):

@@ -59,9 +59,13 @@ def run(strategy, task: Task, count: int, values=TARGET, seed: int = 0) -> list[
     return [step(strategy, values) for _ in range(count)]
 
 
-def best_place(asked: list[int]) -> float:
-    """Share of cells better than the best one asked for."""
-    return float((max(TARGET[asked]) < TARGET).mean())
+def best_rank(name: str, task: Task) -> float:
+    """Rank of the best of three cells asked for, the geometric mean over 16 seeds.
+
+    After three, one run's logarithm of it differs from another's by up to 3, as there is one cell that a model chose.
+    """
+    runs = [run(loading.build("strategies", name), task, 3, seed=seed) for seed in range(16)]
+    return float(np.exp(np.mean([np.log(1 + (max(TARGET[asked]) < TARGET).sum()) for asked in runs])))
 
 
 # --- RGPE's weights on constructed tasks
@@ -137,20 +141,13 @@ def test_without_a_source_it_is_the_cold_start(spec):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_source_that_is_alike_helps(name):
-    places = {}
-    for task in (task_with(), task_with(alike=ALIKE)):
-        runs = [run(loading.build("strategies", name), task, 7, seed=seed) for seed in range(4)]
-        places[len(task.known)] = np.mean([best_place(asked) for asked in runs])
-    assert places[1] < 0.5 * places[0]
+    assert best_rank(name, task_with(alike=ALIKE)) < 0.5 * best_rank(name, task_with())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shuffled_source_does_not(name):
-    helped = [run(loading.build("strategies", name), task_with(alike=ALIKE), 7, seed=s) for s in range(4)]
-    control = [
-        run(loading.build("strategies", f"{name}:shuffled=true"), task_with(alike=ALIKE), 7, seed=s) for s in range(4)
-    ]
-    assert np.mean([best_place(a) for a in control]) > 2 * np.mean([best_place(a) for a in helped])
+    task = task_with(alike=ALIKE)
+    assert best_rank(f"{name}:shuffled=true", task) > 2 * best_rank(name, task)
 
 
 @pytest.mark.parametrize("name", NAMES)
