@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from nasbench_lab.stats import unseen
+from nasbench_lab.stats import misses
 
 FloatArray = NDArray[np.float64]
 Ends = tuple[FloatArray, FloatArray]
@@ -40,7 +40,7 @@ def mean_interval(
     fewest: int = FEWEST,
 ) -> Ends:
     """Symmetric studentised bootstrap interval of the mean over runs (Hall 1988, Annals of Statistics 16:927), widened to
-    what misses that were not seen allow where most runs agree (`unseen.limits`).
+    what misses that were not seen allow where most runs agree (`misses.limits`).
 
     mean -+ k * standard error, where k is the quantile of |resampled mean - mean| / resampled standard error, and no
     less than Student's t and no more than three times that: where one or two runs in a hundred are apart, most resamples
@@ -74,7 +74,7 @@ def mean_interval(
     low, high = mean - factor * error, mean + factor * error
     if possible is None:
         return low, high
-    least, most = unseen.limits(values, possible, confidence=confidence)
+    least, most = misses.limits(values, possible, confidence=confidence)
     return np.minimum(low, least), np.maximum(high, most)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.stats import intervals, significance, unseen
+from nasbench_lab.stats import intervals, misses, significance
 
 FloatArray = NDArray[np.float64]
 Row = dict[str, Any]
@@ -231,7 +231,7 @@ def _aggregate_ends(
 def _further(scores: FloatArray, possible: FloatArray) -> tuple[float, float]:
     """How much further out than (R, 1) scores drawn anew show their mean may lie, below (negative) and above."""
     low, high = intervals.aggregate_interval(scores, "mean")
-    least, most = unseen.limits(scores, possible)
+    least, most = misses.limits(scores, possible)
     return min(0.0, float(least[0]) - low), max(0.0, float(most[0]) - high)
 
 

@@ -279,7 +279,7 @@ def files_that_are_bad(folder: Path) -> dict[str, tuple[list[str], str]]:
         "score table": (["compare", "random_search", "--table", "toy", "--score", "bad.npz"], "damaged"),
         "strategy": (["check", "bad.py"], "SyntaxError"),
         "empty folder": (["leaderboard", "empty"], "no manifest.json"),
-        "manifest": (["leaderboard", "broken"], "cannot be read"),
+        "manifest": (["leaderboard", "broken"], "is not a file of results, or is damaged"),
         "no page": (["leaderboard", "half"], "leaderboard.md"),
     }
 

@@ -137,7 +137,7 @@ def test_a_dataset_in_a_column_is_a_name(tmp_path):
 
 
 def test_two_settings_of_similar_names_have_charts_of_their_own(results, tmp_path):
-    from nasbench_lab.report import pages, publish
+    from nasbench_lab.report import chart_files, publish
 
     content = json.loads((results / "leaderboard.json").read_text())
     for key in ("rows", "references", "tests"):
@@ -147,7 +147,7 @@ def test_two_settings_of_similar_names_have_charts_of_their_own(results, tmp_pat
     (tmp_path / "leaderboard.json").write_text(json.dumps(content))
     curves = pd.read_csv(results / "curves.csv")
     pd.concat([curves, curves.assign(policy="!")]).to_csv(tmp_path / "curves.csv", index=False)
-    drawn = pages.charts(publish.content(tmp_path), tmp_path / "charts")
+    drawn = chart_files.write(publish.content(tmp_path), tmp_path / "charts")
     assert len(drawn) == len(set(drawn)) == len(list((tmp_path / "charts").rglob("*.svg")))
 
 

@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def setting(folder):
     content = json.loads((folder / "details.json").read_text())
-    assert set(content) == {"settings", "landscapes"}
+    assert set(content) == {"settings", "landscapes", "sha256"}
     return content["settings"][0]
 
 

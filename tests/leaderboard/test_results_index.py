@@ -5,6 +5,7 @@ import json
 import pytest
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files.sealed import seal
 from nasbench_lab.leaderboard import index
 
 
@@ -48,7 +49,7 @@ def test_those_that_may_be_the_best_are_those_of_rank_1(results):
     for low, named in ((1, "random_search"), (2, "")):
         for each in content["rows"]:
             each["rank_low"] = low if each["strategy"] == "random_search" else 1
-        path.write_text(json.dumps(content))
+        path.write_text(json.dumps(seal(content)))
         cell = index.to_markdown(results).splitlines()[4].split(" | ")[-2]
         assert ("random_search" in cell) == bool(named)
         assert "local_search" in cell

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files.sealed import seal
 from nasbench_lab.plots import style
 from nasbench_lab.report import charts, index, made, pages, publish
 from nasbench_lab.stats import standings
@@ -50,7 +51,7 @@ def test_the_strategies_that_may_be_the_best_are_named(results):
     content = json.loads(path.read_text())
     for row in content["rows"]:
         row["rank_low"] = 1 if row["strategy"] == "random_search" else 2
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(seal(content)))
     page = index.page(results, "leaderboard.md").replace("<wbr>", "")
     row = re.search(r"<tr><th[^>]*><a href=\"one/.*?</tr>", page)[0]
     assert "random_search" in row
@@ -91,7 +92,7 @@ def test_a_folder_of_an_older_day_can_be_shown(lab, results):
         for key in ("rank_low", "rank_high", "seeds_to_next", "regret_area"):
             row.pop(key, None)
     content.pop("tests")
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(seal(content)))
     assert lab("report", results / "one")[0] == 0
     assert "Who beats whom" not in (results / "one" / "report.html").read_text()
 
@@ -147,10 +148,10 @@ def test_seeds_that_no_number_suffices_for_are_said_as_in_markdown(results):
     assert len(content["rows"]) == 2
     content["rows"][0]["seeds_to_next"] = content["tests"][0]["pairs"][0]["more_seeds"] = None
     content["tests"][0]["pairs"][0]["separated"] = False
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(seal(content)))
     assert pages.page(pages.read(results / "one")).count("&gt; 10,000") == 2  # its row, and the pair
     content["tests"][0]["pairs"][0]["difference"] = None
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(seal(content)))
     assert "&gt; 10,000" not in pages.page(pages.read(results / "one"))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from nasbench_lab.stats import intervals, unseen
+from nasbench_lab.stats import intervals, misses
 
 CELLS = np.array([10.0, 50.0, 60.0, 70.0, 70.0])  # of a table: below the best, a blind draw scores 40
 
@@ -23,24 +23,24 @@ def one(runs, **apart):
 
 
 def test_without_a_miss_the_bound_is_clopper_pearsons_times_a_blind_draws_loss():
-    low, high = unseen.limits(one(50), CELLS)
+    low, high = misses.limits(one(50), CELLS)
     assert low[0] == pytest.approx(70 - (1 - 0.025 ** (1 / 50)) * 30)
     assert high[0] == 70  # nothing is better
 
 
 def test_with_misses_it_is_stringers_bound():
     """Bickel 1992, equation 1.3, term by term; of two misses the largest may be three times as far, no further than 10."""
-    low, _ = unseen.limits(one(100, at_50=1, at_60=1), CELLS)
+    low, _ = misses.limits(one(100, at_50=1, at_60=1), CELLS)
     p = [stats.beta.ppf(0.975, j + 1, 100 - j) for j in range(3)]
     further = max(20 * (1 + 4 / 2), 30 / 3)
     assert low[0] == pytest.approx(70 - p[0] * further - (p[1] - p[0]) * 20 - (p[2] - p[1]) * 10)
-    low, _ = unseen.limits(one(100, at_10=1), CELLS)
+    low, _ = misses.limits(one(100, at_10=1), CELLS)
     assert low[0] == pytest.approx(70 - p[1] * 60)  # there is no cell below 10
 
 
 def test_above_the_pile_a_run_may_find_the_best():
     values = np.full((40, 1), 60.0)
-    low, high = unseen.limits(values, CELLS)
+    low, high = misses.limits(values, CELLS)
     share = 1 - 0.025 ** (1 / 40)
     assert (low[0], high[0]) == (pytest.approx(60 - share * 30), pytest.approx(60 + share * 10))
 
@@ -49,9 +49,9 @@ def test_above_the_pile_a_run_may_find_the_best():
     arrays(float, st.tuples(st.integers(2, 60), st.integers(1, 3)), elements=st.sampled_from([10.0, 50.0, 60.0, 70.0]))
 )
 def test_only_piles_are_limited_and_limits_are_of_each_column_alone(values):
-    low, high = unseen.limits(values, CELLS)
+    low, high = misses.limits(values, CELLS)
     assert np.array_equal(
-        np.array([low, high]), np.concatenate([unseen.limits(column[:, None], CELLS) for column in values.T], axis=1)
+        np.array([low, high]), np.concatenate([misses.limits(column[:, None], CELLS) for column in values.T], axis=1)
     )
     most = np.array([np.unique(column, return_counts=True)[1].max() for column in values.T])
     assert (np.isinf(low) & np.isinf(high))[2 * most <= len(values)].all()
@@ -64,19 +64,19 @@ def test_a_distribution_without_a_pile_keeps_its_interval():
 
 
 def test_many_misses_are_left_to_the_bootstrap_and_nan_to_nobody():
-    low, high = unseen.limits(one(200, at_50=unseen.MOST + 1), CELLS)
+    low, high = misses.limits(one(200, at_50=misses.MOST + 1), CELLS)
     assert low[0] == np.inf
     assert 68 < high[0] < 70  # so many misses cost something
     values = one(50)
     values[3] = np.nan
-    assert np.isinf(unseen.limits(values, CELLS)).all()
+    assert np.isinf(misses.limits(values, CELLS)).all()
     assert np.isnan(intervals.mean_interval(values, possible=CELLS)).all()
 
 
 def test_equal_but_for_rounding_is_equal():
     values = 70.0 + 1e-13 * np.random.default_rng(0).normal(size=(50, 1))
     low, high = intervals.mean_interval(values, possible=CELLS)
-    assert low[0] == pytest.approx(unseen.limits(one(50), CELLS)[0][0])
+    assert low[0] == pytest.approx(misses.limits(one(50), CELLS)[0][0])
     assert high[0] == pytest.approx(70)
 
 
