@@ -141,7 +141,7 @@ def test_start_up(benchmark, command: str) -> None:
 def test_cell_arrays(benchmark) -> None:
     code = (
         "import time; t = time.perf_counter(); import numpy; n = time.perf_counter();"
-        "from nasbench_lab import cell; s = cell.SPACE;"
+        "from nasbench_lab.spaces import cell; s = cell.SPACE;"
         "s.classes, s.neighbours, s.one_hot, cell.path_encoding(), cell.live_choices(), cell.class_members();"
         "print(time.perf_counter() - n)"
     )

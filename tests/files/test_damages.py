@@ -11,6 +11,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 from damages import damaged, kinds
 
 from nasbench_lab.core import LabError

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import skipped_where_absent
 
 from nasbench_lab import loading
 from nasbench_lab.leaderboard import index as results_index
@@ -75,8 +76,9 @@ def test_the_lists_of_committed_leaderboards_are_current(tmp_path):
 def test_committed_rows_are_what_the_code_computes(folder, tmp_path):
     committed = json.loads((folder / "leaderboard.json").read_text())
     study = from_json(json.loads((folder / "manifest.json").read_text())["study"])
-    study = replace(study, strategies=tuple(cheapest(committed["rows"])))
-    plan = resolve(study)
+    with skipped_where_absent():
+        study = replace(study, strategies=tuple(cheapest(committed["rows"])))
+        plan = resolve(study)
     execute.run(plan, tmp_path)
     board = ranking.build(study.title, list(entries(execute.collect(plan, tmp_path))))
     now = json.loads(written.to_json(board))

@@ -125,7 +125,7 @@ def test_torch_is_not_imported() -> None:
     code = (
         "import sys, nasbench_lab.strategies.model_based.gp_bo as g\n"
         "from nasbench_lab.core import Query, Result, Task\n"
-        "from nasbench_lab import cell\n"
+        "from nasbench_lab.spaces import cell\n"
         "s = g.GpBo(); s.start(Task(cell.SPACE, (12,)), 0)\n"
         "for i in range(4): s.tell(Result(s.ask(), float(i), 1.0))\n"
         "sys.exit(any(m in sys.modules for m in ('torch', 'sklearn', 'pandas')))"

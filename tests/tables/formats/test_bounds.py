@@ -15,7 +15,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 from official_data import made, whole, write
 
 from nasbench_lab.core import LabError
@@ -101,6 +100,7 @@ def test_a_record_of_few_numbers_makes_tables_of_few(tmp_path):
 @pytest.mark.parametrize("view", ["latency", "seeds", "names"])
 def test_a_view_without_end_is_not_gone_through(view, tmp_path):
     """Ten to the twelfth equal numbers, of one."""
+    torch = pytest.importorskip("torch")
     endless = torch.zeros(1).expand(10**12)
     raw, content = empty(12), whole({0: made(0)})
     raw |= {"latency": endless} if view == "latency" else {"eval_names": endless} if view == "names" else {}
