@@ -89,7 +89,7 @@ def read_json(path: Path, limit: int = JSON, *, nan: bool = False) -> Any:
 
 
 def parsed(raw: bytes | str, *, nan: bool = False) -> Any:
-    """JSON with finite numbers (and NaN where `nan` allows it), each name once, and no deeper than Python can go.
+    """JSON with finite numbers (and NaN and infinities where `nan` allows them: parameters may be infinite), each name once, and no deeper than Python can go.
 
     Raises:
         ValueError: anything else.
@@ -111,7 +111,7 @@ def _refused(name: str) -> float:
 
 
 def _nan(name: str) -> float:
-    return math.nan if name == "NaN" else _refused(name)
+    return float(name)
 
 
 def _finite(digits: str) -> float:

@@ -60,7 +60,7 @@ def read_json(path: Path, *, before: Collection[str] | None = None, nan: bool = 
     Args:
         path: the file.
         before: keys that a file without a seal may have; those of `BEFORE` for its name if left out.
-        nan: whether NaN may be among its numbers.
+        nan: whether NaN and infinities may be among its numbers.
 
     Raises:
         LabError: it is not there, cannot be read, or is damaged.

@@ -103,7 +103,7 @@ def test_what_cannot_be_merged(shards, tmp_path):
         measuring.merge("t", tmp_path / "nothing")
     damaged = shutil.copytree(shards, tmp_path / "damaged")
     min(damaged.glob("*.npz")).write_bytes(b"PK not really")
-    with pytest.raises(LabError, match="cannot be merged"):
+    with pytest.raises(LabError, match="is not a shard, or is damaged"):
         measuring.merge("t", damaged)
     other = measuring.Plan(make_problem("digits", epochs=3, part_size=64, held_out_size=100), classes=2)
     with pytest.raises(LabError, match="another recipe"):

@@ -19,7 +19,7 @@ import torch
 from nasbench_lab import api
 from nasbench_lab.experiments import outcomes
 from nasbench_lab.files import sealed
-from nasbench_lab.leaderboard import ranking
+from nasbench_lab.leaderboard import written
 from nasbench_lab.strategies.one_shot._one_shot import OneShot
 from nasbench_lab.study import store
 from nasbench_lab.study.study import load_study
@@ -71,8 +71,8 @@ def kinds(folder: Path) -> Mapping[str, Kind]:
     shutil.copy(catalog.find("toy"), toy)
     shutil.copy(shard, small)
     return {
-        "leaderboard.json": Kind(out / "leaderboard.json", lambda path: ranking.read_rows(path.parent)),
-        "leaderboard.md": Kind(out / "leaderboard.md", lambda path: ranking.read_page(path.parent).split()),
+        "leaderboard.json": Kind(out / "leaderboard.json", lambda path: written.read_rows(path.parent)),
+        "leaderboard.md": Kind(out / "leaderboard.md", lambda path: written.read_page(path.parent).split()),
         "curves.csv": Kind(out / "curves.csv", lambda path: _curves(path.parent)),
         "details.json": Kind(out / "details.json", sealed.read_json),
         "manifest.json": Kind(out / "manifest.json", lambda path: (sealed.read_json(path), load_study(path.parent))),
@@ -87,7 +87,7 @@ def kinds(folder: Path) -> Mapping[str, Kind]:
 
 
 def _curves(folder: Path) -> Any:
-    found = ranking.read_curves(folder)
+    found = written.read_curves(folder)
     return None if found is None else found.to_csv(index=False)
 
 
