@@ -89,7 +89,7 @@ def read_json(path: Path, limit: int = JSON, *, nan: bool = False) -> Any:
 
 
 def parsed(raw: bytes | str, *, nan: bool = False) -> Any:
-    """JSON with finite numbers (and NaN and infinities where `nan` allows them: parameters may be infinite), each name once, and no deeper than Python can go.
+    """JSON with finite numbers (where `nan` allows it, others too), each name once, and no deeper than Python can go.
 
     Raises:
         ValueError: anything else.
