@@ -42,18 +42,18 @@ def list_plugins(
     elif name:
         print("\n\n".join("\n".join(_explained(plugin)) for members in sections.values() for plugin in members))
     else:
-        _show(sections)
+        typer.echo("\n".join(_shown(sections)))
 
 
-def _show(sections: dict[str, list[Plugin]]) -> None:
+def _shown(sections: dict[str, list[Plugin]]) -> Iterator[str]:
     """Two lines each: what it is; parameters and paper."""
     for title, members in sections.items():
-        typer.secho(f"\n{title}", bold=True)
+        yield typer.style(f"\n{title}", bold=True)
         for plugin in members:
-            print(f"  {plugin.name:<{_WIDTH}}{plugin.summary}{_mark(plugin)}")
+            yield f"  {plugin.name:<{_WIDTH}}{plugin.summary}{_mark(plugin)}"
             if second := "   ".join(filter(None, [plugin.defaults, plugin.paper])):
-                typer.secho(f"  {'':<{_WIDTH}}{second}", dim=True)
-    typer.secho("\nOne of them, parameter by parameter: nasbench-lab list NAME", dim=True)
+                yield typer.style(f"  {'':<{_WIDTH}}{second}", dim=True)
+    yield typer.style("\nOne of them, parameter by parameter: nasbench-lab list NAME", dim=True)
 
 
 def _mark(plugin: Plugin) -> str:
