@@ -111,9 +111,7 @@ def _read(shards: Path) -> tuple[measure.Table, list[dict[str, Any]]]:
     """
     try:
         return measure.merge(shards)
-    except LabError:
-        raise
-    except Exception as error:  # columns that do not fit together
+    except Exception as error:  # ours say what is wrong; columns may not fit together
         raise LabError(f"the shards in {shards} cannot be merged: {error}") from error
 
 

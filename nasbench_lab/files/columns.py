@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from nasbench_lab.files import bounded
 
+_COLUMNS = 1 << 14  # of any table; see `spreadsheet`
 _TEXT = 200  # letters in a cell; an official string has 107
 
 
@@ -47,7 +48,7 @@ def metadata(path: Path) -> dict[bytes, bytes]:
 
 def _checked(file: Any, rows: int, numbers: int, texts: bool) -> Any:
     found, schema = file.metadata, file.schema_arrow
-    if found.num_rows > rows or found.num_rows * len(schema) > numbers:
+    if found.num_rows > rows or len(schema) > _COLUMNS or found.num_rows * len(schema) > numbers:
         raise ValueError(
             f"it has {found.num_rows:,} rows and {len(schema):,} columns, there are {rows:,} rows and {numbers:,} numbers at most"
         )

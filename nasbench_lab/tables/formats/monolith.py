@@ -17,7 +17,7 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import official, torch_file
 from nasbench_lab.tables.formats.collect import Collector, rows_of
 
-_UNPACKED = 100  # times the size of the file; the real one unpacks to 4 times
+_SMALL, _UNPACKED = 1 << 22, 100  # bytes that any file may unpack to, and so many for each of its own; the real one: 4
 _GONE = "this record was read already"
 
 
@@ -29,7 +29,7 @@ def read_pickle(path: Path) -> Collector:
     """
     taker = _Taker(path)
     try:
-        limit = max(1 << 24, _UNPACKED * path.stat().st_size)
+        limit = _SMALL + _UNPACKED * path.stat().st_size
         with bounded.regular(path) as raw, bz2.open(raw, "rb") as file:
             content = unpickle.load(unpickle.Source(file, str(path), limit=limit), seen=taker.seen)
     except (OSError, EOFError) as error:

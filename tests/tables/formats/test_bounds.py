@@ -209,8 +209,8 @@ def test_csv_of_more_than_a_table(content, tmp_path):
 
 @pytest.mark.parametrize("text", [
     '{"a": 1e400}', '{"a": NaN}', '{"a": -Infinity}', '{"a": 1, "a": 2}', "[" * 100_000, '{"a":' * 100_000,
-    '{"a": ' + "9" * 5000 + "}", '{"a": 1', "", "\ufeff{}", '{"a": 1}x', '"\\ud800',
-], ids=range(12))  # fmt: skip
+    '{"a": ' + "9" * 5000 + "}", '{"a": 1', "", '{"a": 1}x', '"\\ud800',
+], ids=range(11))  # fmt: skip
 def test_json_that_is_refused(text):
     with pytest.raises(ValueError, match="."):
         bounded.parsed(text.encode())
@@ -238,7 +238,7 @@ def test_a_pipe_or_a_device_is_no_file(read, tmp_path):
 
 def test_a_bomb_of_bzip2_is_left(tmp_path):
     packer = bz2.BZ2Compressor()
-    content = b"".join(packer.compress(b"N" * (1 << 20)) for _ in range(256)) + packer.flush()
+    content = b"".join(packer.compress(b"N" * (1 << 20)) for _ in range(24)) + packer.flush()
     (tmp_path / "simple").mkdir()
     (tmp_path / "simple" / "000000.pickle.pbz2").write_bytes(content)
     (tmp_path / "x.pickle.pbz2").write_bytes(content)
