@@ -81,6 +81,28 @@ def others(folder: str, name: str) -> list[EntryPoint]:
     return [point for point, why in entry_points(folder) if point.name == name and not why]
 
 
+def foreign(folder: str, spec: str) -> bool:
+    """Whether a spec names somebody's code, at its head or in a spec inside it: a file, a class, an entry point, a program.
+
+    Looking at somebody's results runs none of it.
+    """
+    try:
+        head, raw = split_spec(spec)
+    except LabError:
+        return True
+    return head == "external" or head not in leaves(folder) or any(map(_names_code, raw.values()))
+
+
+def _names_code(value: str) -> bool:
+    """The same of a parameter: one that looks like somebody's plug-in is taken for it."""
+    try:
+        head, raw = split_spec(value)
+    except LabError:
+        return True
+    plain = not (":" in head or head.endswith(".py") or others("surrogates", head) or others("strategies", head))
+    return not plain or any(map(_names_code, raw.values()))
+
+
 def load(folder: str, name: str) -> type[Any]:
     """The class a name stands for.
 

@@ -67,8 +67,9 @@ def digest(strategy: type[Any], evaluator: type[Any], specs: Iterable[str] = ())
         LabError: a file was edited after it was loaded.
     """
     files = [*(ROOT / name for name in _LOOP), *(path for spec in specs for path in files_in(spec))]
-    loaded.check_current(followed(files, strategy, evaluator))
-    found = digest_of(files, strategy, evaluator)
+    deciding = followed(files, strategy, evaluator)
+    loaded.check_current(deciding)
+    found = _sha256(deciding)
     alive = loaded.alive(strategy)
     return hashlib.sha256((found + alive).encode()).hexdigest()[:16] if alive else found
 
@@ -140,8 +141,12 @@ def followed(files: Iterable[Path], *classes: type[Any]) -> set[Path]:
 
 def digest_of(files: Iterable[Path], *classes: type[Any]) -> str:
     """Of some files, and of those of classes and their bases with all that they import; see `followed`."""
+    return _sha256(followed(files, *classes))
+
+
+def _sha256(files: Iterable[Path]) -> str:
     sha = hashlib.sha256()
-    for path in sorted(followed(files, *classes), key=lambda p: (p.name, str(p))):
+    for path in sorted(files, key=lambda p: (p.name, str(p))):
         sha.update(path.name.encode() + path.read_bytes())
     return sha.hexdigest()[:16]
 

@@ -21,10 +21,12 @@ Baseline = Annotated[
     typer.Option(help="A committed results folder: exit code 3 if a strategy is significantly worse than there."),
 ]
 Alpha = Annotated[float, typer.Option(help="Chance of any false alarm against the baseline.")]
-_ALLOWED = {"strategies", "baseline", "alpha", "seeds", "workers", "backend", "out", "as_json"}
+_ALLOWED = {"strategies", "baseline", "alpha", "seeds", "workers", "backend", "out", "as_json", "trust"}
 
 
-def study_of(context: typer.Context, baseline: Path, strategies: Sequence[str], seeds: int) -> Study:
+def study_of(
+    context: typer.Context, baseline: Path, strategies: Sequence[str], seeds: int, trust: Sequence[str]
+) -> Study:
     """The baseline's study; its seeds unless another number was given.
 
     Raises:
@@ -36,7 +38,8 @@ def study_of(context: typer.Context, baseline: Path, strategies: Sequence[str], 
     if given - _ALLOWED:
         options = ", ".join("--" + name.replace("_", "-") for name in sorted(given - _ALLOWED))
         raise LabError(f"the baseline {baseline} decides {options}; leave out what is not about how to run")
-    return regression.study_of(baseline, strategies, seeds if "seeds" in given else None)
+    trusted = None if "all" in trust else trust
+    return regression.study_of(baseline, strategies, seeds if "seeds" in given else None, trusted)
 
 
 def _on_command_line(context: typer.Context, name: str) -> bool:

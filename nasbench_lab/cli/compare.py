@@ -74,6 +74,7 @@ def compare(
     ),
     baseline: cli_baseline.Baseline = None,
     alpha: cli_baseline.Alpha = 0.01,
+    trust: screen.Trust = None,
     as_json: screen.AsJson = False,
 ) -> None:
     """Compare strategies on a table over many seeds, and write the leaderboard.
@@ -83,7 +84,7 @@ def compare(
     from nasbench_lab import api
 
     if baseline:
-        again = cli_baseline.study_of(context, baseline, strategies or [], seeds)
+        again = cli_baseline.study_of(context, baseline, strategies or [], seeds, trust or ())
         _run(again, out, workers, backend, as_json, baseline=baseline, alpha=alpha)
         return
     study = api.make_study(

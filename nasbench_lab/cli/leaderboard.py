@@ -24,8 +24,7 @@ def leaderboard(
 ) -> None:
     """Rebuild and show the leaderboard of a results folder (shows the written one where runs are not there)."""
     from nasbench_lab.leaderboard import written as boards
-    from nasbench_lab.leaderboard.rebuild import rebuild
-    from nasbench_lab.study.plan import resolve
+    from nasbench_lab.leaderboard.rebuild import again
     from nasbench_lab.study.study import load_study
 
     if all_:
@@ -33,11 +32,11 @@ def leaderboard(
         return
     if folder is None:
         raise LabError("which results folder? nasbench-lab leaderboard DIR, or --all")
-    chosen = load_study(folder)
+    load_study(folder)  # says what is no results folder
     try:
-        screen.show(rebuild(resolve(chosen), folder), folder, as_json)
+        screen.show(again(folder), folder, as_json)
         return
-    except LabError as error:  # no runs here, or of other code: the page that was written still stands
+    except LabError as error:  # no runs here, or no table: the page that was written still stands
         note = f"nasbench-lab: as written, not rebuilt: {error}"
     written = boards.read_rows(folder)["rows"] if as_json else boards.read_page(folder)
     (screen.print_json if as_json else print)(written)
@@ -47,14 +46,12 @@ def leaderboard(
 def _rebuild_all(root: Path) -> None:
     """Rebuild every leaderboard whose runs are there; the others stand as written. Then the pages that list them."""
     from nasbench_lab.leaderboard import index as results_index
-    from nasbench_lab.leaderboard.rebuild import rebuild
+    from nasbench_lab.leaderboard.rebuild import again
     from nasbench_lab.report import index as report_index
-    from nasbench_lab.study.plan import resolve
-    from nasbench_lab.study.study import load_study
 
     for folder in results_index.folders(root):
         try:
-            rebuild(resolve(load_study(folder)), folder)
+            again(folder)
             print(f"rebuilt     {folder}")
         except LabError as error:
             print(f"as written  {folder}: {error}")

@@ -24,6 +24,12 @@ Epochs = Annotated[int | None, typer.Option(help="Another number of epochs than 
 PartSize = Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)]
 HeldOutSize = Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="Run this of others that the folder names (a file, a class), or all; repeat for several."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead of a table.")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from nasbench_lab.leaderboard.front_scores import SHARES, Reached, target_of
 from nasbench_lab.plots import fronts as charts
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import fronts, intervals, progress
-from nasbench_lab.study import execute
-from nasbench_lab.study.plan import Group, check_objectives, resolve
+from nasbench_lab.study import recorded
+from nasbench_lab.study.plan import Group, check_objectives
 from nasbench_lab.study.study import Study
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
@@ -150,7 +150,7 @@ def attained(front: Front, study: Study, folder: Path) -> list[Attained]:
             f"no task of {folder} has objectives {', '.join(front.objectives)} scored on {front.table.name}; it has: {known}"
         )
     found = []
-    for group, runs in execute.collect(resolve(replace(study, tasks=tuple(tasks))), folder):
+    for group, runs in recorded.look(folder, tasks).collected:
         if len(runs.columns["seed"]):
             where = f" ({_setting(group)})" if len(tasks) > 1 else ""
             found.append(Attained(group.spec + where, Reached(runs, front.target, group.task.full)))

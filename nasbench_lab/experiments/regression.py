@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from nasbench_lab import loading
 from nasbench_lab.core import LabError
 from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import written
@@ -167,13 +168,26 @@ def in_words(verdicts: Sequence[Verdict], folder: Path, alpha: float) -> str:
     return "\n".join(lines)
 
 
-def study_of(folder: Path, strategies: Sequence[str], seeds: int | None) -> Study:
+def study_of(folder: Path, strategies: Sequence[str], seeds: int | None, trusted: Sequence[str] | None = ()) -> Study:
     """The study of a results folder, with all its strategies or the ones named, and its seeds or another number.
 
+    Args:
+        folder: of the baseline.
+        strategies: to run of it; all if none is named.
+        seeds: how many; the folder's if None.
+        trusted: files and classes of others that it may name and that are run all the same; None for all.
+
     Raises:
-        LabError: not a results folder.
+        LabError: not a results folder, or it names somebody's code that nobody has named or trusts.
     """
     study = load_study(folder)
+    named = [("strategies", spec) for spec in study.strategies if not strategies]
+    named += [("evaluators", task.evaluator) for task in study.tasks]
+    for kind, spec in named:
+        if trusted is not None and loading.foreign(kind, spec) and spec not in trusted:
+            raise LabError(
+                f"the baseline {folder} names {spec!r}, which is somebody's code: name the strategies to run, or --trust {spec}"
+            )
     return replace(study, strategies=tuple(strategies) or study.strategies, seeds=seeds or study.seeds)
 
 

@@ -1,8 +1,10 @@
-"""Re-runs what a results folder recorded and compares it exactly; says what differs and what may be why.
+"""Re-runs what a results folder recorded and compares it, and all that the folder shows; says what differs and what may be why.
 
-Where the runs are there, every record is compared. Where only the committed files are (a fresh clone), the study in
-manifest.json is run anew elsewhere and the digests of its records are compared with the manifest's. Checkpoints of one-shot
-runs are left alone: with them nothing would be trained, and a run be compared with itself.
+First the tables, by what is in them; then whether the manifest's runs are all there; then every record, run again; then
+every number in every file against what the records give (`shown`). Where only the committed files are (a fresh clone), the
+study in manifest.json is run anew elsewhere and takes the place of the runs. Decision seconds are measured: of stored runs
+they are compared, in a clone they are taken as they stand. Checkpoints of one-shot runs are left alone: with them nothing
+would be trained, and a run be compared with itself. Code of others runs only where it is trusted.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,24 +23,31 @@ from numpy.typing import NDArray
 
 from nasbench_lab import loading, sources
 from nasbench_lab.core import LabError
+from nasbench_lab.experiments import shown
 from nasbench_lab.files import sealed
-from nasbench_lab.study import execute, jobs, store
+from nasbench_lab.leaderboard import checklist, rebuild
+from nasbench_lab.study import execute, jobs, recorded, store
+from nasbench_lab.study.execute import Collected
 from nasbench_lab.study.jobs import Job
-from nasbench_lab.study.plan import Group, resolve, run_id
+from nasbench_lab.study.notes import notes
+from nasbench_lab.study.plan import Group, kernel, resolve, run_id
 from nasbench_lab.study.study import Study, load_study
 from nasbench_lab.tables import catalog
+from nasbench_lab.tables.readings import REAL_TIME
 
 _SHOWN = 3  # differences told of one strategy
 _CHECKPOINTS = "NASBENCH_LAB_CHECKPOINTS"  # see strategies/_one_shot.py, which imports torch
+_FOREIGN = "somebody's code, which runs only where it is trusted: name it, or all of it, with --trust"
 
 
 class Outcome(NamedTuple):
-    """One run ("id:seed"), or all runs of a strategy on a task by digest ("id").
+    """One run ("id:seed"), all runs of a strategy on a task by digest ("id"), a table, or a file of what is shown.
 
     Attributes:
         verdict: "same", "differs" or "not run".
         reason: of the last two, what is wrong.
         cause: what has changed since, and may be why.
+        kind: "run", "table" or "shown".
     """
 
     id: str
@@ -45,23 +55,68 @@ class Outcome(NamedTuple):
     verdict: str
     reason: str = ""
     cause: str = ""
+    kind: str = "run"
 
 
-def reproduce(out: Path, *, run: str | None = None, workers: int = 1) -> Iterator[Outcome]:
+def reproduce(
+    out: Path, *, run: str | None = None, workers: int = 1, trusted: Sequence[str] | None = ()
+) -> Iterator[Outcome]:
     """Compare a results folder with what its study gives now.
+
+    Tables and files are told only where they differ.
 
     Args:
         out: results folder.
         run: only this one, "id" or "id:seed", also of a run the manifest does not name any more. Where the runs are not
-            there, "id" alone: the manifest has one digest for all seeds.
+            there, "id" alone: the manifest has one digest for all seeds. What is shown is of all runs, and not compared.
         workers: processes, where the study must be run.
+        trusted: specs, or files and classes in them, of others that may be run; None for all.
 
     Raises:
         LabError: not a results folder, or no run of that id.
     """
+    folder = _Folder(out, load_study(out), sealed.read_json(out / "manifest.json"), trusted)
     files = sorted((out / "runs").glob("*.parquet"))
     with _from_the_start():
-        yield from _from_runs(out, files, run) if files else _from_manifest(out, run, workers)
+        yield from _tables(folder)
+        yield from _from_runs(folder, files, run) if files else _from_manifest(folder, run, workers)
+
+
+class _Folder(NamedTuple):
+    """A results folder, and whose code may be run for it."""
+
+    out: Path
+    study: Study
+    manifest: dict[str, Any]
+    trusted: Sequence[str] | None
+
+    def allows(self, spec: str, evaluator: str = "tabular") -> bool:
+        """Whether a strategy under an evaluator may be run."""
+        return all(
+            not loading.foreign(kind, text) or self.trusted is None or bool({text, *_heads(text)} & set(self.trusted))
+            for kind, text in (("strategies", spec), ("evaluators", evaluator))
+        )
+
+
+def _heads(spec: str) -> set[str]:
+    """How a user may name what is in a spec: with or without class and parameters."""
+    with suppress(LabError):
+        head = loading.split_spec(spec)[0]
+        return {head, head.rpartition(":")[0] or head}
+    return set()
+
+
+def _tables(folder: _Folder) -> Iterator[Outcome]:
+    """Tables that are not here or hold something else than they did."""
+    for name, facts in folder.manifest.get("tables", {}).items():
+        try:
+            now, then = catalog.load(name).digest, str(facts["digest"])
+        except LabError as error:
+            yield Outcome(name, "", "not run", str(error), kind="table")
+            continue
+        if now != then:
+            what = f"the table is another one now: {now[:12]}, the results were made with {then[:12]}"
+            yield Outcome(name, "", "differs", what, kind="table")
 
 
 @contextmanager
@@ -75,58 +130,142 @@ def _from_the_start() -> Iterator[None]:
             os.environ[_CHECKPOINTS] = folder
 
 
-def _from_runs(out: Path, files: Sequence[Path], run: str | None) -> Iterator[Outcome]:
-    """Every recorded run again."""
+def _from_runs(folder: _Folder, files: Sequence[Path], run: str | None) -> Iterator[Outcome]:
+    """Every recorded run again, then what is shown against the stored runs."""
     wanted, _, seed = (run or "").partition(":")
-    study, manifest = _recorded(out)
-    current = _ids(manifest) if run is None else {wanted}
-    tables, found = _by_digest(study), False
+    current = _ids(folder.manifest) if run is None else {wanted}
+    tables, found = _by_digest(folder.study), False
+    lacking = list(_missing(folder)) if run is None else []
+    told = {outcome.id for outcome in lacking if outcome.kind == "run"}
+    yield from (outcome for outcome in lacking if outcome.id in told)
     for path in files:
         if not any(identity and f"-{identity}" in path.name for identity in current):
             continue  # superseded: made by other code or another study
         try:
-            recorded = store.read(path)
+            kept = store.read(path)
         except LabError as error:
-            yield Outcome(path.name, "", "not run", str(error))
+            if not told:
+                yield Outcome(path.name, "", "not run", str(error))
             continue
-        seeds = [int(s) for s in recorded.seeds if not seed or str(s) == seed]
+        seeds = [int(s) for s in kept.seeds if not seed or str(s) == seed]
         found = found or bool(seeds)
-        yield from _block(recorded, seeds, tables)
+        for outcome in _block(folder, kept, seeds, tables):
+            told |= {run_id(kept.header)} if outcome.verdict != "same" else set()
+            yield outcome
     if not found:
-        known = ", ".join(sorted(_ids(manifest)))
-        raise LabError(f"no run {run or ''!r} in {out / 'runs'}; the manifest names {known}; write id or id:seed")
+        known = ", ".join(sorted(_ids(folder.manifest)))
+        raise LabError(
+            f"no run {run or ''!r} in {folder.out / 'runs'}; the manifest names {known}; write id or id:seed"
+        )
+    yield from (outcome for outcome in lacking if outcome.id not in told)
+    if run is None:
+        yield from _shown_of_runs(folder)
 
 
-def _recorded(out: Path) -> tuple[Study, dict[str, Any]]:
-    """The study of a results folder, and its manifest."""
-    study = load_study(out)  # says what is wrong with it
-    manifest = sealed.read_json(out / "manifest.json")
-    return study, manifest
+def _missing(folder: _Folder) -> Iterator[Outcome]:
+    """Runs that the manifest names and that are not all there, or are others than it says."""
+    seeds = range(folder.study.first_seed, folder.study.first_seed + folder.study.seeds)
+    for _, entry in recorded.entries(folder.out, folder.manifest, folder.study):
+        identity, strategy = str(entry["id"]), str(entry["strategy"])
+        try:
+            runs = recorded.runs_of(folder.out, identity, seeds)
+        except LabError as error:
+            yield Outcome(identity, strategy, "not run", str(error))
+            continue
+        if store.digest(runs.columns) != entry["records_sha256"]:
+            why = "the stored runs have another digest than the manifest says"
+            yield Outcome(identity, strategy, "differs", why, kind="shown")
+
+
+def _shown_of_runs(folder: _Folder) -> Iterator[Outcome]:
+    """What is shown against what the stored runs give."""
+    try:
+        then, plan, collected = recorded.look(folder.out)
+    except LabError as error:
+        yield Outcome("all files", "", "not run", f"what is shown cannot be made again: {error}", kind="shown")
+        return
+    said, content = [str(note) for note in then.get("notes", ())], dict(then)
+    if all(folder.allows(group.spec, group.task.text.evaluator) for group in plan.groups):
+        with suppress(LabError):  # told already, of a strategy that is not here any more
+            resolved = resolve(folder.study)
+            said, content["strategies"] = notes(resolved), rebuild.facts_of(resolved)
+    content = rebuild.manifest(plan, collected, said, content)
+    yield from _shown(folder.out, rebuild.texts(plan, collected, said, content))
+
+
+def _shown(out: Path, texts: dict[str, str]) -> Iterator[Outcome]:
+    for name, difference in shown.differences(out, texts):
+        yield Outcome(name, "", "differs", difference, kind="shown")
 
 
 def _ids(manifest: dict[str, Any]) -> set[str]:
     return {str(entry["id"]) for entry in manifest["runs"]}
 
 
-def _from_manifest(out: Path, run: str | None, workers: int) -> Iterator[Outcome]:
-    """Run the study of a folder that has no runs, or one strategy on one task of it, elsewhere, and compare digests."""
-    study, manifest = _recorded(out)
-    entries, plan = manifest["runs"], resolve(study)
-    if len(entries) != len(plan.groups):
-        raise LabError(f"{out / 'manifest.json'} names {len(entries)} runs, its study has {len(plan.groups)}")
+def _from_manifest(folder: _Folder, run: str | None, workers: int) -> Iterator[Outcome]:
+    """Run the study of a folder that has no runs, or one strategy on one task of it, elsewhere, and compare."""
+    named = recorded.entries(folder.out, folder.manifest, folder.study)
     if run is not None:
-        chosen = _chosen(out, run, [str(entry["id"]) for entry in entries])
-        plan, entries = plan.only(plan.groups[chosen]), [entries[chosen]]
-    with tempfile.TemporaryDirectory() as folder:
-        execute.run(plan, Path(folder), workers=workers)
-        for entry, (group, runs) in zip(entries, execute.collect(plan, Path(folder)), strict=True):
-            if store.digest(runs.columns) == entry["records_sha256"]:
-                yield Outcome(str(entry["id"]), group.spec, "same")
-            else:
-                changed = _table_then(manifest, group) + _versions(manifest["versions"])
-                edited = not changed and entry["id"] != group.id  # an id differs with all of these
-                cause = _since([_CODE] if edited else changed)
-                yield Outcome(str(entry["id"]), group.spec, "differs", "its records have another digest", cause)
+        named = [named[_chosen(folder.out, run, [str(entry["id"]) for _, entry in named])]]
+    again: Collected = []
+    clean = True
+    for task, entry in named:
+        spec = str(entry["strategy"])
+        if not folder.allows(spec, task.evaluator):
+            yield Outcome(str(entry["id"]), spec, "not run", _FOREIGN)
+            continue
+        outcome, collected = _anew(folder, replace(folder.study, strategies=(spec,), tasks=(task,)), entry, workers)
+        clean = clean and outcome.verdict == "same"
+        again += collected
+        yield outcome
+    if run is None and clean and len(again) == len(named):
+        yield from _shown_of_clone(folder, again)
+
+
+def _anew(folder: _Folder, study: Study, entry: dict[str, Any], workers: int) -> tuple[Outcome, Collected]:
+    """One strategy on one task, run elsewhere."""
+    identity, spec = str(entry["id"]), study.strategies[0]
+    try:
+        plan = resolve(study)
+        with tempfile.TemporaryDirectory() as elsewhere:
+            execute.run(plan, Path(elsewhere), workers=workers)
+            collected = execute.collect(plan, Path(elsewhere))
+    except LabError as error:
+        return Outcome(identity, spec, "not run", str(error)), []
+    ((group, runs),) = collected
+    if store.digest(runs.columns) == entry["records_sha256"]:
+        return Outcome(identity, spec, "same"), collected
+    changed = _table_then(folder.manifest, group) + _versions(folder.manifest["versions"])
+    edited = not changed and entry["id"] != group.id  # an id differs with all of these
+    cause = _since([_CODE] if edited else changed, folder.manifest)
+    return Outcome(identity, spec, "differs", "its records have another digest", cause), []
+
+
+def _shown_of_clone(folder: _Folder, again: Collected) -> Iterator[Outcome]:
+    """What is shown against what was run anew: the same records, so the same numbers but the measured ones."""
+    if any(REAL_TIME in task.evaluator for task in folder.study.tasks):
+        why = f"what is shown under {REAL_TIME} holds measured seconds; only records are compared"
+        yield Outcome("all files", "", "not run", why, kind="shown")
+        return
+    plan = resolve(folder.study)
+    by_text = {task.text: task for task in plan.tasks}
+    collected = [(replace(group, task=by_text[group.task.text]), runs) for group, runs in again]
+    then, said = folder.manifest, notes(plan)
+    facts = {**then, "strategies": rebuild.facts_of(plan)}
+    content = rebuild.manifest(plan, collected, said, facts) | {"versions": then["versions"]}
+    for now, old in zip(content["runs"], then["runs"], strict=True):
+        now["id"] = old["id"]  # it names the code of then; the records are the same
+    content["checklist"] = checklist.of(content)
+    yield from _shown(folder.out, rebuild.texts(plan, collected, said, content, measured=_measured(folder.out)))
+
+
+def _measured(out: Path) -> dict[tuple[str, ...], Any]:
+    """The one measured number of every row, as it is shown."""
+    with suppress(LabError, AttributeError, TypeError):
+        return {
+            rebuild.key_of(row): row.get(shown.MEASURED) for row in sealed.read_json(out / "leaderboard.json")["rows"]
+        }
+    return {}
 
 
 def _chosen(out: Path, run: str, ids: list[str]) -> int:
@@ -160,21 +299,25 @@ def _by_digest(study: Study) -> dict[str, str]:
     return found
 
 
-def _block(recorded: store.Runs, seeds: list[int], tables: dict[str, str]) -> Iterator[Outcome]:
+def _block(folder: _Folder, kept: store.Runs, seeds: list[int], tables: dict[str, str]) -> Iterator[Outcome]:
     """Some runs of a file again. Their table is the one with their digest, else the one of that name."""
-    header, policy = recorded.header, recorded.header["evaluator"]
+    header, policy = kept.header, kept.header["evaluator"]
     identity, name, objectives = run_id(header), header["strategy"], tuple(policy["objectives"])
     table = tables.get(policy["digest"], str(policy["table"]))
     others = tuple((source, source) for source in policy.get("sources", {}))
+    allowed = folder.allows(name, str(policy["evaluator"]))
     for seed in seeds:
+        if not allowed:
+            yield Outcome(f"{identity}:{seed}", name, "not run", _FOREIGN)
+            continue
         try:
             job = Job(header, name, table, others, range(seed, seed + 1), Path())
             columns = store.columns_of(dict(jobs.searched(job, jobs.opened(job))), objectives)
         except LabError as error:
             yield Outcome(f"{identity}:{seed}", name, "not run", str(error))
             continue
-        difference = _difference(recorded, seed, columns)
-        cause = _why(header) if difference else ""
+        difference = _difference(kept, seed, columns)
+        cause = _why(kept, folder.manifest) if difference else ""
         yield Outcome(f"{identity}:{seed}", name, "differs" if difference else "same", difference, cause)
 
 
@@ -199,11 +342,14 @@ def _unequal(old: NDArray[Any], new: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray((old != new) & ~((old != old) & (new != new)))
 
 
-def _why(header: store.Header) -> str:
+def _why(kept: store.Runs, manifest: dict[str, Any]) -> str:
+    header = kept.header
     strategy = type(loading.build("strategies", header["strategy"]))
-    evaluator = loading.load("evaluators", loading.split_spec(header["evaluator"]["evaluator"])[0])
-    edited = sources.digest(strategy, evaluator) != header["code"]
-    return _since(_versions(header["versions"]) + ([_CODE] if edited else []))
+    evaluator = header["evaluator"]["evaluator"]
+    specs = (loading.located(header["strategy"]), evaluator)
+    code = sources.digest(strategy, loading.load("evaluators", loading.split_spec(evaluator)[0]), specs)
+    edited = sources.changed(kept.files) or ([] if code == header["code"] else [_CODE])
+    return _since(_versions(header["versions"]) + edited, manifest)
 
 
 _CODE = "the code of the strategy or of the loop"
@@ -211,11 +357,16 @@ _CODE = "the code of the strategy or of the loop"
 
 def _versions(then: dict[str, str]) -> list[str]:
     now = sources.installed(then)
-    return [f"{name} {version} then, {now[name]} now" for name, version in then.items() if now[name] != version]
+    return [f"{name} {version} then, {now.get(name)} now" for name, version in then.items() if now.get(name) != version]
 
 
-def _since(changed: Sequence[str]) -> str:
-    return "Changed since: " + "; ".join(changed) if changed else "Nothing it depends on has changed"
+def _since(changed: Sequence[str], manifest: dict[str, Any]) -> str:
+    """What may be why: another code, other packages, or, where these are the same, another processor."""
+    then, now = str(manifest.get("kernel", "")), kernel()
+    processor = f"another processor's linear algebra: {then} then, {now} now" if then and then != now else ""
+    if changed:
+        return "Changed since: " + "; ".join([*changed, *([processor] if processor else [])])
+    return f"Code and packages are the same; {processor}" if processor else "Nothing it depends on has changed"
 
 
 def told(outcomes: Iterator[Outcome]) -> Iterator[tuple[list[Outcome], list[str]]]:

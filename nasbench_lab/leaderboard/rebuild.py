@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nasbench_lab import core, loading
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import checklist, details, front_scores, ranking, written
 from nasbench_lab.leaderboard.parts import Entry, Leaderboard, Setting
 from nasbench_lab.leaderboard.rereading import reread
-from nasbench_lab.study import execute, store, study
+from nasbench_lab.study import execute, recorded, store, study
 from nasbench_lab.study.execute import Collected
 from nasbench_lab.study.notes import notes
-from nasbench_lab.study.plan import Plan, PlannedTask
+from nasbench_lab.study.plan import Plan, PlannedTask, kernel
 from nasbench_lab.tables.table import Table
+
+Row = dict[str, Any]
 
 
 def rebuild(plan: Plan, out: Path) -> Leaderboard:
@@ -24,9 +28,50 @@ def rebuild(plan: Plan, out: Path) -> Leaderboard:
         LabError: runs are missing, or the folder cannot be written.
     """
     collected = execute.collect(plan, out)
+    return _write(plan, collected, notes(plan), out, manifest(plan, collected, notes(plan)))
+
+
+def again(out: Path) -> Leaderboard:
+    """The same from what a results folder has stored: its runs and what its manifest says; no strategy is built.
+
+    Raises:
+        LabError: runs or tables are missing, or the folder cannot be written.
+    """
+    then, plan, collected = recorded.look(out)
+    said = [str(note) for note in then.get("notes", ())]
+    return _write(plan, collected, said, out, manifest(plan, collected, said, then))
+
+
+def key_of(row: Row) -> tuple[str, ...]:
+    """What tells a row of a leaderboard from others."""
+    return tuple(str(row[name]) for name in ("table", "score", "search", "budget", "policy", "strategy"))
+
+
+def texts(
+    plan: Plan,
+    collected: Collected,
+    said: Sequence[str],
+    content: Row,
+    measured: Mapping[tuple[str, ...], Any] | None = None,
+) -> dict[str, str]:
+    """What the files of a leaderboard say, by name; nothing is written.
+
+    Args:
+        plan, collected, said, content: what `_write` writes.
+        measured: the decision seconds of rows, where the runs cannot say what they were.
+    """
     members = list(entries(collected))
-    board = ranking.build(plan.study.title, members, notes(plan))
-    written.write(board, out, manifest(plan, collected, board.notes))
+    board = ranking.build(plan.study.title, members, said)
+    for row in board.rows if measured is not None else ():
+        value = (measured or {}).get(key_of(row))
+        row["decision_seconds_per_query"] = math.nan if value is None else value
+    return written.texts(board, content) | {"details.json": details.to_json(members)}
+
+
+def _write(plan: Plan, collected: Collected, said: Sequence[str], out: Path, content: Row) -> Leaderboard:
+    members = list(entries(collected))
+    board = ranking.build(plan.study.title, members, said)
+    written.write(board, out, content)
     write_atomically(out / "details.json", details.to_json(members).encode())
     return board
 
@@ -70,13 +115,16 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
     )
 
 
-def manifest(plan: Plan, collected: Collected, said: Sequence[str]) -> dict[str, Any]:
+def manifest(
+    plan: Plan, collected: Collected, said: Sequence[str], then: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Everything the numbers depend on; the digests of records let anyone check a re-run.
 
     Args:
         plan: of the study.
         collected: its finished runs.
         said: notes that stand on the board.
+        then: the manifest of the same runs that was written when they were run; it knows what runs do not.
     """
     runs = [
         {
@@ -94,6 +142,22 @@ def manifest(plan: Plan, collected: Collected, said: Sequence[str]) -> dict[str,
         "versions": {name: of for group in plan.groups for name, of in group.header["versions"].items()},
         "runs": runs,
     }
+    known = {"kernel": kernel(), "strategies": facts_of(plan)} if then is None else then
+    found |= {name: known[name] for name in ("kernel", "strategies") if known.get(name)}
     if said:
         found["notes"] = list(said)
     return found | {"checklist": checklist.of(found)}
+
+
+def facts_of(plan: Plan) -> dict[str, dict[str, str]]:
+    """What a page shows of strategies that are not this package's own: nobody who looks at results imports them."""
+    return {
+        spec: {
+            "family": strategy.family,
+            "summary": loading.summary(type(strategy)),
+            "parameters": ", ".join(f"{name}={value}" for name, value in core.parameters(strategy).items()),
+            "paper": strategy.paper,
+        }
+        for spec, strategy in plan.strategies.items()
+        if loading.foreign("strategies", spec)
+    }

@@ -26,6 +26,13 @@ def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Pa
     Raises:
         LabError: the folder cannot be written.
     """
+    content = texts(board, manifest)
+    write_together({folder / name: text.encode() for name, text in content.items()})
+    return [folder / name for name in content]
+
+
+def texts(board: Leaderboard, manifest: dict[str, Any]) -> dict[str, str]:
+    """What the files say, by name."""
     content = {
         "leaderboard.csv": spreadsheet.to_csv(board.frame(), float_format="%.6g"),
         "curves.csv": spreadsheet.to_csv(board.curves, float_format="%.6g"),
@@ -33,8 +40,7 @@ def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Pa
     }
     content["leaderboard.json"] = _text(sealed.seal(_content(board), files=content))
     content["manifest.json"] = json.dumps(sealed.seal(manifest), indent=1, sort_keys=True) + "\n"
-    write_together({folder / name: text.encode() for name, text in content.items()})
-    return [folder / name for name in content]
+    return content
 
 
 def to_json(board: Leaderboard) -> str:

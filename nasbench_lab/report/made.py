@@ -16,9 +16,10 @@ def made(manifest: Row, checklist: Sequence[Row], folder: str) -> str:
     """The section as HTML, of what manifest.json says."""
     study = manifest.get("study", {})
     tasks = study.get("tasks", [])
+    again = commands(study, folder, others=bool(manifest.get("strategies")))
     parts = [
         "<h3>Again, on your machine</h3>",
-        element("pre", escaped("\n".join(commands(study, folder))), tabindex="0", aria_label="commands", role="region"),
+        element("pre", escaped("\n".join(again)), tabindex="0", aria_label="commands", role="region"),
     ]
     if tasks:
         keys = [key for key in tasks[0] if any(task.get(key) not in (None, [], ()) for task in tasks)]
@@ -55,12 +56,14 @@ def made(manifest: Row, checklist: Sequence[Row], folder: str) -> str:
     return "".join(parts)
 
 
-def commands(study: Row, folder: str) -> list[str]:
+def commands(study: Row, folder: str, *, others: bool = False) -> list[str]:
     """What gives the same numbers again: all at once, and task by task into folders of their own.
 
-    `compare` begins with seed 0: of a study that began elsewhere it would give other numbers, and is not named.
+    `compare` begins with seed 0: of a study that began elsewhere it would give other numbers, and is not named. `others`:
+    there are strategies of others, which run by the user's word only.
     """
-    lines = [f"nasbench-lab reproduce {_quoted(folder)}      # re-runs everything and compares every record"]
+    trust = " --trust all" if others else ""
+    lines = [f"nasbench-lab reproduce {_quoted(folder)}{trust}      # re-runs everything and compares every record"]
     if study.get("first_seed"):
         return lines
     out = Path(folder).parent / f"mine_{Path(folder).name}"

@@ -27,7 +27,14 @@ def content(folder: Path) -> Content:
     """
     found = pages.read(folder)
     names = [name for row in found.board.rows for name in (row["table"], row["score"])]
-    return pages.read(folder, facts=plugins.facts_of(found.board.looks), scores=_scores(names))
+    return pages.read(folder, facts=_facts(found), scores=_scores(names))
+
+
+def _facts(found: Content) -> dict[str, dict[str, str]]:
+    """What there is to know of strategies: of somebody's, what the manifest says."""
+    told = found.manifest.get("strategies", {})
+    named = {spec: facts for spec, facts in told.items() if isinstance(facts, dict)} if isinstance(told, dict) else {}
+    return {spec: named[spec] for spec in found.board.looks if spec in named} | plugins.facts_of(found.board.looks)
 
 
 def _scores(names: Sequence[str]) -> dict[str, FloatArray]:

@@ -55,6 +55,7 @@ def _try(group: Group, seed: int) -> None:
     Raises:
         LabError: it does not go with the task (a proxy that is not known there, say), or failed while starting.
     """
+    assert group.strategy is not None  # of a plan that was resolved
     owner = sources.owner(loading.located(group.spec))
     try:
         with jobs.one_blas_thread(), imports.watched(owner):

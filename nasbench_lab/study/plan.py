@@ -14,7 +14,7 @@ import math
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -83,14 +83,14 @@ class Group:
 
     Attributes:
         spec: as the study writes the strategy.
-        strategy: built; started by nobody but a job.
+        strategy: built; started by nobody but a job. None where runs are only looked at (`recorded`).
         given: it was handed over as an object that no spec describes; jobs carry it.
         task: resolved.
         header: of its runs, all but their seeds.
     """
 
     spec: str
-    strategy: Strategy
+    strategy: Strategy | None
     task: PlannedTask
     header: store.Header
     given: bool = False
@@ -120,7 +120,7 @@ class Plan:
     @property
     def strategies(self) -> dict[str, Strategy]:
         """Every strategy by its spec."""
-        return {group.spec: group.strategy for group in self.groups}
+        return {group.spec: group.strategy for group in self.groups if group.strategy}
 
     def only(self, group: Group) -> Plan:
         """The plan of one strategy on one task."""
@@ -139,9 +139,9 @@ def resolve(study: Study, given: Mapping[str, Strategy] | None = None) -> Plan:
     Raises:
         LabError: a strategy, parameter, table, schedule or policy that does not exist.
     """
-    tables, given = _tables(study), given or {}
+    given = given or {}
     strategies = {spec: given[spec] if spec in given else _strategy(spec) for spec in study.strategies}
-    tasks = tuple(_task(task, tables) for task in study.tasks)
+    tables, tasks = opened(study)
     groups = tuple(
         Group(spec, strategy, task, _header(spec, strategy, task, spec in given), spec in given)
         for task in tasks
@@ -150,6 +150,16 @@ def resolve(study: Study, given: Mapping[str, Strategy] | None = None) -> Plan:
     title = study.title or f"Search strategies on {tasks[0].table.label}"
     block = study.block or (1 if _trains(strategies.values(), study.tasks) else BLOCK)
     return Plan(replace(study, title=title, block=block), tables, tasks, groups)
+
+
+def opened(study: Study) -> tuple[dict[str, Table], tuple[PlannedTask, ...]]:
+    """The tables of a study, by the names it gives them, and its tasks.
+
+    Raises:
+        LabError: a table, schedule or policy that does not exist.
+    """
+    tables = _tables(study)
+    return tables, tuple(_task(task, tables) for task in study.tasks)
 
 
 def _tables(study: Study) -> dict[str, Table]:
@@ -283,3 +293,15 @@ def run_id(header: store.Header) -> str:
 def without_seeds(header: store.Header) -> store.Header:
     """A header without the one thing in it that differs from block to block."""
     return {key: value for key, value in header.items() if key != "seeds"}
+
+
+@cache
+def kernel() -> str:
+    """What computes linear algebra here, by which results of strategies with models may differ in their last digits."""
+    import threadpoolctl
+
+    found = [each for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
+    names = {
+        " ".join(str(each.get(key) or "") for key in ("internal_api", "version", "architecture")) for each in found
+    }
+    return ", ".join(sorted(name.strip() for name in names))

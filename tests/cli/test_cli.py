@@ -162,7 +162,10 @@ def test_check_of_our_own_passes(lab):
 
 def test_reproduce_says_what_it_found(lab, done):
     code, out, _ = lab("reproduce", done)
-    assert (code, out) == (0, "4 runs reproduced exactly, 0 differ, 0 could not be run\n")
+    assert (code, out) == (
+        0,
+        "4 runs reproduced exactly, 0 differ, 0 could not be run; tables and shown values as they were\n",
+    )
     path = sorted((done / "runs").iterdir())[0]
     run = path.stem.split("-")[-2]
     assert lab("reproduce", done, "--run", f"{run}:1")[1].startswith("1 runs reproduced")
@@ -177,7 +180,7 @@ def test_reproduce_exits_1_if_anything_differs(lab, done):
     forge(path, val=store.read(path).columns["val"] + 1)
     code, out, _ = lab("reproduce", done)
     assert code == 1
-    assert out.count("differs  ") == 1
+    assert out.count("differs  ") == 2  # the runs, and the digest of records that the manifest shows
     assert ", 2 of 2 runs" in out
     assert "seed 0: first at query 0: val" in out
     assert out.count("Nothing it depends on has changed") == 1
@@ -326,7 +329,7 @@ def test_a_damaged_run_is_refused_by_leaderboard_and_reproduce(lab, done):
     path = sorted((done / "runs").iterdir())[0]
     path.write_bytes(path.read_bytes()[:-30])
     code, _, err = lab("leaderboard", done)
-    assert (code, "as written, not rebuilt: 2 runs of the study are missing" in err) == (0, True)
+    assert (code, f"as written, not rebuilt: {path} is" in err) == (0, True)
     code, out, _ = lab("reproduce", done)
     assert (code, "damaged" in out, "1 could not be run" in out) == (1, True, True)
 

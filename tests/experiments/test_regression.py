@@ -144,11 +144,11 @@ def test_the_command_exits_3_when_a_strategy_got_worse(lab, tmp_path, toy):
     file.write_text(WORSE.format(cell=best))
     budget = ("--table", "toy", "--max-queries", 3, "--seeds", 2)
     assert lab("compare", file, "random_search", *budget, "--out", base)[0] == 0
-    code, out, _ = lab("compare", "--baseline", base, "--out", tmp_path / "same")
+    code, out, _ = lab("compare", "--baseline", base, "--out", tmp_path / "same", "--trust", file)
     assert code == 0
     assert "0 of 2 rows significantly worse" in out
     file.write_text(WORSE.format(cell=worst))
-    code, out, _ = lab("compare", "--baseline", base, "--out", tmp_path / "now")
+    code, out, _ = lab("compare", file, "random_search", "--baseline", base, "--out", tmp_path / "now")
     assert code == 3
     assert "1 of 2 rows significantly worse" in out
     assert f"WORSE  {file}" in out

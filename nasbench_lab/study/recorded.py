@@ -1,0 +1,86 @@
+"""A results folder looked at: its study, manifest and runs, from what is stored there. None of its strategies is built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nasbench_lab import loading
+from nasbench_lab.core import LabError
+from nasbench_lab.files import sealed
+from nasbench_lab.study import store
+from nasbench_lab.study.execute import Collected
+from nasbench_lab.study.plan import Group, Plan, opened, run_id
+from nasbench_lab.study.study import Study, StudyTask, load_study
+
+Row = dict[str, Any]
+
+
+class Look(NamedTuple):
+    """What a results folder holds: its manifest, a plan whose strategies are not built, and its runs."""
+
+    manifest: Row
+    plan: Plan
+    collected: Collected
+
+
+def entries(out: Path, manifest: Row, study: Study) -> list[tuple[StudyTask, Row]]:
+    """The runs that a manifest names, each with its task.
+
+    Raises:
+        LabError: they are not those of the study.
+    """
+    planned = [(task, spec) for task in study.tasks for spec in study.strategies]
+    runs = manifest.get("runs", [])
+    named = [(run.get("table"), run.get("strategy")) if isinstance(run, dict) else () for run in runs]
+    if named != [(task.table, spec) for task, spec in planned]:
+        raise LabError(f"{out / 'manifest.json'} names {len(runs)} runs, its study has others or {len(planned)}")
+    return [(task, run) for (task, _), run in zip(planned, runs, strict=True)]
+
+
+def look(out: Path, tasks: Sequence[StudyTask] | None = None) -> Look:
+    """What is stored; `tasks`: of these tasks of the study only.
+
+    Raises:
+        LabError: not a results folder, runs are missing or damaged, a table is not here, or what answers is somebody's code.
+    """
+    study, manifest = load_study(out), sealed.read_json(out / "manifest.json")
+    found = [(task, run) for task, run in entries(out, manifest, study) if tasks is None or task in tasks]
+    study = replace(study, tasks=tuple(dict.fromkeys(task for task, _ in found)))
+    for task in study.tasks:
+        if loading.foreign("evaluators", task.evaluator):
+            raise LabError(f"evaluator {task.evaluator!r} of {out} is somebody's code, which looking does not run")
+    tables, planned = opened(study)
+    by_text = {task.text: task for task in planned}
+    collected: Collected = []
+    for task, run in found:
+        runs = runs_of(out, str(run["id"]), range(study.first_seed, study.first_seed + study.seeds))
+        collected.append((Group(str(run["strategy"]), None, by_text[task], runs.header), runs))
+    return Look(manifest, Plan(study, tables, planned, tuple(group for group, _ in collected)), collected)
+
+
+def files_of(out: Path, identity: str) -> list[Path]:
+    """The files of the runs of an id."""
+    return [path for path in sorted((out / "runs").glob("*.parquet")) if path.stem.split("-")[-2:-1] == [identity]]
+
+
+def runs_of(out: Path, identity: str, seeds: range) -> store.Runs:
+    """The stored runs of an id.
+
+    Raises:
+        LabError: some are missing or damaged, or are of another id than their file says.
+    """
+    blocks, left = [], set(seeds)
+    for path in files_of(out, identity):
+        found = store.read(path)
+        if run_id(found.header) != identity:
+            raise LabError(f"{path} holds other runs than its name says")
+        if own := left & set(found.ended):
+            blocks.append(found.only(own))
+            left -= own
+    if left:
+        some = ", ".join(map(str, sorted(left)[:3])) + (" ..." if len(left) > 3 else "")
+        raise LabError(f"{len(left)} of {len(seeds)} runs of {identity} are not in {out / 'runs'}: seeds {some}")
+    return store.join(blocks)
