@@ -4,6 +4,9 @@ Coverage: incumbents' test accuracies after 100 queries, 3,000 seeds per strateg
 whose mean, median and interquartile mean are known; samples of n runs from it give intervals, and how often those hold
 the truth is compared with the nominal 95%. Scipy's BCa interval of the mean stands beside ours.
 
+`python benchmarks/coverage.py piles` (needs cifar10 and cifar100): where runs pile up on one cell, with and without what
+the table says of misses that were not seen, and how much wider that is.
+
 False alarms: two or four copies of random search with seeds of their own (so nothing is shared but the strategy), drawn
 1,000 times; how often a test finds any difference at 5%. Of --baseline: two copies of each strategy, at 1%, alone and all
 strategies of a table together under Holm's correction, as the command judges them.
@@ -21,7 +24,7 @@ from scipy import stats as scipy_stats
 from nasbench_lab import loading
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.experiments import regression
-from nasbench_lab.stats import intervals, significance
+from nasbench_lab.stats import intervals, shares, significance
 from nasbench_lab.study import runner
 from nasbench_lab.tables import catalog
 
@@ -31,6 +34,9 @@ SEEDS = (20, 50, 200)
 
 
 def main() -> None:
+    if sys.argv[1:] == ["piles"]:
+        piles()
+        return
     populations = dict(incumbents(sys.argv[1:] or [catalog.default()]))
     print(f"Coverage of nominal 95% intervals, percent, n = {', '.join(map(str, SEEDS))} runs; {SAMPLES} samples each:")
     print(f"binomial error ± {binomial(0.95, SAMPLES):.1f} (BCa: {BCA_SAMPLES}, ± {binomial(0.95, BCA_SAMPLES):.1f})\n")
@@ -69,6 +75,76 @@ def incumbents(tables: list[str]) -> Iterator[tuple[str, np.ndarray]]:
             runs = (runner.search(strategy, evaluator, seed=seed, max_queries=QUERIES) for seed in range(POPULATION))
             chosen = np.array([run.records[-1].incumbent for run in runs])
             yield f"{name}, {spec}", evaluator.table.truth[chosen]
+
+
+PILES = (  # table, schedule searched, strategy, queries, seeds: how many, as models take their time
+    ("cifar100", 200, "local_search", 200, 2000),
+    ("cifar100", "oracle", "local_search", 200, 2000),
+    ("cifar100", 200, "gp_bo", 40, 300),
+    ("cifar100", 200, "tpe", 100, 300),
+    ("cifar100", 200, "regularized_evolution", 200, 2000),
+    ("cifar100", 200, "random_search", 100, 2000),
+    ("cifar10", 200, "local_search", 200, 2000),
+    ("cifar10", "oracle", "local_search", 150, 2000),
+    ("cifar10", 200, "gp_bo", 40, 300),
+    ("digits", None, "gp_bo", 40, 300),
+    ("digits", None, "local_search", 200, 2000),
+)
+PILE_RUNS = (10, 20, 50, 100, 200, 500)
+MADE_UP = np.array(
+    [0.0, -60.0] + [-60 / 9] * 9
+)  # a table for populations of losses: a blind draw loses 12 points, at most 60
+
+
+def piles() -> None:
+    print(f"Coverage, % of {SAMPLES} samples: without -> with what was not seen, and how much wider on average\n")
+    print(f"| population | pile | {' | '.join(f'n = {n}' for n in PILE_RUNS)} |\n|" + " --- |" * (2 + len(PILE_RUNS)))
+    for name, population, possible in (*real_piles(), *made_piles()):
+        most = np.unique(population, return_counts=True)[1].max() / len(population)
+        cells = [before_and_after(population, possible, n) for n in PILE_RUNS]
+        print(f"| {name} | {shares.percent(most)} | {' | '.join(cells)} |", flush=True)
+
+
+def real_piles() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    for name, search, spec, queries, seeds in PILES:
+        evaluator = Tabular(catalog.load(name), search=search)
+        strategy = loading.build("strategies", spec)
+        runs = (runner.search(strategy, evaluator, seed=seed, max_queries=queries) for seed in range(seeds))
+        chosen = np.array([run.records[-1].incumbent for run in runs])
+        seen = f", {search}" if search == "oracle" else ""
+        yield f"{name}{seen}, {spec}, {queries} queries", evaluator.table.truth[chosen], evaluator.table.truth
+
+
+def made_piles() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Populations of a million losses."""
+    rng, count = np.random.default_rng(0), 1_000_000
+    normal = rng.standard_normal(count)
+    made = {
+        "1% miss by 1 point": (0.01, np.ones(count)),
+        "5% miss, exponential, mean 1": (0.05, rng.standard_exponential(count)),
+        "2% miss, lognormal, sigma 1": (0.02, np.exp(normal - 0.5)),
+        "5% miss, lognormal, sigma 1.5": (0.05, np.exp(1.5 * normal)),
+        "1% miss by 20 points": (0.01, np.full(count, 20.0)),
+        "10% miss by 0.1, every tenth of them by 5": (0.1, np.where(rng.random(count) < 0.1, 5.0, 0.1)),
+        "20% miss by 50 points": (0.2, np.full(count, 50.0)),
+        "no pile: exponential": (1.0, rng.standard_exponential(count)),
+        "no pile: lognormal, sigma 1": (1.0, np.exp(normal)),
+        "no pile: Student's t, 3 degrees": (1.0, rng.standard_t(3, count)),
+    }
+    for name, (share, losses) in made.items():
+        yield name, -np.where(rng.random(count) < share, losses, 0.0), MADE_UP
+
+
+def before_and_after(population: np.ndarray, possible: np.ndarray, n: int) -> str:
+    samples, mean = np.random.default_rng(n).choice(population, (n, SAMPLES)), population.mean()
+    rates, widths = [], []
+    for known in (None, possible):
+        low, high = intervals.mean_interval(samples, possible=known, resamples=1000, fewest=2)
+        if population.max() <= possible.max():
+            high = np.minimum(high, possible.max())  # as on a leaderboard
+        rates.append(f"{100 * ((low <= mean + 1e-9) & (mean - 1e-9 <= high)).mean():.1f}")
+        widths.append(float((high - low).mean()))
+    return f"{' -> '.join(rates)}" + (f", x {widths[1] / widths[0]:.2f}" if widths[0] > 1e-9 else "")
 
 
 def ours(samples: np.ndarray) -> intervals.Ends:

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 FloatArray = NDArray[np.float64]
-MOST = 20  # misses on one side of the pile up to which the bootstrap is not trusted with them
+MOST = 40  # misses on one side of the pile up to which the bootstrap is not trusted with them
 _LARGER = 4.0  # see above: of the largest of k misses, (1 + 4 / k) times it
 _EQUAL = 1e-9  # values that differ by less differ by rounding
 
