@@ -10,7 +10,7 @@ import pytest
 from conftest import Additive
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files.sealed import seal
+from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import parts, ranking, wording, written
 from nasbench_lab.leaderboard.parts import Entry, Setting
 from nasbench_lab.stats import progress, references, shares, standings
@@ -176,7 +176,7 @@ def test_the_files_agree_and_the_json_is_strict(made, tmp_path):
     paths = written.write(board, out, {"made": "by a test"})
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in paths)
     content = json.loads((out / "leaderboard.json").read_text(), parse_constant=pytest.fail)
-    assert written.read_rows(out) == {key: value for key, value in content.items() if key not in ("sha256", "files")}
+    assert written.read_rows(out) == {key: value for key, value in content.items() if key != "sha256"}
     assert set(content["columns"]) == set(content["rows"][0])
     table = list(csv.DictReader(io.StringIO((out / "leaderboard.csv").read_text())))
     assert [row["strategy"] for row in table] == [row["strategy"] for row in content["rows"]]
@@ -184,7 +184,7 @@ def test_the_files_agree_and_the_json_is_strict(made, tmp_path):
     page = written.read_page(out)
     assert page.startswith("# Title\n")
     assert f"| {board.rows[0]['test_mean']:.2f} |" in page
-    assert json.loads((out / "manifest.json").read_text()) == {"made": "by a test"}
+    assert sealed.read_json(out / "manifest.json", before=()) == {"made": "by a test"}
     assert [pair["one"] for pair in content["tests"][0]["pairs"]] == [board.rows[0]["strategy"]]
     lines = (out / "leaderboard.json").read_text().splitlines()
     assert sum('"one":' in line and '"separated":' in line for line in lines) == 1  # a pair is a line
@@ -300,7 +300,7 @@ def test_a_folder_without_a_readable_leaderboard_is_refused(tmp_path, content):
 
 
 def test_the_page_that_is_not_there_is_a_lab_error(tmp_path):
-    (tmp_path / "leaderboard.json").write_text(json.dumps(seal({"rows": []})))
+    (tmp_path / "leaderboard.json").write_text(json.dumps(sealed.seal({"rows": []})))
     with pytest.raises(LabError, match=r"leaderboard\.md"):
         written.read_page(tmp_path)
 
