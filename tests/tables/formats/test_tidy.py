@@ -146,6 +146,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, name, content):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    for path in (tmp_path / "x.parquet", tmp_path):
-        with pytest.raises(LabError, match="no such file"):
-            read_tidy(path)
+    with pytest.raises(LabError, match="no such file"):
+        read_tidy(tmp_path / "x.parquet")
+    with pytest.raises(LabError, match="a tidy table is a .parquet"):
+        read_tidy(tmp_path)
