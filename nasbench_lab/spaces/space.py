@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
+from operator import index
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,14 +100,23 @@ class Space:
         return [int(s) for s in self._strides]
 
     def row(self, arch: int) -> tuple[int, ...]:
-        """The options of one cell, length E."""
-        return self._rows[arch]
+        """The options of one cell, length E.
+
+        Raises:
+            IndexError: no such cell.
+        """
+        return self._rows[arch] if arch >= 0 else self._rows[self._refused(arch)]
+
+    def _refused(self, arch: int) -> int:
+        """Python's lists would count from the end."""
+        raise IndexError(f"cells are 0..{self.size - 1}, got {arch}")
 
     def index(self, choices: tuple[int, ...] | list[int]) -> int:
         """The index of the cell with these options.
 
         Raises:
             ValueError: wrong number of decisions, or an option that does not exist.
+            TypeError: an option that is not a whole number.
         """
         if len(choices) != len(self.options):
             raise ValueError(f"expected {len(self.options)} decisions, got {len(choices)}: {tuple(choices)}")
@@ -114,7 +124,7 @@ class Space:
         for edge, (choice, count) in enumerate(zip(choices, self.options, strict=True)):
             if not 0 <= choice < count:
                 raise ValueError(f"decision {edge} must lie in 0..{count - 1}, got {choice}")
-            position += choice * self._stride_list[edge]
+            position += index(choice) * self._stride_list[edge]
         return self._index[position]
 
     def indices(self, choices: NDArray[np.integer]) -> IntArray:
@@ -122,8 +132,12 @@ class Space:
 
         Raises:
             ValueError: wrong last axis, or an option that does not exist.
+            TypeError: options that are not whole numbers by their type.
         """
-        rows = np.asarray(choices, dtype=np.int64)
+        rows = np.asarray(choices)
+        if rows.size and rows.dtype.kind not in "iu":
+            raise TypeError(f"options are whole numbers, got an array of {rows.dtype}")
+        rows = rows.astype(np.int64, copy=False)
         if rows.shape[-1:] != (len(self.options),):
             raise ValueError(f"the last axis must have length {len(self.options)}, got shape {rows.shape}")
         if rows.size and ((rows < 0) | (rows >= np.array(self.options))).any():
@@ -149,8 +163,12 @@ class Space:
         return rows
 
     def neighbours_of(self, arch: int) -> list[int]:
-        """The cells one decision away, as a fresh list of ints."""
-        return self._neighbour_rows[arch].copy()
+        """The cells one decision away, as a fresh list of ints.
+
+        Raises:
+            IndexError: no such cell.
+        """
+        return self._neighbour_rows[arch if arch >= 0 else self._refused(arch)].copy()
 
     def sample(self, rng: np.random.Generator) -> int:
         """A cell drawn uniformly."""
@@ -164,12 +182,13 @@ class Space:
 
         Raises:
             ValueError: the space has one cell only.
+            IndexError: no such cell.
         """
         edges = self._mutable_edges
         if not edges:
             raise ValueError("a space with a single cell has nothing to mutate")
         edge = edges[int(rng.integers(len(edges)))]
-        old = self._rows[arch][edge]
+        old = self.row(arch)[edge]
         new = int(rng.integers(self.options[edge] - 1))
         new += new >= old
         position = self._position[arch] + (new - old) * self._stride_list[edge]

@@ -7,6 +7,7 @@ and never added to it, so the same seed gives the same records on any machine, a
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from heapq import heappop, heappush
 from operator import index
@@ -95,25 +96,32 @@ def _warm(task: Task) -> None:
 class Charges:
     """What an answer costs: of a training that is gone on with, its new epochs alone.
 
-    Going on step by step costs what one go would. Where fidelities are trainings of their own (`Task.one_run` is false),
-    every answer costs what it costs from scratch.
+    A query goes on with the furthest training of its cell that has not got there; where there is none it begins another.
+    So going on step by step costs what one go would, and doing it twice costs that twice. Where fidelities are
+    trainings of their own (`Task.one_run` is false), every answer costs what it costs from scratch.
     """
 
     def __init__(self, task: Task) -> None:
         self._multi = len(task.fidelities) > 1 and task.one_run
-        self._paid: dict[int, tuple[int, float]] = {}  # cell -> (epochs, seconds from scratch) of its furthest training
+        self._idle: dict[int, dict[int, list[float]]] = {}  # cell -> epochs -> seconds from scratch of trainings there
 
     def of(self, result: Result) -> Result:
-        """An answer that cost so many seconds from scratch, with what is left to pay."""
+        """An answer that cost so many seconds from scratch, with what is left to pay; its training is busy until `pay`."""
         if not self._multi:
             return result
-        epochs, seconds = self._paid.get(result.query.arch, (0, 0.0))
-        return result._replace(seconds=result.seconds - seconds) if 0 < epochs < result.query.epochs else result
+        idle = self._idle.get(result.query.arch, {})
+        epochs = max((at for at in idle if at < result.query.epochs), default=0)
+        if not epochs:
+            return result
+        seconds = idle[epochs].pop()
+        if not idle[epochs]:
+            del idle[epochs]
+        return result._replace(seconds=result.seconds - seconds)
 
     def pay(self, query: Query, scratch: float) -> None:
-        """A training is finished; `scratch` seconds is what it costs from the start."""
-        if self._multi and query.epochs > self._paid.get(query.arch, (0, 0.0))[0]:
-            self._paid[query.arch] = (query.epochs, scratch)
+        """A training got there; `scratch` seconds is what it costs from the start."""
+        if self._multi and query.epochs:
+            self._idle.setdefault(query.arch, {}).setdefault(query.epochs, []).append(scratch)
 
 
 class _Loop:
@@ -153,6 +161,8 @@ class _Loop:
             self.clock, _, result, scratch = heappop(heap)
             strategy.tell(result)
             incumbent = strategy.recommend()
+            if type(incumbent) is not int or not -1 <= incumbent < self.task.space.size:
+                incumbent = self._recommended(incumbent)
             thinking += perf_counter() - begin - self.answering
             self.answering = 0.0
             records.append(Record(len(records), result, self.clock, incumbent, thinking))
@@ -219,6 +229,17 @@ class _Loop:
         if not 0 <= query.overhead < math.inf:
             raise StrategyError(self._complaint(query, "overhead is in seconds, finite and not negative"))
         return query
+
+    def _recommended(self, incumbent: object) -> int:
+        """Accept what can be read as a cell, or -1 for none yet; say what a strategy did wrong otherwise."""
+        with suppress(TypeError):
+            arch = index(incumbent)  # type: ignore[arg-type]
+            if -1 <= arch < self.task.space.size:
+                return arch
+        name, last = type(self.strategy).__name__, self.task.space.size - 1
+        raise StrategyError(
+            f"{name} recommended {incumbent!r} after {len(self.records)} results; cells are 0..{last}, and -1 is none yet"
+        )
 
     def _complaint(self, query: object, allowed: str) -> str:
         name = type(self.strategy).__name__

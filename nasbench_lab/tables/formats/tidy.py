@@ -190,8 +190,6 @@ def _schedule(dataset: str, last: int, frame: pd.DataFrame, columns: dict[str, s
     if len({trials.shape for _, trials in val}) > 1:
         raise LabError(f"columns {dataset}/{last}/val...: every epoch needs the same seeds")
     means = np.stack([mean for mean, _ in val], axis=1)
-    if np.nanmax(means) <= 1 and np.nanmax(test) <= 1:
-        raise LabError(f"columns {dataset}/{last}/...: accuracies are percentages, these are all at most 1")
     return Schedule(
         epochs=epochs,
         val=means,
