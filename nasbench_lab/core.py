@@ -10,7 +10,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import extras
 from nasbench_lab.errors import LabError
+from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import FloatArray, Space
 
 __all__ = [
@@ -37,11 +37,11 @@ __all__ = [
     "parameters",
     "stream",
 ]
-NO_METRICS: Mapping[str, float] = MappingProxyType({})
+NO_METRICS: ReadOnly[str, float] = ReadOnly({})
 
 
 # The one table of directions: an objective's name up to the first "/" decides. +1: larger is better.
-DIRECTIONS: Mapping[str, int] = MappingProxyType(
+DIRECTIONS: Mapping[str, int] = ReadOnly(
     {"val": 1, "latency_ms": -1, "energy_mj": -1, "params_m": -1, "flops_m": -1, "seconds": -1}
 )
 
@@ -71,7 +71,7 @@ class Task:
         one_run: the fidelities are points of one training, so that going on from one costs only the difference.
         known: what is known of all cells before anything is trained, name -> (N,) values, nan where there is none:
             "params_m", "flops_m", zero-cost scores ("proxy/synflow", larger is better), the seconds these take
-            ("proxy_seconds/synflow"), and validation scores on *other* datasets ("source/cifar100").
+            ("proxy_seconds/synflow"), and validation scores on *other* datasets ("source/cifar100"). Read-only.
     """
 
     space: Space
@@ -89,6 +89,7 @@ class Task:
             raise ValueError(f"the first objective is 'val', got {self.objectives}")
         for objective in self.objectives:
             direction(objective)
+        object.__setattr__(self, "known", frozen(self.known))
         if not (self.max_queries > 0 and self.max_seconds > 0):
             raise ValueError(f"budgets must be positive, got {self.max_queries} queries, {self.max_seconds} seconds")
 

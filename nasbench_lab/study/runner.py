@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
+from nasbench_lab.spaces.frozen import ReadOnly
 
 Repeats = Literal["charge", "free", "free-class"]
 REPEATS: tuple[Repeats, ...] = ("charge", "free", "free-class")
@@ -95,25 +96,30 @@ def _warm(task: Task) -> None:
 class Charges:
     """What an answer costs: of a training that is gone on with, its new epochs alone.
 
-    Going on step by step costs what one go would. Where fidelities are trainings of their own (`Task.one_run` is false),
-    every answer costs what it costs from scratch.
+    Going on step by step costs what one go would, however often a cell is trained: a query goes on with the furthest of
+    the cell's finished trainings that is short of it and that no other query goes on with, and starts a new one where
+    there is none. Where fidelities are trainings of their own (`Task.one_run` is false), every answer costs what it
+    costs from scratch.
     """
 
     def __init__(self, task: Task) -> None:
-        self._multi = len(task.fidelities) > 1 and task.one_run
-        self._paid: dict[int, tuple[int, float]] = {}  # cell -> (epochs, seconds from scratch) of its furthest training
+        self._last = task.full if task.one_run else -1
+        self._waiting: dict[int, list[tuple[int, float]]] = {}  # cell -> its trainings to go on with: epochs, seconds
 
     def of(self, result: Result) -> Result:
-        """An answer that cost so many seconds from scratch, with what is left to pay."""
-        if not self._multi:
+        """An answer that cost so many seconds from scratch, with what is left to pay; takes the training it goes on with."""
+        arch, epochs, _ = result.query
+        short = [training for training in self._waiting.get(arch, ()) if training[0] < epochs]
+        if not short:
             return result
-        epochs, seconds = self._paid.get(result.query.arch, (0, 0.0))
-        return result._replace(seconds=result.seconds - seconds) if 0 < epochs < result.query.epochs else result
+        furthest = max(short)
+        self._waiting[arch].remove(furthest)
+        return result._replace(seconds=result.seconds - furthest[1])
 
     def pay(self, query: Query, scratch: float) -> None:
-        """A training is finished; `scratch` seconds is what it costs from the start."""
-        if self._multi and query.epochs > self._paid.get(query.arch, (0, 0.0))[0]:
-            self._paid[query.arch] = (query.epochs, scratch)
+        """A training is finished, and can be gone on with; `scratch` seconds is what it costs from the start."""
+        if 0 < query.epochs < self._last:
+            self._waiting.setdefault(query.arch, []).append((query.epochs, scratch))
 
 
 class _Loop:
@@ -184,6 +190,8 @@ class _Loop:
     def _launch(self, query: Query) -> None:
         begin = perf_counter()
         result = self.evaluator.evaluate(query, self.seed) if query[1] else Result(query, math.nan, 0.0)
+        if type(result[3]) is not ReadOnly:  # the strategy is told what is recorded
+            result = result._replace(metrics=ReadOnly(result[3]))
         self.answering += perf_counter() - begin
         scratch = result[2]
         result = self.charges.of(result)

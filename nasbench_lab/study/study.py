@@ -15,12 +15,14 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, sealed
+from nasbench_lab.spaces.frozen import ReadOnly
 
 _LONGEST = 1 << 20  # bytes of a study file
 
@@ -139,15 +141,17 @@ def _numbers(task: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in task.items() if v is not None}
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "int | None": (int,),
-    "int | str | None": (int, str),
-    "tuple[str, ...]": (list, tuple),
-    "tuple[StudyTask, ...]": (tuple,),
-}
+_KINDS: Mapping[str, tuple[type, ...]] = ReadOnly(
+    {
+        "str": (str,),
+        "int": (int,),
+        "float": (int, float),
+        "int | None": (int,),
+        "int | str | None": (int, str),
+        "tuple[str, ...]": (list, tuple),
+        "tuple[StudyTask, ...]": (tuple,),
+    }
+)
 
 
 def _from_toml(kind: type[Any], raw: dict[str, Any], where: str) -> Any:

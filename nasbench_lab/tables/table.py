@@ -25,6 +25,7 @@ from nasbench_lab.files import bounded, names
 from nasbench_lab.files.arrays import Archive
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.frozen import frozen, thawed
 from nasbench_lab.tables import headers
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
 
 @dataclass(frozen=True)
 class Schedule:
-    """One training schedule of all cells.
+    """One training schedule of all cells; its arrays are read-only.
 
     Attributes:
         epochs: the F epochs at which validation was measured, ascending.
@@ -60,6 +61,10 @@ class Schedule:
     test_trials: FloatArray
     one_run: bool = True
 
+    def __post_init__(self) -> None:
+        for name in _SCHEDULE_ARRAYS:
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
     def column(self, epochs: int) -> int:
         """The position of a fidelity.
 
@@ -73,7 +78,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Table:
-    """A benchmark: its schedules, its metrics and where they come from.
+    """A benchmark: its schedules, its metrics and where they come from; all of it read-only.
 
     Attributes:
         name: how the catalog and run headers call it.
@@ -87,6 +92,10 @@ class Table:
     schedules: Mapping[int, Schedule]
     metrics: Mapping[str, FloatArray]
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("schedules", "metrics", "about"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
 
     @cached_property
     def digest(self) -> str:
@@ -142,7 +151,7 @@ class Table:
         known = ~np.isnan(self.truth)
         for schedule in self.schedules.values():
             known &= ~np.isnan(schedule.val).any(axis=1) & ~np.isnan(schedule.seconds).any(axis=1)
-        return known
+        return frozen(known)
 
     def check(self) -> Table:
         """Shapes, ranges and the nan policy; returns itself.
@@ -188,7 +197,7 @@ class Table:
             "name": self.name,
             "schedules": schedules,
             "metrics": list(self.metrics),
-            "about": dict(self.about),
+            "about": thawed(self.about),
         }
 
     def _arrays(self) -> Iterator[tuple[str, FloatArray]]:

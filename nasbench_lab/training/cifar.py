@@ -11,7 +11,7 @@ import hashlib
 import os
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, downloads
 from nasbench_lab.files.downloads import Report
+from nasbench_lab.spaces.frozen import frozen
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 PIXELS = 3 * 32 * 32
@@ -80,7 +81,7 @@ def load(
     base_url: str = BASE_URL,
     download: bool = True,
     progress: Report | None = None,
-) -> dict[str, Split]:
+) -> Mapping[str, Split]:
     """`train` and `test` of an archive; the last one read stays in memory.
 
     Args:
@@ -114,7 +115,7 @@ def fetch(archive: Archive, folder: Path, *, base_url: str = BASE_URL, progress:
 
 
 @lru_cache(maxsize=1)  # 184 MB; a second of unpacking
-def _read(archive: Archive, path: Path, _modified: int) -> dict[str, Split]:
+def _read(archive: Archive, path: Path, _modified: int) -> Mapping[str, Split]:
     with bounded.regular(path) as file:
         if (size := os.fstat(file.fileno()).st_size) > archive.size:
             raise LabError(f"{path} is not the published file: it has {size:,} bytes, not {archive.size:,}")
@@ -128,7 +129,8 @@ def _read(archive: Archive, path: Path, _modified: int) -> dict[str, Split]:
         except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
             raise LabError(f"{path} is damaged: {error}") from error
     splits = {"train": archive.train, "test": (archive.test,)}
-    return {split: _records(archive, path, [contents.get(m) for m in members]) for split, members in splits.items()}
+    read = {split: [contents.get(member) for member in members] for split, members in splits.items()}
+    return frozen({split: _records(archive, path, found) for split, found in read.items()})
 
 
 def _members(file: Any, wanted: set[str]) -> dict[str, bytes]:

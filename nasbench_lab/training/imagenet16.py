@@ -9,7 +9,7 @@ nothing. They cannot be downloaded for you: ImageNet asks for a registration. Wh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, unpickle
+from nasbench_lab.spaces.frozen import frozen
 
 CLASSES = 120
 PIXELS = 3 * 16 * 16
@@ -38,7 +39,7 @@ MD5 = {
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
-def load(folders: Sequence[Path]) -> dict[str, Split]:
+def load(folders: Sequence[Path]) -> Mapping[str, Split]:
     """`train` and `test`; they stay in memory.
 
     Args:
@@ -59,10 +60,10 @@ def load(folders: Sequence[Path]) -> dict[str, Split]:
 
 
 @lru_cache(maxsize=1)  # 121 MB; eleven files of 100 MB to go through
-def _read(folder: Path) -> dict[str, Split]:
+def _read(folder: Path) -> Mapping[str, Split]:
     train = [_batch(folder / name) for name in MD5 if name.startswith("train")]
     images, labels = zip(*train, strict=True)
-    return {"train": (np.concatenate(images), np.concatenate(labels)), "test": _batch(folder / "val_data")}
+    return frozen({"train": (np.concatenate(images), np.concatenate(labels)), "test": _batch(folder / "val_data")})
 
 
 def _batch(path: Path) -> Split:

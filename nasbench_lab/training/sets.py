@@ -21,7 +21,7 @@ Channel means and deviations are the authors'. Their random crop pads ImageNet16
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,7 +102,7 @@ def open_data(
 
 
 def _assemble(
-    name: str, splits: dict[str, cifar.Split], classes: int, folders: Sequence[Path], device: torch.device | str
+    name: str, splits: Mapping[str, cifar.Split], classes: int, folders: Sequence[Path], device: torch.device | str
 ) -> Images:
     train, test = splits["train"], splits["test"]
     if name == "cifar10":
@@ -119,7 +119,8 @@ def _assemble(
 
 
 def _tensors(split: cifar.Split) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(split[0]), torch.from_numpy(split[1])
+    """Copies: what was read is kept for the next, and a tensor cannot be read-only."""
+    return torch.tensor(split[0]), torch.tensor(split[1])
 
 
 def halves(name: str, count: int, folders: Sequence[Path]) -> tuple[Indices, Indices, bool]:
