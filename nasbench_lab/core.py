@@ -19,6 +19,7 @@ from nasbench_lab import extras
 from nasbench_lab.errors import LabError
 from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import FloatArray, Space
+from nasbench_lab.spaces.whole import real_number, whole_number
 
 __all__ = [
     "DIRECTIONS",
@@ -35,7 +36,9 @@ __all__ = [
     "direction",
     "noise_stream",
     "parameters",
+    "real",
     "stream",
+    "whole",
 ]
 NO_METRICS: ReadOnly[str, float] = ReadOnly({})
 
@@ -83,6 +86,10 @@ class Task:
     known: Mapping[str, FloatArray] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        for epochs in self.fidelities:
+            whole_number(epochs, "a fidelity")
+        for name in ("max_queries", "max_seconds"):
+            real_number(getattr(self, name), name)
         if not self.fidelities or list(self.fidelities) != sorted(set(self.fidelities)) or self.fidelities[0] < 1:
             raise ValueError(f"fidelities must be ascending positive epochs, got {self.fidelities}")
         if not self.objectives or self.objectives[0] != "val":
@@ -177,6 +184,33 @@ class Surrogate(Protocol):
 # One stream per purpose. The design stream is the same for every strategy with the same seed, so that initial
 # cells are common random numbers; spawn keys, because `default_rng([5, 0])` equals `default_rng(5)`.
 _DESIGN, _STRATEGY, _NOISE = 1, 2, 3
+
+
+def whole(value: Any, what: str, *, least: int) -> int:
+    """A whole number that a user gives; numpy's are as good as Python's.
+
+    Raises:
+        LabError: anything else, 3.0, "3" and True among it, or a number below `least`.
+    """
+    try:
+        found = whole_number(value, what)
+    except ValueError as error:
+        raise LabError(str(error)) from None
+    if found < least:
+        raise LabError(f"{what} must be at least {least}, got {value!r}")
+    return found
+
+
+def real(value: Any, what: str) -> float:
+    """A number that a user gives.
+
+    Raises:
+        LabError: anything else, a text that could be read as one and True among it.
+    """
+    try:
+        return real_number(value, what)
+    except ValueError as error:
+        raise LabError(str(error)) from None
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:

@@ -19,6 +19,7 @@ from nasbench_lab.cli.compare import compare, run
 from nasbench_lab.cli.front import front
 from nasbench_lab.cli.leaderboard import leaderboard
 from nasbench_lab.cli.listing import list_plugins
+from nasbench_lab.cli.once import Commands
 from nasbench_lab.cli.report import query, report
 from nasbench_lab.cli.reproduce import reproduce
 from nasbench_lab.cli.serve import serve_ask
@@ -28,7 +29,7 @@ from nasbench_lab.cli.tables import tables_app
 from nasbench_lab.cli.validate import validate
 from nasbench_lab.errors import LabError
 
-app = typer.Typer(
+app = Commands(
     help="Compare neural-architecture-search strategies honestly, in seconds.",
     no_args_is_help=True,
     add_completion=False,

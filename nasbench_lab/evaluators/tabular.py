@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream
+from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream, real
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources, opened, opened_sources
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import ReadOnly
@@ -64,7 +64,7 @@ class Tabular:
         self.table = table
         self.search = self._search(table, search)
         self.trials = trials
-        self.noise = float(noise)
+        self.noise = real(noise, "noise")
         self._sources = ReadOnly(sources or {})
         self._schedules = ReadOnly(self._searched(table, self.search))
         self._schedule = self._schedules[max(self._schedules)]
@@ -157,6 +157,11 @@ class Tabular:
         } | ({"reading": self.reading} if self.reading else {})
 
     @property
+    def sources(self) -> Mapping[str, Table]:
+        """Tables of other datasets, by the name the study gives them."""
+        return self._sources
+
+    @property
     def seen(self) -> FloatArray:
         """(A,) what the search sees at the highest fidelity, without noise. For the scorer's references."""
         return self.table.truth if self.search == ORACLE else self._schedule.val[:, -1]
@@ -179,7 +184,7 @@ class Tabular:
 
     def truth(self, arch: int) -> float:
         """Mean test accuracy after the longest schedule."""
-        return float(self.table.truth[arch])
+        return float(self.table.truth[self.task.space.known_cell(arch)])
 
     def _forget(self, seed: int) -> None:
         """Values are kept per seed only where they depend on it."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import IntArray, Space
+from nasbench_lab.spaces.whole import whole_number
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
@@ -157,6 +158,7 @@ def from_naslib(row: Ops) -> int:
     Raises:
         ValueError: not six numbers in 0..4.
     """
+    row = tuple(whole_number(op, "an op of NASLib's tuple") for op in row)
     if len(row) != 6 or any(op not in range(5) for op in row):
         raise ValueError(f"NASLib's op tuple is six numbers in 0..4, got {tuple(row)}")
     found = [0] * 6

@@ -13,7 +13,9 @@ official, shuffled order of a benchmark is just data.
 from __future__ import annotations
 
 import hashlib
+import math
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,16 +54,17 @@ class Space:
         classes: IntArray | None = None,
         name: str = "categorical",
     ) -> None:
+        options = tuple(whole_number(count, "a decision's number of options") for count in options)
         if not options or min(options) < 1:
             raise ValueError(f"every decision needs at least one option, got options={options}")
-        size = int(np.prod(options))
+        size = math.prod(options)
         ordered = np.arange(size) if order is None else whole_numbers(order, "order")
         if not np.array_equal(np.sort(ordered), np.arange(size)):
             raise ValueError(f"order must be a permutation of 0..{size - 1}")
         grouped = np.arange(size) if classes is None else whole_numbers(classes, "classes")
         if grouped.shape != (size,):
             raise ValueError(f"classes must have shape ({size},), got {grouped.shape}")
-        self.__dict__.update(options=tuple(options), name=name, size=size)
+        self.__dict__.update(options=options, name=name, size=size)
         self.__dict__.update(_order=frozen(ordered), classes=frozen(grouped))
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -112,9 +115,24 @@ class Space:
     def _stride_list(self) -> tuple[int, ...]:
         return tuple(self._strides.tolist())
 
+    def known_cell(self, arch: Any) -> int:
+        """The index of a cell, if it is one.
+
+        Raises:
+            ValueError: not a whole number in 0..N-1.
+        """
+        found = whole_number(arch, "a cell")
+        if not 0 <= found < self.size:
+            raise ValueError(f"cells are 0..{self.size - 1}, got {arch}")
+        return found
+
     def row(self, arch: int) -> tuple[int, ...]:
-        """The options of one cell, length E."""
-        return self._rows[arch]
+        """The options of one cell, length E.
+
+        Raises:
+            ValueError: no such cell.
+        """
+        return self._rows[arch if type(arch) is int and 0 <= arch < self.size else self.known_cell(arch)]
 
     def index(self, choices: tuple[int, ...] | list[int]) -> int:
         """The index of the cell with these options.
@@ -164,8 +182,14 @@ class Space:
         return tuple(map(tuple, self.neighbours.tolist()))
 
     def neighbours_of(self, arch: int) -> list[int]:
-        """The cells one decision away, as a fresh list of ints."""
-        return list(self._neighbour_rows[arch])
+        """The cells one decision away, as a fresh list of ints.
+
+        Raises:
+            ValueError: no such cell.
+        """
+        return list(
+            self._neighbour_rows[arch if type(arch) is int and 0 <= arch < self.size else self.known_cell(arch)]
+        )
 
     def sample(self, rng: np.random.Generator) -> int:
         """A cell drawn uniformly."""
@@ -178,8 +202,10 @@ class Space:
         with a single option cannot change and is never drawn.
 
         Raises:
-            ValueError: the space has one cell only.
+            ValueError: no such cell, or the space has one cell only.
         """
+        if type(arch) is not int or not 0 <= arch < self.size:
+            arch = self.known_cell(arch)
         edges = self._mutable_edges
         if not edges:
             raise ValueError("a space with a single cell has nothing to mutate")

@@ -1,7 +1,8 @@
-"""Whole numbers, taken as they are or refused: nothing is rounded, cut off, or read out of a text or a truth value."""
+"""Numbers, taken as they are or refused: nothing is rounded, cut off, or read out of a text or a truth value."""
 
 from __future__ import annotations
 
+from numbers import Real
 from operator import index
 from typing import Any
 
@@ -23,6 +24,17 @@ def whole_number(value: Any, what: str) -> int:
     raise ValueError(f"{what} must be a whole number, got {value!r}")
 
 
+def real_number(value: Any, what: str) -> float:
+    """The `float` that a Python or numpy number is; it may be infinite or nan.
+
+    Raises:
+        ValueError: anything else: "2.5", True, None.
+    """
+    if not isinstance(value, bool) and isinstance(value, Real):
+        return float(value)
+    raise ValueError(f"{what} must be a number, got {value!r}")
+
+
 def whole_numbers(values: ArrayLike, what: str) -> NDArray[np.int64]:
     """The (...) int64 array of an array, or nested sequence, of integers.
 
@@ -37,6 +49,20 @@ def whole_numbers(values: ArrayLike, what: str) -> NDArray[np.int64]:
     if not isinstance(values, np.ndarray) and _has_truth_values(values):
         raise ValueError(f"{what} must be whole numbers, got a truth value among them")
     return found.astype(np.int64, copy=False)
+
+
+def cells(archs: ArrayLike) -> NDArray[np.int64]:
+    """The (n,) indices of cells.
+
+    Raises:
+        ValueError: not a list of whole numbers, or negative ones, which numpy would count from the end.
+    """
+    found = whole_numbers(archs, "cells")
+    if found.ndim != 1:
+        raise ValueError(f"cells are a list of whole numbers, got shape {found.shape}")
+    if found.size and found.min() < 0:
+        raise ValueError(f"cells are numbered from 0, got {found.min()}")
+    return found
 
 
 def _has_truth_values(values: Any) -> bool:

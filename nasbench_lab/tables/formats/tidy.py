@@ -92,6 +92,8 @@ def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:
     if "arch" in frame:
         archs = np.array([_parsed(text, row, path) for row, text in enumerate(frame["arch"])], dtype=np.int64)
     if "index" in frame:
+        if frame["index"].dtype == bool:
+            raise LabError(f"{path}: column 'index' holds true and false, not numbers")
         numbers = pd.to_numeric(frame["index"], errors="coerce").to_numpy(dtype=float)
         bad = np.flatnonzero(~((numbers >= 0) & (numbers < cell.SPACE.size) & (numbers == np.round(numbers))))
         if bad.size:
@@ -162,7 +164,10 @@ def _table(dataset: str, frame: pd.DataFrame, columns: list[str], about: Mapping
         if match := _SCORE.fullmatch(column):
             at = "" if match["at"] in (None, match["epochs"]) else f"@{int(match['at'])}"
             key = match["kind"] + at + (f"/{match['seed']}" if match["seed"] else "")
-            scores.setdefault(int(match["epochs"]), {})[key] = column
+            of_schedule = scores.setdefault(int(match["epochs"]), {})
+            if key in of_schedule:
+                raise LabError(f"columns {of_schedule[key]!r} and {column!r} say the same twice")
+            of_schedule[key] = column
         else:
             metrics[column.partition("/")[2]] = _numbers(frame, column)
     if "trials" in frame:
@@ -190,8 +195,6 @@ def _schedule(dataset: str, last: int, frame: pd.DataFrame, columns: dict[str, s
     if len({trials.shape for _, trials in val}) > 1:
         raise LabError(f"columns {dataset}/{last}/val...: every epoch needs the same seeds")
     means = np.stack([mean for mean, _ in val], axis=1)
-    if np.nanmax(means) <= 1 and np.nanmax(test) <= 1:
-        raise LabError(f"columns {dataset}/{last}/...: accuracies are percentages, these are all at most 1")
     return Schedule(
         epochs=epochs,
         val=means,
@@ -214,8 +217,22 @@ def _scores(
     dataset: str, last: int, kind: str, frame: pd.DataFrame, columns: dict[str, str]
 ) -> tuple[FloatArray, FloatArray]:
     """(A,) means and (A, T) trials; the means are the trials' where there is no column for them."""
-    trials = [_numbers(frame, columns[key]) for key in sorted(columns) if key.startswith(f"{kind}/")]
+    trials = [_accuracies(frame, columns[key]) for key in sorted(columns) if key.startswith(f"{kind}/")]
     stacked = np.stack(trials, axis=1) if trials else np.empty((len(frame), 0))
     if kind not in columns and trials:
         return known_mean(stacked), stacked
-    return _one(dataset, last, kind, frame, columns), stacked
+    if kind not in columns:
+        raise LabError(f"column {dataset}/{last}/{kind} is missing")
+    return _accuracies(frame, columns[kind]), stacked
+
+
+def _accuracies(frame: pd.DataFrame, column: str) -> FloatArray:
+    """(A,) accuracies in percent; what can only be shares is refused, not taken for accuracies of under one percent."""
+    values = _numbers(frame, column)
+    known = values[~np.isnan(values)]
+    if known.size and known.max() <= 1:
+        raise LabError(
+            f"column {column!r}: no value is above 1, which is how shares look; accuracies are in percent: "
+            "multiply the column by 100"
+        )
+    return values
