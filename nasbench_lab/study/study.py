@@ -90,7 +90,7 @@ class Study:
         if not self.strategies or not self.tasks:
             raise LabError("a study needs at least one strategy and one task")
         for name, least in (("seeds", 1), ("block", 1), ("first_seed", 0)):
-            if getattr(self, name) is not None:
+            if name != "block" or self.block is not None:
                 object.__setattr__(self, name, whole(getattr(self, name), name, least=least))
         if len(set(self.tasks)) < len(self.tasks):
             raise LabError("a task is listed twice")
