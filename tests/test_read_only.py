@@ -29,7 +29,7 @@ from nasbench_lab.spaces.space import Space
 from nasbench_lab.study import runner
 from nasbench_lab.tables import catalog
 
-# What decides a record. Files that read other formats, fetch, draw or describe take no part in a run.
+# What decides a record. What reads other formats, fetches, draws, describes or names engines takes no part in a run.
 ROOMS = ("core", "spaces", "tables", "surrogates", "evaluators", "strategies", "study")
 NO_PART = (
     "tables.formats",
@@ -37,6 +37,8 @@ NO_PART = (
     "tables.describe",
     "spaces.drawing",
     "strategies.foreign._external_example",
+    "study.notes",
+    "study.engines",
 )
 _LEAVES = (types.ModuleType, str, bytes, int, float, np.dtype, np.random.Generator)
 
