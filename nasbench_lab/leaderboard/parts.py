@@ -57,6 +57,10 @@ COLUMNS = {
     "reached_optimum": "share of runs whose incumbent was a best cell at some time",
     "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
 }
+MARK_COLUMNS = {  # of boards with strategies that are not of this package
+    "mark": "what is to be known of a strategy of somebody else: its runs were not repeated where no table can be opened, or "
+    "were others there; empty where they were the same",
+}
 FRONT_COLUMNS = {  # of boards that have a setting with several objectives; their rows are ranked by the first
     "hypervolume_mean": "several objectives: normalised hypervolume of the cells queried, on test error and the other "
     "objectives, as a share of what the exact front has; mean over seeds at the end",
@@ -113,11 +117,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Entry:
-    """One strategy under one setting."""
+    """One strategy under one setting; `mark`: what its rows say beside its name."""
 
     setting: Setting
     strategy: str
     runs: Runs
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,8 @@ class Leaderboard:
     @property
     def columns(self) -> dict[str, str]:
         """Names and meanings of the columns."""
-        return COLUMNS | FRONT_COLUMNS if any("hypervolume_mean" in row for row in self.rows) else COLUMNS
+        found = COLUMNS | FRONT_COLUMNS if any("hypervolume_mean" in row for row in self.rows) else COLUMNS
+        return found | MARK_COLUMNS if any("mark" in row for row in self.rows) else found
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame, columns as in `columns`."""

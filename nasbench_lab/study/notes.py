@@ -33,7 +33,7 @@ def notes(plan: Plan) -> list[str]:
             if members and not given(task.task):
                 found.setdefault((words, members), []).append(_named(task))
     plainer = [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
-    return plainer + _other_data(plan) + _not_kept(plan) + _not_checked(plan)
+    return plainer + _other_data(plan) + _not_kept(plan)
 
 
 def _other_data(plan: Plan) -> list[str]:
@@ -55,15 +55,6 @@ def _not_kept(plan: Plan) -> list[str]:
     given = ", ".join(dict.fromkeys(group.spec for group in plan.groups if group.given))
     why = "of a class from a script, a notebook or a function, so that nothing names all it depends on"
     return [f"{given}: {why}; its runs are not reused. In a file of its own they are"] if given else []
-
-
-def _not_checked(plan: Plan) -> list[str]:
-    """Strategies of somebody else, of which this study does not know where they look."""
-    foreign = [
-        spec for spec, found in plan.strategies.items() if not type(found).__module__.startswith("nasbench_lab.")
-    ]
-    why = "not of this package; nobody checked here that it looks at nothing but its results. `nasbench-lab check` does"
-    return [f"{', '.join(foreign)}: {why}"] if foreign else []
 
 
 def _named(task: PlannedTask) -> str:

@@ -1,7 +1,7 @@
 """Does a strategy look where it must not? Two searches that a strategy which reads its results alone cannot tell apart.
 
     permuted    the test scores of the table are dealt out anew, in memory and in the file that its name leads to
-    apart       the strategy runs in a process that holds no table and cannot open one (`testing.apart`)
+    apart       the strategy runs in a process that holds no table and cannot open one (`study.blind`)
 
 In both it must ask for the same cells and recommend the same. What is found by neither: test scores written into the
 strategy itself or read from a file of another kind or place, and code that behaves while it is watched.
@@ -9,30 +9,24 @@ strategy itself or read from a file of another kind or place, and code that beha
 
 from __future__ import annotations
 
-import json
 import os
-import pickle
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from unittest import mock
 
 import threadpoolctl
 
 from nasbench_lab import loading
-from nasbench_lab.core import Evaluator, Query, Strategy, stream
-from nasbench_lab.errors import place
+from nasbench_lab.core import Evaluator, Strategy, stream
 from nasbench_lab.evaluators.tabular import ORACLE, Tabular
-from nasbench_lab.study import runner
+from nasbench_lab.study import replays, runner
+from nasbench_lab.study.blind import Row, rows
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
-from nasbench_lab.testing.apart import Row, Setting, rows
 from nasbench_lab.testing.checks import SECONDS
 
 _PERMUTED = 14  # stream
@@ -70,7 +64,8 @@ def permuted(make: Callable[[], Strategy], evaluator: Tabular, seed: int, how: d
     here = searched(make, evaluator, seed, how)
     with dealt_anew(evaluator) as other:
         there = searched(make, other, seed, how)
-    return _difference(here, there, "where test scores are permuted")
+    difference = replays.differing(here, there)
+    return f"searches otherwise where test scores are permuted: {difference}" if difference else None
 
 
 @contextmanager
@@ -110,66 +105,5 @@ def apart(
     spec: str, evaluator: Evaluator, seed: int, how: dict[str, Any], here: list[Row], seconds: float = SECONDS
 ) -> str | None:
     """Where the search differs from `here` in a process that holds no table; or which file it opened there."""
-    folders = tuple(os.path.realpath(folder) for folder in catalog.folders())
-    setting = Setting(spec, evaluator.task, seed, how, folders)
-    end = _conversation(setting, evaluator, seconds)
-    if end.get("opened"):
-        return f"opens {end['opened'][0]}"
-    if "rows" not in end:
-        return f"fails in a process that holds no table: {end.get('failed', 'it ended without a word')}"
-    return _difference(here, [tuple(row) for row in end["rows"]], "in a process that holds no table")
-
-
-def _conversation(setting: Setting, evaluator: Evaluator, seconds: float) -> dict[str, Any]:
-    """Answer that process until it says how it ended."""
-    path = os.pathsep.join(p for p in sys.path if p)
-    env = {key: value for key, value in os.environ.items() if key != "NASBENCH_LAB_DATA"} | {"PYTHONPATH": path}
-    command = [sys.executable, "-m", "nasbench_lab.testing.apart"]
-    with (
-        tempfile.TemporaryFile() as noise,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, env=env) as process,
-    ):
-        timer = threading.Timer(seconds, process.kill)
-        timer.start()
-        try:
-            end = _answered(process, setting, evaluator)
-        except (OSError, ValueError) as error:  # it went away, or does not keep to the protocol
-            end = {"failed": place(error)}
-        late = not timer.is_alive()
-        timer.cancel()
-        process.kill()
-        return {"failed": f"it did not end within {seconds:g} s"} if late else end
-
-
-def _answered(process: subprocess.Popen[bytes], setting: Setting, evaluator: Evaluator) -> dict[str, Any]:
-    assert process.stdin is not None  # pipes, both
-    assert process.stdout is not None
-    content = pickle.dumps(setting)
-    process.stdin.write(b"%d\n%b" % (len(content), content))
-    process.stdin.flush()
-    for line in process.stdout:
-        message: dict[str, Any] = json.loads(line)
-        if "ask" not in message:
-            return message
-        _answer(process.stdin, evaluator, Query(*message["ask"]), setting.seed)
-    return {}
-
-
-def _answer(to: IO[bytes], evaluator: Evaluator, query: Query, seed: int) -> None:
-    result = evaluator.evaluate(query, seed)
-    to.write(json.dumps([result.val, result.seconds, dict(result.metrics)]).encode() + b"\n")
-    to.flush()
-
-
-def _difference(here: list[Row], there: list[Row], where: str) -> str | None:
-    """The first record in which two searches differ."""
-    for count, (one, other) in enumerate(zip(here, there, strict=False)):
-        if one != other:
-            return f"searches otherwise {where}: after {count} results {_said(one)} here, {_said(other)} there"
-    if len(here) != len(there):
-        return f"searches otherwise {where}: {len(here)} queries here, {len(there)} there"
-    return None
-
-
-def _said(row: Row) -> str:
-    return f"cell {row[0]} for {row[1]} epochs, recommending {row[-1]},"
+    verdict, why = replays.compared(replays.setting_of(spec, evaluator, seed, how), evaluator, here, seconds)
+    return None if verdict == replays.SAME else f"in a process that holds no table: {why}"
