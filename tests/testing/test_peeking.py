@@ -8,8 +8,9 @@ import pytest
 from conftest import Additive
 
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.study import blind
 from nasbench_lab.tables import catalog
-from nasbench_lab.testing import apart, peeking
+from nasbench_lab.testing import peeking
 from nasbench_lab.testing.checks import CheckFailed
 from nasbench_lab.testing.strategy_kit import check_strategy
 
@@ -46,7 +47,7 @@ CHEATS = {
     "in the heap": """
         def peek(self):
             from nasbench_lab.tables.table import Table
-            return [o for o in gc.get_objects() if isinstance(o, Table)][-1].truth
+            return [o for o in gc.get_objects() if type(o) is Table][-1].truth
     """,
     "up the stack": """
         def peek(self):
@@ -80,7 +81,7 @@ def test_a_strategy_that_looks_elsewhere_is_found(tmp_path, name):
     (tmp_path / "leaderboard.json").write_text(str(catalog.load("toy").truth.tolist()))
     found = peeking.peeks(written(tmp_path, CHEATS[name]), Tabular(catalog.load("toy")), max_queries=10)
     assert found
-    assert any(words in found for words in ("opens ", "searches otherwise", "fails in a process that holds no table"))
+    assert any(words in found for words in ("opens ", "searches otherwise", "in a process that holds no table"))
 
 
 def test_other_test_scores_alone_find_who_reads_the_table(tmp_path):
@@ -125,13 +126,13 @@ from nasbench_lab.strategies.baselines.random_search import RandomSearch
 class Ends(RandomSearch):
     def setup(self):
         super().setup()
-        if "nasbench_lab.tables.table" not in __import__("sys").modules:
+        if "nasbench_lab.tables.catalog" not in __import__("sys").modules:
             {line}
 """
 
 
 @pytest.mark.parametrize(
-    ("line", "words"), [("os.kill(os.getpid(), 9)", "without a word"), ("time.sleep(99)", "not end within 9 s")]
+    ("line", "words"), [("os.kill(os.getpid(), 9)", "without a word"), ("time.sleep(99)", "not end in time")]
 )
 def test_a_process_that_ends_or_hangs_is_told(tmp_path, line, words):
     path = tmp_path / "ends.py"
@@ -141,7 +142,7 @@ def test_a_process_that_ends_or_hangs_is_told(tmp_path, line, words):
 
 
 def test_the_seal_closes_tables_and_results_and_nothing_else(tmp_path):
-    seal = apart.Seal((str(tmp_path),))
+    seal = blind.Seal((str(tmp_path),))
     for name in ("toy.npz", "runs/x.parquet", "leaderboard.json"):
         with pytest.raises(PermissionError):
             seal("open", (str(tmp_path / name), "r", 0))
