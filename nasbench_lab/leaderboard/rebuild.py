@@ -28,9 +28,13 @@ def rebuild(plan: Plan, out: Path) -> Leaderboard:
     """The leaderboard of a plan's finished runs, written to `out`.
 
     Raises:
-        LabError: runs are missing, or the folder cannot be written.
+        LabError: runs are missing, the folder cannot be written, or a strategy that ran in this process changed a table.
     """
     collected = execute.collect(plan, out)
+    if changed := [name for name, table in plan.tables.items() if not table.intact]:
+        raise LabError(
+            f"table {changed[0]!r} was changed in memory while runs were made; a strategy has no business with it"
+        )
     found = replays.of(collected, _replayed(out))
     said = [*notes(plan), *replays.sentences(collected, found)]
     return _write(plan, collected, said, out, manifest(plan, collected, said, found))

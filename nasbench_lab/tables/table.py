@@ -130,7 +130,12 @@ class Table:
         """The longest schedule; its test accuracy is the truth that strategies are scored on."""
         return self.schedules[max(self.schedules)]
 
-    @cached_property
+    @property
+    def intact(self) -> bool:
+        """Whether its numbers are those that its digest was taken of: code in the same process can put others in their place."""
+        return self.digest == _digest(self._header(), dict(self._arrays()))
+
+    @property
     def truth(self) -> FloatArray:
         """(A,) mean test accuracy after the longest schedule. For the scorer only."""
         return self.last.test

@@ -7,6 +7,7 @@ names of the package's modules and classes stand for.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
 import sys
@@ -14,6 +15,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
+from nasbench_lab.core import Evaluator, Query
 from nasbench_lab.spaces import cell
 
 _REFUSALS = re.compile(r"read-?only|WRITEABLE|ReadOnly|cannot assign to field", re.IGNORECASE)
@@ -41,6 +45,15 @@ def attempts(run: Callable[[], object], module: str) -> list[str]:
     finally:
         sys.settrace(before)
     return found
+
+
+def told(evaluator: Evaluator, seed: int = 0) -> str:
+    """SHA-256 of all that an evaluator says of its cells: answers at the highest fidelity and test scores."""
+    cells, full = range(evaluator.task.space.size), evaluator.task.full
+    answers = [evaluator.evaluate(Query(arch, full), seed) for arch in cells]
+    said = [[each.val, each.seconds, *each.metrics.values()] for each in answers]
+    scores = [evaluator.truth(arch) for arch in cells]
+    return hashlib.sha256(np.array(said).tobytes() + np.array(scores).tobytes()).hexdigest()
 
 
 def names() -> dict[str, int]:

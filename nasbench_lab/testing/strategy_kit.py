@@ -223,11 +223,12 @@ class _Kit:
             require(zero or record.incumbent in known, f"recommends cell {record.incumbent} without a result for it")
 
     def shared(self) -> None:
-        before = sharing.names()
+        said, before = sharing.told(self.evaluator), sharing.names()
         tried = sharing.attempts(lambda: self.run(9, queries=15), type(self.make()).__module__)
         require(not tried, f"tries to change what other runs share: {'; '.join(tried[:1])}; change a copy instead")
         changed = sharing.changed(before)
         require(not changed, f"puts something else in the place of {', '.join(changed[:3])}")
+        require(sharing.told(self.evaluator) == said, "changes what its evaluator answers, or how cells are scored")
 
     def permuted(self) -> None:
         if isinstance(self.evaluator, Tabular):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import inspect
 import math
 import os
 from dataclasses import dataclass
 
 import pytest
 
+import nasbench_lab
+from nasbench_lab.errors import LabError
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
+from nasbench_lab.tables import catalog
 from nasbench_lab.testing import checks, strategy_kit
 from nasbench_lab.testing.strategy_kit import CheckFailed, check_strategy
 
@@ -37,6 +42,30 @@ class ReplacesWhatIsThere(RandomSearch):
     def setup(self):
         super().setup()
         strategy_kit.Tabular.truth = lambda self, arch, _before=strategy_kit.Tabular.truth: _before(self, arch)
+
+
+def _up_the_stack():
+    """The loop that asks, and its evaluator."""
+    return next(f.frame.f_locals["self"] for f in inspect.stack() if hasattr(f.frame.f_locals.get("self"), "evaluator"))
+
+
+@dataclass
+class ForgesAnswers(RandomSearch):
+    def observe(self, result):
+        super().observe(result)
+        values = _up_the_stack().evaluator._values
+        values.update({epochs: (99.99, *column[1:]) for epochs, column in values.items()})
+
+
+@dataclass
+class ForgesScores(RandomSearch):
+    def observe(self, result):
+        super().observe(result)
+        table = _up_the_stack().evaluator.table
+        scores = table.truth.copy()
+        scores[777] = 99.99
+        last = dataclasses.replace(table.last, test=scores)
+        object.__setattr__(table, "schedules", {**table.schedules, max(table.schedules): last})
 
 
 @dataclass
@@ -89,6 +118,8 @@ def outcome(load, part):
         (WritesToTheSpace, "changes nothing", "tries to change what other runs share: ValueError: array is read-only"),
         (WritesAndGoesOn, "changes nothing", "test_outlived.py:"),
         (ReplacesWhatIsThere, "changes nothing", "in the place of nasbench_lab.evaluators.tabular.Tabular.truth"),
+        (ForgesAnswers, "changes nothing", "changes what its evaluator answers"),
+        (ForgesScores, "changes nothing", "changes what its evaluator answers, or how cells are scored"),
         (Quits, "same seed", "ends the program instead of returning: SystemExit: 0"),
         (Quits, "out of order", "ends the program instead of returning: SystemExit: 0"),
         (LeavesAtOnce, "same seed", "ends the program instead of returning: _Exit: os._exit(0)"),
@@ -111,6 +142,13 @@ def _truth_is_put_back():
     before = strategy_kit.Tabular.truth
     yield
     strategy_kit.Tabular.truth = before
+    catalog._cached.cache_clear()  # tables may be forged
+
+
+def test_a_board_is_not_made_of_a_table_that_was_changed_in_memory(tmp_path):
+    with pytest.raises(LabError, match="table 'toy' was changed in memory"):
+        nasbench_lab.compare(ForgesScores, table="toy", seeds=2, max_queries=3, out=tmp_path)
+    assert not (tmp_path / "leaderboard.json").exists()
 
 
 @pytest.mark.usefixtures("impatient")
