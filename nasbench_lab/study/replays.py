@@ -5,26 +5,33 @@ runs that are *shown* are repeated in a process that holds no table and cannot o
 records. It is no use to behave while watched: what is compared are the records of when nobody watched. Which seeds are
 repeated follows from all records, so no run can know whether it will be.
 
-What is not found: scores written into the strategy, or in files of another kind and place, of which `reads` tells the names.
+What is written into a strategy needs no table. So it also searches where the answers of the cells are dealt anew, and what is
+known of them with them: nothing there leads to the cells that are good in the table, and who asks for them all the same knows
+them beforehand. Not found: who asks for them late, or behaves where answers are not what it knows; files that a strategy
+reads are named, as what is in them is not known.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import stats as scipy_stats
 
 from nasbench_lab import loading, sources
-from nasbench_lab.core import Evaluator, Query
+from nasbench_lab.core import Evaluator, FloatArray, Query, Result, Task, stream
 from nasbench_lab.errors import place
 from nasbench_lab.study import jobs, store
 from nasbench_lab.study.blind import Row as Answered
@@ -37,8 +44,15 @@ Row = dict[str, Any]
 SEEDS = 2  # repeated of every strategy on every task
 _SECONDS, _SLOWER = 60.0, 10.0  # real ones that a run may take at least, and as a multiple of what it took to decide
 _COLUMNS = ("arch", "epochs", "val", "seconds", "finished", "incumbent")
-SAME, DIFFERS, NOT_DONE = "same", "differs", "not done"
-_MARKS = {SAME: "", DIFFERS: "other records without tables"}
+SAME, DIFFERS, KNOWS, NOT_DONE = "same", "differs", "knows", "not done"
+_MARKS = {SAME: "", DIFFERS: "other records without tables", KNOWS: "knows good cells beforehand"}
+# Dealt anew: the best cell asked for early must be one that so few blind searches meet, every time, to be called known.
+_DEALS, _EARLY, _BLIND = (
+    6,
+    100,
+    0.05,
+)  # 1.6e-8 for a search that favours no cell; which is found after 1.05 deals on average
+_DEALT = 15  # stream
 UNCHECKED = "not checked for peeking"
 
 
@@ -81,6 +95,10 @@ def _said(row: Row) -> Iterator[str]:
     """What there is to say of one strategy on one task."""
     if row.get("verdict") == SAME:
         yield "not of this package; runs repeated where no table can be opened had the same records"
+    elif row.get("verdict") == KNOWS:
+        yield (
+            f"not of this package, and {row['why']}: it knows good cells of this table beforehand, from a prior or from the table"
+        )
     elif row.get("verdict") == DIFFERS:
         yield (
             f"not of this package, and a run is another where no table can be opened: {row['why']}. It looks at more than its "
@@ -107,16 +125,15 @@ def _repeated(group: Group, runs: store.Runs, seeds: list[int]) -> tuple[str, st
         return NOT_DONE, "cells are trained for real, which is not done again"
     if group.spec.startswith("external"):
         return NOT_DONE, "it is a program of its own"
-    carried = jobs.pickled(group) if group.given else None
+    evaluator, how, spec = group.task.evaluator, jobs.loop_of(group.header), loading.located(group.spec)
+    setting = setting_of(spec, evaluator, 0, how, jobs.pickled(group) if group.given else None)
+    seconds = _SECONDS + _SLOWER * float(runs.total(store.MEASURED).max())
     for seed in seeds:
-        own = runs.only([seed])
-        evaluator, how = group.task.evaluator, jobs.loop_of(group.header)
-        setting = setting_of(loading.located(group.spec), evaluator, seed, how, carried)
-        seconds = _SECONDS + _SLOWER * float(own.columns[store.MEASURED].sum())
-        verdict, why = compared(setting, evaluator, _rows(own), seconds)
+        verdict, why = compared(replace(setting, seed=seed), evaluator, _rows(runs.only([seed])), seconds)
         if verdict != SAME:
             return verdict, f"seed {seed}: {why}"
-    return SAME, ""
+    truths = [group.task.table.truth, *(table.truth for table in group.task.scored if table is not group.task.table)]
+    return foreknown(setting, evaluator, truths, seconds)
 
 
 def _rows(runs: store.Runs) -> list[Answered]:
@@ -148,7 +165,55 @@ def compared(setting: Setting, evaluator: Evaluator, here: list[Answered], secon
     return SAME, ""
 
 
-def _conversation(setting: Setting, evaluator: Evaluator, most: int, seconds: float) -> Row:
+@dataclass(frozen=True)
+class Dealt:
+    """An evaluator whose answers to a cell are those of another one; (N,) `order` says of which."""
+
+    evaluator: Evaluator
+    order: NDArray[np.int64]
+
+    @property
+    def task(self) -> Task:
+        """The same, with what is known of all cells dealt in the same way."""
+        task = self.evaluator.task
+        return replace(task, known={name: values[self.order] for name, values in task.known.items()})
+
+    def evaluate(self, query: Query, seed: int) -> Result:
+        """The other cell's answer."""
+        other = query._replace(arch=int(self.order[query.arch]))
+        return self.evaluator.evaluate(other, seed)._replace(query=query)
+
+    def truth(self, arch: int) -> float:
+        """The other cell's score."""
+        return self.evaluator.truth(int(self.order[arch]))
+
+
+def foreknown(setting: Setting, evaluator: Evaluator, truths: Sequence[FloatArray], seconds: float) -> tuple[str, str]:
+    """Whether a search asks for cells that are good in a table, where the answers lead elsewhere: "same" or "knows", and why.
+
+    Args:
+        setting: of the search; its seed is not used.
+        evaluator: over the table.
+        truths: (N,) test scores there, and in every table that incumbents are scored on.
+        seconds: real ones that a search may take; one that does not end says nothing.
+    """
+    early = min(_EARLY, setting.how.get("max_queries", math.inf))
+    for deal in range(_DEALS):
+        dealt = Dealt(evaluator, stream(deal, _DEALT).permutation(evaluator.task.space.size))
+        other = replace(setting, task=dealt.task, seed=deal, how={**setting.how, "max_queries": early})
+        asked = {row[0] for row in _conversation(other, dealt, math.inf, seconds).get("rows", ())}
+        if not asked or len(truths) * min(_met_blindly(asked, truth) for truth in truths) > _BLIND:
+            return SAME, ""
+    return KNOWS, "where answers are dealt anew, it asks early for cells that are among the table's best, every time"
+
+
+def _met_blindly(asked: set[int], truth: FloatArray) -> float:
+    """How likely as many cells, drawn blindly, hold one that is as good as the best of those asked for."""
+    as_good = int((truth >= np.nanmax(truth[list(asked)])).sum())
+    return float(scipy_stats.hypergeom.sf(0, len(truth), as_good, len(asked)))
+
+
+def _conversation(setting: Setting, evaluator: Evaluator, most: float, seconds: float) -> Row:
     """Answer that process, `most` times, until it says how it ended."""
     path = os.pathsep.join(p for p in sys.path if p)
     env = {key: value for key, value in os.environ.items() if key != "NASBENCH_LAB_DATA"} | {"PYTHONPATH": path}
@@ -169,7 +234,7 @@ def _conversation(setting: Setting, evaluator: Evaluator, most: int, seconds: fl
         return {"late": True} if late else end
 
 
-def _answered(process: subprocess.Popen[bytes], setting: Setting, evaluator: Evaluator, most: int) -> Row:
+def _answered(process: subprocess.Popen[bytes], setting: Setting, evaluator: Evaluator, most: float) -> Row:
     assert process.stdin is not None  # pipes, both
     assert process.stdout is not None
     content = pickle.dumps(setting)
