@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -97,7 +98,7 @@ def search(
     return frame.assign(incumbent_test=np.array(truths, dtype=np.float64))
 
 
-_PLAIN = {"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()}
+_PLAIN = MappingProxyType({"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()})
 
 
 def _evaluator(table: Table | str | Evaluator, evaluation: dict[str, Any]) -> Evaluator:

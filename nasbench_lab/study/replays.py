@@ -24,6 +24,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -45,7 +46,7 @@ SEEDS = 2  # repeated of every strategy on every task
 _SECONDS, _SLOWER = 60.0, 10.0  # real ones that a run may take at least, and as a multiple of what it took to decide
 _COLUMNS = ("arch", "epochs", "val", "seconds", "finished", "incumbent")
 SAME, DIFFERS, KNOWS, NOT_DONE = "same", "differs", "knows", "not done"
-_MARKS = {SAME: "", DIFFERS: "other records without tables", KNOWS: "knows good cells beforehand"}
+_MARKS = MappingProxyType({SAME: "", DIFFERS: "other records without tables", KNOWS: "knows good cells beforehand"})
 # Dealt anew: the best cell asked for early must be one that so few blind searches meet, every time, to be called known.
 _DEALS, _EARLY, _BLIND = (
     6,

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,26 +53,28 @@ class Archive:
     classes: int
 
 
-ARCHIVES = {
-    "cifar10": Archive(
-        "cifar-10-binary.tar.gz",
-        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",  # MD5 c32a1d4ab5d03f1284b67883e8d87530
-        170_052_171,
-        tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
-        "cifar-10-batches-bin/test_batch.bin",
-        labels=1,
-        classes=10,
-    ),
-    "cifar100": Archive(
-        "cifar-100-binary.tar.gz",
-        "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",  # MD5 03b5dce01913d631647c71ecec9e9cb8
-        168_513_733,
-        ("cifar-100-binary/train.bin",),
-        "cifar-100-binary/test.bin",
-        labels=2,
-        classes=100,
-    ),
-}
+ARCHIVES = MappingProxyType(
+    {
+        "cifar10": Archive(
+            "cifar-10-binary.tar.gz",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",  # MD5 c32a1d4ab5d03f1284b67883e8d87530
+            170_052_171,
+            tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
+            "cifar-10-batches-bin/test_batch.bin",
+            labels=1,
+            classes=10,
+        ),
+        "cifar100": Archive(
+            "cifar-100-binary.tar.gz",
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",  # MD5 03b5dce01913d631647c71ecec9e9cb8
+            168_513_733,
+            ("cifar-100-binary/train.bin",),
+            "cifar-100-binary/test.bin",
+            labels=2,
+            classes=100,
+        ),
+    }
+)
 
 
 def load(
