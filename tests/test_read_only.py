@@ -151,14 +151,16 @@ def evaluators() -> list[object]:
     ]
 
 
-SEARCHES = ("gp_bo", "parego", "tpe", "nasbowl", "gp_bo:surrogate=(gcn:steps=3),initial=4", "smac_forest:surrogate=knn")
+SEARCHES = ("gp_bo", "parego", "tpe", "nasbowl", "gp_bo:surrogate=(gcn:steps=1),initial=4", "smac_forest:surrogate=knn")
 
 
 def test_the_globals_and_caches_of_all_that_decides_a_record_cannot_be_changed():
     found = modules()
     assert sum(map(decides, found)) > 100
     for name in SEARCHES:
-        runner.search(loading.build("strategies", name), evaluators()[0], seed=0, max_queries=12)
+        runner.search(
+            loading.build("strategies", name), evaluators()[0], seed=0, max_queries=6 if "gcn" in name else 12
+        )
     wrong = changeable(list(reached(roots_of([module for module in found if decides(module)])).values()))
     wrong += [each for each in changeable(list(reached(roots_of(found)).values())) if "(array" in each]  # anywhere
     assert not wrong, "\n".join(wrong)
