@@ -71,8 +71,10 @@ class Seal:
         if event != "open" or not isinstance(arguments[0], (str, bytes, os.PathLike)):
             return
         path = Path(os.path.realpath(os.fsdecode(arguments[0])))
-        a_table = path.suffix == ".npz" and str(path.parent) in self.folders
-        if a_table or path.name in RESULTS or path.suffix == ".parquet":
+        of_tables = str(path.parent) in self.folders and path.suffix != ".py"
+        of_results = path.name in RESULTS and path.with_name(RESULTS[0]).exists()
+        of_runs = path.suffix == ".parquet" and path.parent.name == "runs"
+        if of_tables or of_results or of_runs:
             self.opened.append(path.name)
             raise PermissionError(f"{path} is closed to a search")
 

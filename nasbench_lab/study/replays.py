@@ -229,9 +229,10 @@ def _conversation(setting: Setting, evaluator: Evaluator, most: float, seconds: 
             end = _answered(process, setting, evaluator, most)
         except (OSError, ValueError) as error:  # it went away, or does not keep to the protocol
             end = {"failed": place(error)}
-        late = not timer.is_alive()
-        timer.cancel()
-        process.kill()
+        finally:
+            late = not timer.is_alive()
+            timer.cancel()
+            process.kill()
         return {"late": True} if late else end
 
 

@@ -12,6 +12,7 @@ import pytest
 import nasbench_lab
 from nasbench_lab import loading
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.experiments.reproduce import reproduce
 from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import rebuild
 from nasbench_lab.study import replays, runner
@@ -220,3 +221,17 @@ def test_what_cannot_be_repeated_is_not_checked(changes, why):
     verdict, said = replays._repeated(Text, None, [0])
     assert verdict == replays.NOT_DONE
     assert why in said
+
+
+def test_a_verdict_that_was_edited_is_not_reproduced(tmp_path):
+    compared(tmp_path, [written(tmp_path, CHEATS["learns from earlier runs"])], seeds=2, max_queries=5)
+    manifest = tmp_path / "out" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["runs"][0]["replayed"] |= {"verdict": "same", "why": ""}
+    content["notes"] = []
+    del content[sealed.KEY]
+    manifest.write_text(json.dumps(sealed.seal(content)))
+    rebuild.again(tmp_path / "out")
+    found = [each for each in reproduce(tmp_path / "out", trusted=None) if each.verdict != "same"]
+    assert any("replayed, verdict: 'same' then, 'differs' now" in each.reason for each in found), found
+    assert any(each.id == "leaderboard.json" for each in found)

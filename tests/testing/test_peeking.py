@@ -142,12 +142,13 @@ def test_a_process_that_ends_or_hangs_is_told(tmp_path, line, words):
 
 
 def test_the_seal_closes_tables_and_results_and_nothing_else(tmp_path):
-    seal = blind.Seal((str(tmp_path),))
-    for name in ("toy.npz", "runs/x.parquet", "leaderboard.json"):
+    seal = blind.Seal((str(tmp_path / "tables"),))
+    (tmp_path / "leaderboard.json").touch()
+    for name in ("tables/toy.npz", "tables/official.pth", "runs/x.parquet", "leaderboard.json", "manifest.json"):
         with pytest.raises(PermissionError):
             seal("open", (str(tmp_path / name), "r", 0))
-    for name in ("weights.pt", "sub/own.npz"):
+    for name in ("weights.pt", "own.npz", "own.parquet", "elsewhere/manifest.json", "tables/__init__.py"):
         seal("open", (str(tmp_path / name), "r", 0))
     seal("open", (3, "r", 0))
     seal("import", ("x",))
-    assert len(seal.opened) == 3
+    assert len(seal.opened) == 5
