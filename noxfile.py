@@ -41,7 +41,7 @@ def core(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """The slow tests: studies killed at random moments, a real Dask cluster, long training."""
     install(session, "test")
-    session.run("pytest", "-m", "slow", "--everything", *session.posargs)
+    session.run("pytest", "-m", "slow", "--everything", "-o", "faulthandler_timeout=3600", *session.posargs)
 
 
 @nox.session

@@ -301,7 +301,7 @@ def test_a_read_only_mapping_pickles_compares_and_stays_as_it_is():
     assert found == {"params_m": 1.0}
     assert pickle.loads(pickle.dumps(found)) == found
     assert repr(found) == "{'params_m': 1.0}"
-    assert dict(found) | {"x": 2.0} == {"params_m": 1.0, "x": 2.0}
+    assert found | {"x": 2.0} == {"x": 2.0} | found == {"params_m": 1.0, "x": 2.0}
     with pytest.raises(AttributeError):
         found._values = {}
     assert pickle.loads(pickle.dumps(Result(Query(1, 2), 3.0, 4.0))).metrics == NO_METRICS

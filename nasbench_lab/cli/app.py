@@ -13,13 +13,13 @@ from typing import Annotated
 import typer
 
 from nasbench_lab import extras
+from nasbench_lab.cli import once
 from nasbench_lab.cli.audit import audit
 from nasbench_lab.cli.check import check
 from nasbench_lab.cli.compare import compare, run
 from nasbench_lab.cli.front import front
 from nasbench_lab.cli.leaderboard import leaderboard
 from nasbench_lab.cli.listing import list_plugins
-from nasbench_lab.cli.once import Commands
 from nasbench_lab.cli.report import query, report
 from nasbench_lab.cli.reproduce import reproduce
 from nasbench_lab.cli.serve import serve_ask
@@ -29,7 +29,7 @@ from nasbench_lab.cli.tables import tables_app
 from nasbench_lab.cli.validate import validate
 from nasbench_lab.errors import LabError
 
-app = Commands(
+app = typer.Typer(
     help="Compare neural-architecture-search strategies honestly, in seconds.",
     no_args_is_help=True,
     add_completion=False,
@@ -85,6 +85,7 @@ app.command()(report)
 app.command("serve-ask")(serve_ask)
 app.command()(supernet)
 app.command()(surrogates)
+once.refused_twice(app)
 
 
 if __name__ == "__main__":

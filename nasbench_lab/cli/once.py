@@ -1,38 +1,31 @@
-"""Options that are said once: what takes one value and is given two is refused, where the last would silently win."""
+"""A command that refuses what is given twice where only the last would count."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import typer
-from typer.core import TyperCommand
-
-from nasbench_lab.errors import LabError
-
-Function = TypeVar("Function", bound=Callable[..., Any])
+import typer.core
 
 
-class Command(TyperCommand):
-    """A command whose options take one value each, unless they say that they take several."""
+class Command(typer.core.TyperCommand):
+    """As typer's; an option that takes one value is an error where it is given more than once."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As usual, after a look at what is given twice.
-
-        Raises:
-            LabError: an option of one value, or a flag, that is given twice.
-        """
-        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
-        for parameter, count in Counter(given).items():
-            if count > 1 and parameter.param_type_name == "option" and not parameter.multiple:
-                raise LabError(f"{parameter.opts[0]} is given {count} times; say it once")
-        return super().parse_args(ctx, args)
+        """Parameters of the command line as typer has them; a usage error (exit code 2) names the option."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter, count in Counter(order).items():
+            if count > 1 and not (getattr(parameter, "multiple", False) or parameter.nargs == -1):
+                names = "/".join((*parameter.opts, *parameter.secondary_opts))
+                ctx.fail(f"{names} is given {count} times; it takes one value")
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
 
 
-class Commands(typer.Typer):
-    """A group of such commands."""
-
-    def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
-        """See `typer.Typer.command`."""
-        return super().command(name, **({"cls": Command} | settings))
+def refused_twice(app: typer.Typer) -> None:
+    """Make all commands of an app, and of the apps in it, such commands."""
+    for command in app.registered_commands:
+        command.cls = Command
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            refused_twice(group.typer_instance)

@@ -8,9 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nasbench_lab.files import bounded
+from nasbench_lab.files import bounded, spreadsheet
 
-_COLUMNS = 1 << 14  # of any table; see `spreadsheet`
 _TEXT = 200  # letters in a cell; an official string has 107
 
 
@@ -24,7 +23,7 @@ def table(path: Path, *, rows: int, numbers: int, texts: bool) -> Any:
         texts: whether columns of texts may be there; they come as dictionaries.
 
     Raises:
-        ValueError, OSError, pyarrow.ArrowException: no such file, damaged, or larger.
+        ValueError, OSError, pyarrow.ArrowException: no such file, damaged, larger, or a column is given twice.
     """
     with bounded.regular(path) as file:
         names = [field.name for field in _checked(pq.ParquetFile(file), rows, numbers, texts) if _is_text(field.type)]
@@ -48,10 +47,11 @@ def metadata(path: Path) -> dict[bytes, bytes]:
 
 def _checked(file: Any, rows: int, numbers: int, texts: bool) -> Any:
     found, schema = file.metadata, file.schema_arrow
-    if found.num_rows > rows or len(schema) > _COLUMNS or found.num_rows * len(schema) > numbers:
+    if found.num_rows > rows or len(schema) > spreadsheet.COLUMNS or found.num_rows * len(schema) > numbers:
         raise ValueError(
             f"it has {found.num_rows:,} rows and {len(schema):,} columns, there are {rows:,} rows and {numbers:,} numbers at most"
         )
+    spreadsheet.check_names(schema.names)
     in_groups = [found.row_group(i) for i in range(found.num_row_groups)]
     if sum(group.num_rows for group in in_groups) != found.num_rows:
         raise ValueError("its parts have other rows than it says")

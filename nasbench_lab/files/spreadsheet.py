@@ -6,7 +6,10 @@ A text that begins with `=`, `+`, `-`, `@`, a tabulator or a carriage return, an
 
 from __future__ import annotations
 
+import csv
 import io
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,8 +17,7 @@ import pandas as pd
 from nasbench_lab.files import bounded
 
 _BEGINS = ("=", "+", "-", "@", "\t", "\r")
-_LINE = 1 << 22  # bytes of the first line
-_COLUMNS = 1 << 14  # of any table; one of three datasets, two schedules, 200 epochs and three trials has 4,000
+COLUMNS = 1 << 14  # of any table; one of three datasets, two schedules, 200 epochs and three trials has 4,000
 
 
 def to_csv(frame: pd.DataFrame, **how: Any) -> str:
@@ -40,18 +42,41 @@ def read(content: bytes, *, rows: int, numbers: int, **how: Any) -> pd.DataFrame
     Raises:
         ValueError: more than there may be, or no CSV.
     """
-    first = content[:_LINE].partition(b"\n")[0]
-    columns = 1 + first.count(b",")
-    if columns > _COLUMNS or columns * max(1, min(rows, content.count(b"\n"))) > numbers or len(first) == _LINE:
-        raise bounded.TooMuch(
-            f"it has {columns:,} columns and {content.count(10):,} rows, a table has {numbers:,} numbers"
-        )
+    columns, lines = len(header_of(content)), max(content.count(b"\n"), content.count(b"\r"))
+    if columns > COLUMNS or columns * max(1, min(rows, lines)) > numbers:
+        raise bounded.TooMuch(f"it has {columns:,} columns and {lines:,} lines, a table has {numbers:,} numbers")
     frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=rows + 1, **how)
     if len(frame) > rows:
         raise bounded.TooMuch(f"it has more than {rows:,} rows")
     texts = {column: frame[column].map(_plain) for column in frame if not pd.api.types.is_numeric_dtype(frame[column])}
     names = {column: _plain(column) for column in frame.columns}
     return _with(frame, texts).rename(columns=names)
+
+
+def header_of(content: bytes) -> list[str]:
+    """The names of its columns: what stands in the first line that is not empty.
+
+    Raises:
+        ValueError: no CSV, or a name given twice: pandas would make up others, in quadratic time.
+    """
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline=""))
+    try:
+        header = next((line for line in lines if line), [])
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    check_names(header)
+    return header
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Of columns, each once.
+
+    Raises:
+        ValueError: one is given twice.
+    """
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise ValueError(f"column {twice[:60]!r} is given twice")
 
 
 def _with(frame: pd.DataFrame, texts: dict[Any, Any]) -> pd.DataFrame:

@@ -40,6 +40,12 @@ class ReadOnly(Mapping[K, V]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def __or__(self, other: Mapping[K, V]) -> dict[K, V]:
+        return {**self, **other}
+
+    def __ror__(self, other: Mapping[K, V]) -> dict[K, V]:
+        return {**other, **self}
+
     def __repr__(self) -> str:
         return repr(dict(self._values))
 

@@ -7,6 +7,7 @@ and never added to it, so the same seed gives the same records on any machine, a
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from heapq import heappop, heappush
 from time import perf_counter
@@ -96,30 +97,32 @@ def _warm(task: Task) -> None:
 class Charges:
     """What an answer costs: of a training that is gone on with, its new epochs alone.
 
-    Going on step by step costs what one go would, however often a cell is trained: a query goes on with the furthest of
-    the cell's finished trainings that is short of it and that no other query goes on with, and starts a new one where
-    there is none. Where fidelities are trainings of their own (`Task.one_run` is false), every answer costs what it
-    costs from scratch.
+    A query goes on with the furthest training of its cell that has not got there; where there is none it begins another.
+    So going on step by step costs what one go would, and doing it twice costs that twice. Where fidelities are
+    trainings of their own (`Task.one_run` is false), every answer costs what it costs from scratch.
     """
 
     def __init__(self, task: Task) -> None:
-        self._last = task.full if task.one_run else -1
-        self._waiting: dict[int, list[tuple[int, float]]] = {}  # cell -> its trainings to go on with: epochs, seconds
+        self._multi = len(task.fidelities) > 1 and task.one_run
+        self._idle: dict[int, dict[int, list[float]]] = {}  # cell -> epochs -> seconds from scratch of trainings there
 
     def of(self, result: Result) -> Result:
-        """An answer that cost so many seconds from scratch, with what is left to pay; takes the training it goes on with."""
-        arch, epochs, _ = result.query
-        short = [training for training in self._waiting.get(arch, ()) if training[0] < epochs]
-        if not short:
+        """An answer that cost so many seconds from scratch, with what is left to pay; its training is busy until `pay`."""
+        if not self._multi:
             return result
-        furthest = max(short)
-        self._waiting[arch].remove(furthest)
-        return result._replace(seconds=result.seconds - furthest[1])
+        idle = self._idle.get(result.query.arch, {})
+        epochs = max((at for at in idle if at < result.query.epochs), default=0)
+        if not epochs:
+            return result
+        seconds = idle[epochs].pop()
+        if not idle[epochs]:
+            del idle[epochs]
+        return result._replace(seconds=result.seconds - seconds)
 
     def pay(self, query: Query, scratch: float) -> None:
-        """A training is finished, and can be gone on with; `scratch` seconds is what it costs from the start."""
-        if 0 < query.epochs < self._last:
-            self._waiting.setdefault(query.arch, []).append((query.epochs, scratch))
+        """A training got there; `scratch` seconds is what it costs from the start."""
+        if self._multi and query.epochs:
+            self._idle.setdefault(query.arch, {}).setdefault(query.epochs, []).append(scratch)
 
 
 class _Loop:
@@ -240,17 +243,15 @@ class _Loop:
         return query
 
     def _recommended(self, incumbent: object) -> int:
-        """What a strategy recommends, as the index of a cell."""
-        size = self.task.space.size
-        try:
-            found = whole_number(incumbent, "a cell")
-        except ValueError:
-            found = size
-        if not -1 <= found < size:
-            name, told = type(self.strategy).__name__, f"after {len(self.records) + 1} results"
-            allowed = f"recommend() returns a whole number: a cell in 0..{size - 1}, or -1 for none yet"
-            raise StrategyError(f"{name} recommends {incumbent!r} {told}; {allowed}")
-        return found
+        """Accept what can be read as a cell, or -1 for none yet; say what a strategy did wrong otherwise."""
+        with suppress(ValueError):
+            arch = whole_number(incumbent, "a cell")
+            if -1 <= arch < self.task.space.size:
+                return arch
+        name, last = type(self.strategy).__name__, self.task.space.size - 1
+        raise StrategyError(
+            f"{name} recommended {incumbent!r} after {len(self.records)} results; cells are 0..{last}, and -1 is none yet"
+        )
 
     def _complaint(self, query: object, allowed: str) -> str:
         name = type(self.strategy).__name__

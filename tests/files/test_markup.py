@@ -101,5 +101,5 @@ def test_no_cell_is_a_formula_and_numbers_stay_numbers(rows):
 
 @pytest.mark.parametrize("content", [b"a" + b",a" * 1_000_000, b"a,b\n" + b"1,2\n" * 2000, b"a" * (1 << 23)])
 def test_more_rows_or_columns_than_there_can_be_are_not_read(content):
-    with pytest.raises(ValueError, match="columns and|more than"):
+    with pytest.raises(ValueError, match="columns and|more than|twice|larger than"):
         spreadsheet.read(content, rows=1000, numbers=10_000)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import Space
 
 small = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
@@ -96,3 +97,20 @@ def test_spaces_are_equal_if_they_hold_the_same_cells_in_the_same_order():
 def test_nonsense_is_refused_with_what_is_allowed(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "choices", [[3.9999] * 6, [0.0] * 6, np.zeros(6), ["1"] * 6, [None] * 6, [5] * 6, [-1] * 6, [0] * 5]
+)
+def test_options_that_are_none_have_no_index(choices):
+    with pytest.raises((TypeError, ValueError)):
+        cell.SPACE.index(choices)
+    with pytest.raises((TypeError, ValueError)):
+        cell.SPACE.indices(choices)
+
+
+@pytest.mark.parametrize("arch", [-1, 15625, 3.0, "3", None])
+def test_what_is_no_cell_has_no_row_and_no_neighbours(arch):
+    for ask in (cell.SPACE.row, cell.SPACE.neighbours_of, lambda a: cell.SPACE.mutate(a, np.random.default_rng(0))):
+        with pytest.raises(ValueError, match="whole number|cells are"):
+            ask(arch)

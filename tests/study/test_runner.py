@@ -168,6 +168,24 @@ def test_going_on_with_a_training_costs_the_difference():
     assert [record.result.seconds for record in records] == [1.0, 2.0, 6.0, 1.0]
 
 
+@given(st.integers(1, 4))
+def test_a_training_gone_through_step_by_step_costs_what_one_go_would_each_time(times):
+    queries = tuple(Query(0, epochs) for epochs in (1, 3, 9)) * times
+    records = search(Script(queries), Additive(cost=1.0), seed=0, max_queries=len(queries)).records
+    assert [record.result.seconds for record in records] == [1.0, 2.0, 6.0] * times
+
+
+@given(st.lists(st.sampled_from([1, 3, 9]), min_size=1, max_size=12))
+def test_what_is_paid_is_where_all_trainings_of_a_cell_got_to(steps):
+    queries = tuple(Query(0, epochs) for epochs in steps)
+    records = search(Script(queries), Additive(cost=1.0), seed=0, max_queries=len(queries)).records
+    trainings = [0] * len(steps)  # epochs each has got to; the furthest that is not there yet goes on
+    for epochs in steps:
+        goes_on = max((at, -i) for i, at in enumerate(trainings) if at < epochs)
+        trainings[-goes_on[1]] = epochs
+    assert sum(record.result.seconds for record in records) == sum(trainings)
+
+
 def test_separate_trainings_cost_the_whole():
     queries = tuple(Query(0, epochs) for epochs in (1, 3, 9))
     records = search(Script(queries), Additive(cost=1.0, one_run=False), seed=0, max_queries=9).records
@@ -198,12 +216,6 @@ def test_going_over_a_training_again_costs_what_it_costs_from_scratch_once(worke
     assert len(again) == len(queries)
     for record in again:  # nothing is had for nothing: every answer pays for its last step at least
         assert record.result.seconds >= {1: 1.0, 3: 2.0, 9: 6.0}[record.result.query.epochs]
-
-
-def test_a_stepwise_training_asked_for_twice_costs_twice_one():
-    queries = tuple(Query(0, epochs) for epochs in (1, 3, 9)) * 2
-    records = search(Script(queries), Additive(cost=1.0), seed=0, max_queries=9).records
-    assert [record.result.seconds for record in records] == [1.0, 2.0, 6.0] * 2
 
 
 def test_one_finished_training_is_gone_on_with_once():
@@ -255,6 +267,28 @@ def test_a_strategy_that_asks_for_nonsense_is_told_what_it_did(query, message):
     assert message in str(error.value)
     assert "Script asked for" in str(error.value)
     assert "after 1 results" in str(error.value)
+
+
+@dataclasses.dataclass
+class Recommends(Script):
+    """Says what it is told to say."""
+
+    answer: object = 0
+
+    def recommend(self):
+        return self.answer
+
+
+@pytest.mark.parametrize("answer", [6111.7, 3.0, -2, 18, 10**20, math.nan, None, "3", np.float64(3), np.array([1, 2])])
+def test_a_strategy_that_recommends_what_is_no_cell_is_told_so(answer):
+    with pytest.raises(StrategyError, match="Recommends recommended .* after 0 results; cells are 0..17, and -1"):
+        search(Recommends((Query(0, 9),), answer=answer), Additive(), seed=0, max_queries=5)
+
+
+@pytest.mark.parametrize("answer", [np.int64(3), np.int8(3), 3, -1])
+def test_whole_numbers_of_any_kind_are_recommended(answer):
+    record = search(Recommends((Query(0, 9),), answer=answer), Additive(), seed=0, max_queries=5).records[0]
+    assert (record.incumbent, type(record.incumbent)) == (int(answer), int)
 
 
 def test_numpy_integers_are_accepted_and_become_plain_ones():

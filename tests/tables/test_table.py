@@ -10,7 +10,7 @@ from copy import copy
 
 import numpy as np
 import pytest
-from conftest import make_table
+from conftest import make_table, structure_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -251,3 +251,23 @@ def test_other_kinds_of_file_are_refused(tmp_path):
 def test_an_unwritable_folder_is_a_lab_error(toy, blocked):
     with pytest.raises(LabError, match="cannot write"):
         toy.save(blocked / "x.npz")
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda s: {"test": s.test / 100}, lambda s: {"val": s.val / 100}, lambda s: {"test_trials": s.test_trials / 100},
+    lambda s: {"val_trials": np.concatenate([s.val_trials[..., :1] / 100, s.val_trials[..., 1:]], axis=2)},
+    lambda s: {"val": np.concatenate([s.val[:, :1] / 100, s.val[:, 1:]], axis=1)},
+    lambda s: {"val": np.where(np.arange(len(s.val))[:, None] == 777, s.val / 100, s.val)},
+    lambda s: {"test": np.where(np.arange(len(s.test)) < 9000, s.test / 100, s.test)},
+], ids=["test", "val", "test trials", "a trial", "an epoch", "a cell", "cells"])  # fmt: skip
+def test_shares_of_one_among_percentages_are_refused(spoil):
+    scores = structure_scores(np.arange(cell.SPACE.size)) + np.random.default_rng(0).normal(size=(4, cell.SPACE.size))
+    whole, last = make_table(), 12
+    measured = dataclasses.replace(
+        whole.schedules[last],
+        val=scores[:1].T, val_trials=scores[:2].T[:, None], test=scores[2], test_trials=scores[2:].T,
+    )  # fmt: skip
+    table = dataclasses.replace(whole, schedules={last: measured}).check()
+    spoilt = dataclasses.replace(table.schedules[last], **spoil(table.schedules[last]))
+    with pytest.raises(LabError, match="accuracies are percentages"):
+        dataclasses.replace(table, schedules=table.schedules | {last: spoilt}).check()

@@ -17,7 +17,7 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import official, torch_file
 from nasbench_lab.tables.formats.collect import Collector, rows_of
 
-_SMALL, _UNPACKED = 1 << 22, 100  # bytes that any file may unpack to, and so many for each of its own; the real one: 4
+_SMALL, _UNPACKED = 1 << 20, 100  # bytes that any file may unpack to, and so many for each of its own; the real one: 4
 _GONE = "this record was read already"
 
 

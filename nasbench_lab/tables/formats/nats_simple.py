@@ -24,7 +24,7 @@ from nasbench_lab.tables.formats.collect import Row, rows_of
 META = "meta.pickle.pbz2"
 _NAME = re.compile(r"(\d{1,6})\.pickle\.pbz2")
 _RECORD, _META = 1 << 24, 1 << 29  # bytes; real ones have 0.33 and 1.4 million, ours hold tables in `meta`
-_SMALL, _UNPACKED = 1 << 21, 100  # bytes that any file may unpack to, and so many for each of its own; real ones: 4
+_SMALL, _UNPACKED = 1 << 20, 100  # bytes that any file may unpack to, and so many for each of its own; real ones: 4
 _CHUNK, _FEW = 16, 64
 _SCHEDULES = 16  # of one cell; the benchmark has two
 

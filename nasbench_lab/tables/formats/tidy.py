@@ -217,22 +217,8 @@ def _scores(
     dataset: str, last: int, kind: str, frame: pd.DataFrame, columns: dict[str, str]
 ) -> tuple[FloatArray, FloatArray]:
     """(A,) means and (A, T) trials; the means are the trials' where there is no column for them."""
-    trials = [_accuracies(frame, columns[key]) for key in sorted(columns) if key.startswith(f"{kind}/")]
+    trials = [_numbers(frame, columns[key]) for key in sorted(columns) if key.startswith(f"{kind}/")]
     stacked = np.stack(trials, axis=1) if trials else np.empty((len(frame), 0))
     if kind not in columns and trials:
         return known_mean(stacked), stacked
-    if kind not in columns:
-        raise LabError(f"column {dataset}/{last}/{kind} is missing")
-    return _accuracies(frame, columns[kind]), stacked
-
-
-def _accuracies(frame: pd.DataFrame, column: str) -> FloatArray:
-    """(A,) accuracies in percent; what can only be shares is refused, not taken for accuracies of under one percent."""
-    values = _numbers(frame, column)
-    known = values[~np.isnan(values)]
-    if known.size and known.max() <= 1:
-        raise LabError(
-            f"column {column!r}: no value is above 1, which is how shares look; accuracies are in percent: "
-            "multiply the column by 100"
-        )
-    return values
+    return _one(dataset, last, kind, frame, columns), stacked
