@@ -26,7 +26,7 @@ from nasbench_lab.files.arrays import Archive
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import frozen, thawed
-from nasbench_lab.tables import headers
+from nasbench_lab.tables import headers, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,6 @@ FORMAT = 1
 CLASSES = 6466
 _UNPACKED = 1 << 29  # bytes; a table of 200 epochs and three trials has 125 million
 _NUMBERS = 1 << 26  # of all arrays, a row for every cell: four such tables
-_TELLING = 100  # known cells of a column whose best tells percentages from shares of 1
 _SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
 
 
@@ -371,34 +370,7 @@ def _check_schedule(where: str, last: int, schedule: Schedule) -> None:
         raise LabError(f"{where}: a validation score without its cost (seconds is nan)")
     if np.isnan(schedule.test[~np.isnan(schedule.val).any(axis=1)]).any():
         raise LabError(f"{where}: a validation score without a test score")
-    _check_percent(where, schedule)
-
-
-def _check_percent(where: str, schedule: Schedule) -> None:
-    """Refuse shares of 1 among percentages: a whole column of them, or a cell with some of either."""
-    trials, tests = schedule.val_trials, schedule.test_trials
-    columns = {f"val after epoch {epoch}": schedule.val[:, i] for i, epoch in enumerate(schedule.epochs)}
-    columns |= {"test": schedule.test} | {f"test trial {t + 1}": tests[:, t] for t in range(tests.shape[1])}
-    columns |= {
-        f"val trial {t + 1} after epoch {epoch}": trials[:, i, t]
-        for i, epoch in enumerate(schedule.epochs)
-        for t in range(trials.shape[2])
-    }
-    for name, values in columns.items():
-        known = values[~np.isnan(values)]
-        if known.size >= _TELLING and 0 < known.max() <= 1:
-            raise LabError(f"{where}: accuracies are percentages, those of {name} are all at most 1: multiply by 100")
-    last = np.concatenate([schedule.val[:, -1:], schedule.test[:, None], trials[:, -1], tests], axis=1)
-    low = np.min(np.where(np.isnan(last), np.inf, last), axis=1)
-    high = np.max(np.where(np.isnan(last), 0.0, last), axis=1)
-    apart = (low > 0) & (low <= 1) & (high > 2)
-    mixed = np.flatnonzero(apart & (np.abs(100 * low - high) <= 0.1 * high))
-    if mixed.size and 2 * mixed.size >= apart.sum():  # fewer may be chance, where scores are low and differ much
-        arch = int(mixed[0])
-        raise LabError(
-            f"{where}: accuracies are percentages, {mixed.size:,} cells have shares among them, first cell {arch} "
-            f"with {low[arch]:g} and {high[arch]:g}"
-        )
+    percent.check(where, schedule.epochs, schedule.val, schedule.val_trials, schedule.test, schedule.test_trials)
 
 
 def known_mean(values: FloatArray) -> FloatArray:

@@ -224,7 +224,7 @@ def test_what_cannot_be_repeated_is_not_checked(changes, why):
 
 
 def test_a_verdict_that_was_edited_is_not_reproduced(tmp_path):
-    compared(tmp_path, [written(tmp_path, CHEATS["learns from earlier runs"])], seeds=2, max_queries=5)
+    compared(tmp_path, [written(tmp_path, CHEATS["asks without being charged"])], seeds=2, max_queries=5)
     manifest = tmp_path / "out" / "manifest.json"
     content = json.loads(manifest.read_text())
     content["runs"][0]["replayed"] |= {"verdict": "same", "why": ""}
