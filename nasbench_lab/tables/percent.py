@@ -39,7 +39,8 @@ def check(
     high = np.max(np.where(np.isnan(last), 0.0, last), axis=1)
     apart = (low > 0) & (low <= 1) & (high > 2)
     mixed = np.flatnonzero(apart & (np.abs(100 * low - high) <= 0.1 * high))
-    if mixed.size and 2 * mixed.size >= apart.sum():  # fewer may be chance, where scores are low and differ much
+    telling = np.isfinite(low).sum() >= _TELLING
+    if telling and mixed.size and 2 * mixed.size >= apart.sum():  # fewer may be chance, where scores differ much
         arch = int(mixed[0])
         raise LabError(
             f"{where}: accuracies are percentages, {mixed.size:,} cells have shares among them, first cell {arch} "
