@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from nasbench_lab import loading
-from nasbench_lab.core import Evaluator, LabError, Strategy
+from nasbench_lab.core import Evaluator, LabError, Strategy, whole
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.leaderboard.rebuild import rebuild
@@ -76,8 +77,6 @@ def search(
     instance = loading.build("strategies", strategy) if isinstance(strategy, str) else strategy
     if not isinstance(instance, Strategy):
         raise LabError(f"strategy must be an instance or a spec such as 'local_search', got {strategy!r}")
-    if not isinstance(seed, int) or seed < 0:
-        raise LabError(f"seed must be a whole number, 0 or more, got {seed!r}")
     evaluation = {
         "search": search,
         "trials": trials,
@@ -99,7 +98,7 @@ def search(
     return frame.assign(incumbent_test=np.array(truths, dtype=np.float64))
 
 
-_PLAIN = {"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()}
+_PLAIN = MappingProxyType({"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()})
 
 
 def _evaluator(table: Table | str | Evaluator, evaluation: dict[str, Any]) -> Evaluator:
@@ -209,10 +208,9 @@ def make_study(
     """The study that `compare`'s arguments describe; see there.
 
     Raises:
-        LabError: `seeds` is not a whole number.
+        LabError: `seeds` is not a whole number of at least 1.
     """
-    if not isinstance(seeds, int) or isinstance(seeds, bool):
-        raise LabError(f"seeds must be a whole number, got {seeds!r}")
+    seeds = whole(seeds, "seeds", least=1)
     unlimited = math.isinf(max_queries) and math.isinf(max_seconds)
     task = StudyTask(
         table or catalog.default(),

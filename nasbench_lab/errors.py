@@ -1,16 +1,57 @@
-"""What goes wrong, said so that a user can mend it."""
+"""What goes wrong, said so that a user can mend it; and somebody's code that ends the program, which is no success."""
 
 from __future__ import annotations
 
+import os
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+_exit = os._exit
+_here = threading.local()  # .process: whose `os._exit` is refused in this thread; a process that is forked off may end
 
 
 class LabError(Exception):
     """What a user can mend. The command line prints the message and exits with 2."""
 
 
+class StrategyError(LabError):
+    """A strategy asked for something that does not exist, or ended the program."""
+
+
+class _Exit(BaseException):
+    """In place of the end of the process."""
+
+
+def _refused(status: int) -> NoReturn:
+    if getattr(_here, "process", None) == os.getpid():
+        raise _Exit(f"os._exit({status})")
+    _exit(status)
+
+
+@contextmanager
+def contained(name: str) -> Iterator[None]:
+    """What would end the program becomes an error of `name`.
+
+    Raises:
+        StrategyError: it called `sys.exit`, `os._exit` or raised something else that is no `Exception`.
+    """
+    os._exit = _refused  # from here on; only inside of this does it do anything else
+    before, _here.process = getattr(_here, "process", None), os.getpid()
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise StrategyError(f"{name} ends the program instead of returning: {place(error)}") from error
+    finally:
+        _here.process = before
+
+
 def place(error: BaseException) -> str:
-    """What was raised, and the last line of code it came from."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """What was raised, and the last line of code it came from, outside of this file."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"

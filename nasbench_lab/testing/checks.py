@@ -1,46 +1,76 @@
-"""Named checks, and what the conformance kits share: fresh processes and global random states."""
+"""Named checks with a time limit, and what the conformance kits share: fresh processes and global random states."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import random
 import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from nasbench_lab.core import LabError
-from nasbench_lab.errors import place
+from nasbench_lab.errors import StrategyError, contained, place
+
+SECONDS = 120.0  # that a check may take; the slowest strategy of the package, on a busy machine, takes a third
+_AUTHORS = ("propose", "observe", "setup", "recommend", "fit", "predict")  # what an author writes, and a kit calls
 
 
 class CheckFailed(AssertionError):
     """A plug-in does not do what every one of its kind must; the message says what was seen."""
 
 
+class Hung(CheckFailed):
+    """A check did not return in time; the message says where it stands."""
+
+
+class _Stop(BaseException):
+    """Raised in the thread of a check that is given up."""
+
+
 @dataclass(frozen=True)
 class Check:
     """A named check; calling it raises `CheckFailed` if the plug-in does not pass, whatever goes wrong in it.
+
+    It runs in a thread of its own, so that one that does not return can be left behind. Checks that share `hung` are
+    not run after such a one: what does not return once would be waited for again and again.
 
     Attributes:
         name: what is checked.
         function: does it.
         blamed: errors of the package that are the plug-in's; any other says that there is nothing to check.
+        seconds: time limit.
+        hung: names of the checks before this one that did not return.
     """
 
     name: str
     function: Callable[[], None]
     blamed: tuple[type[LabError], ...] = ()
+    seconds: float = SECONDS
+    hung: list[str] = field(default_factory=list, compare=False, repr=False)
 
     def __call__(self) -> None:
+        require(not self.hung, f"not run: {self.hung[0]!r} did not return" if self.hung else "")
         try:
-            self.function()
+            within(self.seconds, self._run)
+        except Hung:
+            self.hung.append(self.name)
+            raise
+
+    def _run(self) -> None:
+        try:
+            with contained("the plug-in"):
+                self.function()
         except CheckFailed:
             raise
         except Exception as error:
-            if isinstance(error, LabError) and not isinstance(error, self.blamed):
+            if isinstance(error, LabError) and not isinstance(error, (*self.blamed, StrategyError)):
                 raise  # there is no such plug-in, so nothing to check
             raise CheckFailed(place(error)) from error
 
@@ -54,12 +84,59 @@ def require(condition: bool, message: str) -> None:
         raise CheckFailed(message)
 
 
+def within(seconds: float, function: Callable[[], None]) -> None:
+    """Call a function in a thread and wait for it so long.
+
+    Raises:
+        Hung: it did not return; says where it stands. A loop in Python is stopped there, anything else left to itself.
+        Exception: whatever the function raised, Ctrl-C of its own making as `CheckFailed`.
+    """
+    raised: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            function()
+        except _Stop:
+            pass
+        except BaseException as error:  # handed to whoever waits
+            raised.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        where = standing(thread)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
+        raise Hung(f"does not return within {seconds:g} s: {where}")
+    if raised and isinstance(raised[0], KeyboardInterrupt):
+        raise CheckFailed(place(raised[0]))
+    if raised:
+        raise raised[0]
+
+
+def standing(thread: threading.Thread) -> str:
+    """Which of an author's methods a thread is in, and the line that it has reached."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    stack = traceback.extract_stack(frame) if frame else []
+    if not stack:
+        return "it has just ended"
+    called = [entry for entry in stack if entry.name in _AUTHORS]
+    here = called[0] if called else stack[-1]
+    line = f"{here.name} stands at {here.filename}:{here.lineno}"
+    return line if here is stack[-1] else f"{line}, in {stack[-1].name} ({stack[-1].filename}:{stack[-1].lineno})"
+
+
 def in_fresh_process(code: str, spec: str) -> str:
     """The last word that `code` prints, run with `spec` as its argument in a process with another PYTHONHASHSEED."""
     path = [p for p in sys.path if p]
     env = os.environ | {"PYTHONHASHSEED": "4242", "PYTHONPATH": os.pathsep.join(path)}
-    done = subprocess.run([sys.executable, "-c", code, spec], capture_output=True, text=True, env=env, check=False)
+    command = [sys.executable, "-c", code, spec]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=0.9 * SECONDS)
+    except subprocess.TimeoutExpired:
+        raise CheckFailed(f"the fresh process did not end within {0.9 * SECONDS:g} s") from None
     require(done.returncode == 0, f"the fresh process failed:\n{done.stderr[-2000:]}")
+    require(bool(done.stdout.split()), "the fresh process ended without a word")
     return done.stdout.split()[-1]
 
 
