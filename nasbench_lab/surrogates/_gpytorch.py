@@ -68,7 +68,7 @@ class TorchGP:
         self._build(targets)
         self.model.eval(), self.likelihood.eval()
         with torch.no_grad():
-            x, y = self.inputs[self.rows], torch.from_numpy(np.asarray(targets, dtype=np.float64))
+            x, y = self.inputs[self.rows], torch.tensor(np.asarray(targets), dtype=torch.float64)
             covariance = self.model.covar_module(x).to_dense()
             factor = torch.linalg.cholesky(covariance + self.likelihood.noise * torch.eye(len(y), dtype=y.dtype))
             solved = torch.cholesky_solve(torch.stack([torch.ones_like(y), y], dim=1), factor)
@@ -85,7 +85,7 @@ class TorchGP:
 
     def _build(self, targets: FloatArray) -> None:
         """A fresh gpytorch model at `theta`."""
-        y = torch.from_numpy(np.asarray(targets, dtype=np.float64))
+        y = torch.tensor(np.asarray(targets), dtype=torch.float64)
         noise = gpytorch.constraints.GreaterThan(JITTER)
         self.likelihood = gpytorch.likelihoods.GaussianLikelihood(noise_constraint=noise).double()
         kernels = [self._kernel(g).double() for g in range(len(self.parts))]
