@@ -6,9 +6,10 @@
 
 A setting of `SETTINGS` is what another processor would choose by itself: OpenBLAS' kernels (numpy and scipy each carry
 their own), numpy's vector instructions, the C library's and torch's. Each runs in a process of its own, one at a time, and
-leaves files of 25 runs under --out, named by a hash of the code, too, so that nothing old is taken for new. Printed are, per strategy: how many runs
-differ in any query or incumbent between any two settings, milliseconds per query under the first, and of the first few
-runs that differ the first query at which they do, with the numbers of the strategy's state that differed most before it.
+leaves files of 25 runs under --out, named by a hash of the code, too, so that nothing old is taken for new. Printed are,
+per strategy: how many runs differ in any query or incumbent between any two settings, milliseconds per query under the
+first, and of the first few runs that differ the first query at which they do, with the numbers of the strategy's state that
+differ most once that query is chosen.
 
 `bits` (as the only spec) prints a hash of a few products, factors and functions per setting: those that agree in all
 are one kernel under two names. A setting that the processor here cannot run (SkylakeX without AVX-512, say) dies at once.
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,9 @@ def evaluator(told: dict[str, Any]) -> Any:
     sources = {name: catalog.load(name) for name in told["sources"]}
     search = int(told["search"]) if str(told["search"]).isdigit() else told["search"]
     objectives = tuple(told["objectives"])
-    return Tabular(catalog.load(told["table"]), search=search, objectives=objectives, sources=sources, trials=told["trials"])
+    return Tabular(
+        catalog.load(told["table"]), search=search, objectives=objectives, sources=sources, trials=told["trials"]
+    )
 
 
 def in_setting(setting: str, task: str, told: dict[str, Any]) -> str:
@@ -68,7 +72,11 @@ def in_setting(setting: str, task: str, told: dict[str, Any]) -> str:
     """
     env = os.environ | {"OMP_NUM_THREADS": "1"} | SETTINGS[setting]
     done = subprocess.run(
-        [sys.executable, __file__, "--worker", task, json.dumps(told)], env=env, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "--worker", task, json.dumps(told)],
+        check=False,
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     if done.returncode:
         sys.exit(f"{setting}: the process ended with {done.returncode}")
@@ -94,8 +102,8 @@ def runs(told: dict[str, Any]) -> None:
 def state(told: dict[str, Any]) -> None:
     """Worker: print the numbers of a strategy's state before a query."""
     from nasbench_lab import loading
-    from nasbench_lab.core import StrategyError
     from nasbench_lab.study import runner
+    from nasbench_lab.study.runner import StrategyError
 
     strategy = loading.build("strategies", told["spec"])
     ask, asked = strategy.ask, [0]
@@ -108,11 +116,9 @@ def state(told: dict[str, Any]) -> None:
         return query
 
     strategy.ask = counted
-    try:
+    with suppress(StrategyError):
         runner.search(strategy, evaluator(told), seed=told["seed"], max_queries=told["queries"])
-    except StrategyError:
-        pass
-    print(json.dumps({name: values for name, values in _numbers(strategy, "", set())}))
+    print(json.dumps(dict(_numbers(strategy, "", set()))))
 
 
 def _numbers(thing: Any, name: str, seen: set[int]) -> Iterator[tuple[str, list[float]]]:
@@ -140,7 +146,13 @@ def bits(_told: dict[str, Any]) -> None:
     a, b, x = rng.standard_normal((101, 67)), rng.standard_normal((67, 501)), rng.standard_normal(10_000)
     spd = np.eye(67) + sum(np.outer(row, row) for row in a)
     made = {"product": a @ b, "float32": a.astype("f") @ b.astype("f"), "cholesky": np.linalg.cholesky(spd)}
-    made |= {"scipy": dpotrf(spd)[0], "exp": np.exp(x), "tanh": np.tanh(x), "erfcx": erfcx(x), "ndtri": ndtri(abs(x) % 1)}
+    made |= {
+        "scipy": dpotrf(spd)[0],
+        "exp": np.exp(x),
+        "tanh": np.tanh(x),
+        "erfcx": erfcx(x),
+        "ndtri": ndtri(abs(x) % 1),
+    }
     hashes = {k: hashlib.sha256(np.ascontiguousarray(v).tobytes()).hexdigest()[:6] for k, v in made.items()}
     print("  ".join(f"{name} {value}" for name, value in hashes.items()))
 
@@ -151,13 +163,18 @@ WORKERS = {"runs": runs, "state": state, "bits": bits}
 def code() -> str:
     """A hash of the package's source."""
     folder = Path(__file__).parents[1] / "nasbench_lab"
-    files = [folder / "core.py", *(f for part in ("surrogates", "strategies", "spaces") for f in (folder / part).rglob("*.py"))]
+    files = [
+        folder / "core.py",
+        *(f for part in ("surrogates", "strategies", "spaces") for f in (folder / part).rglob("*.py")),
+    ]
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:8]
 
 
 def measured(told: dict[str, Any], settings: list[str], out: Path) -> Iterator[tuple[str, Runs, list[float]]]:
     """Per setting: its runs, by seed, and CPU seconds of each."""
-    mark = hashlib.sha256(json.dumps([code(), {k: v for k, v in told.items() if k != "seeds"}]).encode()).hexdigest()[:12]
+    mark = hashlib.sha256(json.dumps([code(), {k: v for k, v in told.items() if k != "seeds"}]).encode()).hexdigest()[
+        :12
+    ]
     first, last = told["seeds"]
     for setting in settings:
         found: Runs = []
@@ -176,7 +193,9 @@ def measured(told: dict[str, Any], settings: list[str], out: Path) -> Iterator[t
         yield setting, found, took
 
 
-def explained(told: dict[str, Any], settings: tuple[str, str], a: NDArray[np.int64], b: NDArray[np.int64], seed: int) -> str:
+def explained(
+    told: dict[str, Any], settings: tuple[str, str], a: NDArray[np.int64], b: NDArray[np.int64], seed: int
+) -> str:
     """Where two runs of a seed part, and which numbers of the state differ most just after that query was chosen."""
     both = min(len(a), len(b))
     apart = np.flatnonzero((a[:both] != b[:both]).any(axis=1))
@@ -222,7 +241,10 @@ def main() -> None:
         pairs = [(i, s, r[i]) for s, r, _ in others for i in range(len(base)) if not np.array_equal(base[i], r[i])]
         apart = len({i for i, _, _ in pairs})
         speed = 1e3 * sum(took) / max(sum(len(run) for run in base), 1)
-        print(f"{spec}: {apart} of {len(base)} runs differ under {', '.join(settings)}; {speed:.2f} ms a query", flush=True)
+        print(
+            f"{spec}: {apart} of {len(base)} runs differ under {', '.join(settings)}; {speed:.2f} ms a query",
+            flush=True,
+        )
         for i, setting, run in pairs[:_SHOWN]:
             print(explained(told, (first, setting), base[i], run, seeds[0] + i), flush=True)
 
