@@ -88,7 +88,8 @@ def runs(told: dict[str, Any]) -> None:
     from nasbench_lab import loading
     from nasbench_lab.study import runner
 
-    answers, found, took = evaluator(told), {}, []
+    answers, took = evaluator(told), []
+    found: dict[str, Any] = {}
     for seed in range(*told["seeds"]):
         begin = time.process_time()
         strategy = loading.build("strategies", told["spec"])
@@ -96,7 +97,7 @@ def runs(told: dict[str, Any]) -> None:
         took.append(time.process_time() - begin)
         found[str(seed)] = np.array([(r.result.query.arch, r.result.query.epochs, r.incumbent) for r in run.records])
     with open(told["file"], "wb") as file:
-        np.savez_compressed(file, took=np.array(took), **found)
+        np.savez_compressed(file, allow_pickle=False, took=np.array(took), **found)
 
 
 def state(told: dict[str, Any]) -> None:
