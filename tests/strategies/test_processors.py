@@ -64,7 +64,7 @@ def differing(specs: tuple[str, ...], queries: int, seeds: int) -> list[str]:
     here, there = ran(specs, queries, seeds, {}), ran(specs, queries, seeds, OLD)
     if here.pop("bits") == there.pop("bits"):
         pytest.skip("this processor has no other kernels")
-    assert len(here) == len(specs) * seeds
+    assert len(here) == len(set(specs)) * seeds
     return [name for name in here if here[name] != there[name]]
 
 
@@ -84,4 +84,4 @@ def test_every_strategy_does() -> None:
         "gp_bo:acquisition=ucb,candidates=climb",
         *FEW,
     )
-    assert differing((*specs, *further), queries=50, seeds=2) == []
+    assert differing((*specs, *further), queries=30, seeds=1) == []
