@@ -21,7 +21,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nasbench_lab.core import FloatArray
@@ -31,7 +30,6 @@ from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._rows import RowModel, added_noise, folds, spaced
 from nasbench_lab.surrogates._scale import check_targets
 
-Float32 = NDArray[np.float32]
 _CHUNK = 512  # graphs predicted at once
 
 
@@ -143,7 +141,7 @@ class GraphNetworks(RowModel):
 
 
 @lru_cache(maxsize=4)
-def _graphs(space: Space) -> tuple[Float32, Float32]:
+def _graphs(space: Space) -> tuple[FloatArray, FloatArray]:
     """Nodes (R, V, d) and arcs (R, V, V), arcs[:, i, j] from j to i, of the distinct rows of a space."""
     rows = encodings.rows("live", space).values
     nodes, arcs = _cell_graphs(rows) if space == cell.SPACE else _complete_graphs(rows, space)
