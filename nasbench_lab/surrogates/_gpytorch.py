@@ -2,7 +2,8 @@
 
 Same kernel (a `ScaleKernel` per part on its scaled columns), same normal priors on logarithms, a `ConstantMean`; fitted
 by botorch's L-BFGS on `ExactMarginalLogLikelihood`, everything in float64. The mean is a free parameter there and
-profiled out here; at the optimum that is the same.
+profiled out here; at the optimum that is the same. L-BFGS amplifies rounding errors, which the grid of `_likelihood` forgets:
+what this engine chooses may be another cell on another processor.
 """
 
 from __future__ import annotations
