@@ -23,7 +23,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-from nasbench_lab import extras, imports
+from nasbench_lab import errors, extras, imports
 from nasbench_lab.errors import LabError
 
 
@@ -152,7 +152,7 @@ def unknown(kind: str, name: str, allowed: Sequence[str], more: str = "") -> Lab
 
 def _import(name: str) -> types.ModuleType:
     try:
-        with extras.told(repr(name)), imports.watched():
+        with extras.told(repr(name)), imports.watched(), errors.contained():
             return imports.of_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
     except LabError:
         raise
@@ -273,9 +273,13 @@ def build(folder: str, spec: str) -> Any:
         raise LabError(f"{name} has no parameter {unknown[0]!r}; it has: {', '.join(fields) or 'none'}")
     values = {key: _read(text, fields[key], f"{name}:{key}") for key, text in raw.items()}
     try:
-        built = cls(**values)
-    except (ValueError, TypeError) as error:
-        raise LabError(f"{spec}: {error}") from error
+        with errors.contained():
+            built = cls(**values)
+    except LabError:
+        raise
+    except Exception as error:  # the constructor is somebody's code
+        why = error if isinstance(error, (ValueError, TypeError)) else errors.place(error)
+        raise LabError(f"{spec}: {why}") from error
     extras.need(f"{_kind(folder)} {spec!r}", *extras.required(built))
     return built
 

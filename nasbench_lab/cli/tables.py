@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nasbench_lab.cli import screen
+from nasbench_lab.cli.commands import Commands
 from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
     from nasbench_lab.tables.table import Table
 
-tables_app = typer.Typer(
+tables_app = Commands(
     help="The benchmarks at hand: list, describe, fetch, import, export, measure.", no_args_is_help=True
 )
 

@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from nasbench_lab import errors
 from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
 
 Repeats = Literal["charge", "free", "free-class"]
@@ -60,9 +61,11 @@ def search(
     Raises:
         LabError: no budget at all, or an argument out of range.
         StrategyError: the strategy asked for a cell or a fidelity that does not exist.
+        Ended: it raised SystemExit or the like. Whatever else it raises is raised.
     """
     task = bounded(evaluator.task, max_queries=max_queries, max_seconds=max_seconds, workers=workers, repeats=repeats)
-    return _Loop(strategy, evaluator, task, seed, int(workers), repeats).run()
+    with errors.contained():
+        return _Loop(strategy, evaluator, task, seed, int(workers), repeats).run()
 
 
 def bounded(task: Task, *, max_queries: float, max_seconds: float, workers: int, repeats: str) -> Task:

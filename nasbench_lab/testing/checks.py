@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nasbench_lab import errors
 from nasbench_lab.core import LabError
-from nasbench_lab.errors import place
 
 
 class CheckFailed(AssertionError):
@@ -36,13 +36,14 @@ class Check:
 
     def __call__(self) -> None:
         try:
-            self.function()
+            with errors.contained():
+                self.function()
         except CheckFailed:
             raise
         except Exception as error:
             if isinstance(error, LabError) and not isinstance(error, self.blamed):
                 raise  # there is no such plug-in, so nothing to check
-            raise CheckFailed(place(error)) from error
+            raise CheckFailed(errors.place(error)) from error
 
     def __str__(self) -> str:
         return self.name

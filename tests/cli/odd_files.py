@@ -22,6 +22,9 @@ class Mine(Strategy):
 
     def propose(self):
         {body}return Query(self.task.space.sample(self.rng), self.task.full)
+
+    def observe(self, result):
+        pass
 '''
 STUDY = 'strategies = ["random_search"]\nseeds = 2\n[[task]]\ntable = "toy"\nmax_queries = 3\n'
 NAMES = ["a:b.py", "a(b.py", "a)b.py", "a=b.py", "a b.py", "a\nb.py", "a,b.py", "é.py", "a'b.py", "~.py", "-a.py"]
