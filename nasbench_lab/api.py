@@ -13,6 +13,7 @@ import pandas as pd
 from nasbench_lab import loading
 from nasbench_lab.core import Evaluator, LabError, Strategy
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.files import paths
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.leaderboard.rebuild import rebuild
 from nasbench_lab.study import execute, jobs, runner, store
@@ -186,7 +187,7 @@ def compare(
         repeats=repeats,
         evaluator=evaluator,
     )
-    return run(chosen, Path(out), workers=workers, backend=backend, given=given).frame()
+    return run(chosen, paths.home(out), workers=workers, backend=backend, given=given).frame()
 
 
 def make_study(

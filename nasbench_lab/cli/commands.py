@@ -83,7 +83,7 @@ def _check(arguments: list[str]) -> None:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise LabError(f"argument {number} is no text in UTF-8: {ascii(text)}") from None
+            raise LabError(f"argument {number} is no text in UTF-8: {text!a}") from None
 
 
 def _end(message: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nasbench_lab.cli import screen
-from nasbench_lab.files import names
+from nasbench_lab.files import names, paths
 
 
 def validate(
@@ -52,7 +52,7 @@ def validate(
     with screen.progress("trainings") as progress:
         content = validation.validate(target, settings, table=table, progress=progress)
     folder = out or (
-        Path(target) if Path(target).is_dir() else Path("results") / f"validate-{names.slug(target, kept='')}"
+        paths.home(target) if paths.is_folder(target) else Path("results") / f"validate-{names.slug(target, kept='')}"
     )
     written = validation_report.write(content, folder)
     print(validation_report.to_markdown(content))

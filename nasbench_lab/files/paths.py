@@ -31,3 +31,11 @@ def of_variable(name: str) -> Path | None:
     """
     chosen = os.environ.get(name)
     return home(chosen) if chosen else None
+
+
+def is_folder(text: str) -> bool:
+    """Whether a text that may be something else is the path of a folder."""
+    try:
+        return home(text).is_dir()
+    except (LabError, OSError, ValueError):  # no home, a name that is too long or has a zero in it
+        return False

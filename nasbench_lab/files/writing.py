@@ -10,17 +10,21 @@ from pathlib import Path
 import platformdirs
 
 from nasbench_lab.errors import LabError
+from nasbench_lab.files import paths
 
 
-def user_folder() -> Path:
-    """The user's data folder (platformdirs); may not exist yet."""
-    return Path(platformdirs.user_data_dir("nasbench_lab", appauthor=False))
+def user_folder() -> Path | None:
+    """The user's data folder (platformdirs), which may not exist yet; None where no home folder is known."""
+    try:
+        found = Path(platformdirs.user_data_dir("nasbench_lab", appauthor=False))
+    except RuntimeError:
+        return None
+    return found if found.is_absolute() else None  # older ones leave `~` as it is
 
 
 def data_folders() -> list[Path]:
     """Where data is looked for: `$NASBENCH_LAB_DATA` if it is set, then the user's data folder."""
-    chosen = os.environ.get("NASBENCH_LAB_DATA")
-    return [*([Path(chosen)] if chosen else []), user_folder()]
+    return [folder for folder in (paths.of_variable("NASBENCH_LAB_DATA"), user_folder()) if folder]
 
 
 def not_there(paths: Iterable[Path], *, force: bool) -> None:

@@ -59,7 +59,21 @@ QUICK = {  # what keeps a command short unless it is what is odd
     "top": "1", "classes": "2", "best": "0", "every": "0", "train": "5", "test_size": "50", "specs": "knn", "seed": "1",
     "readings": "plain", "strategies": "random_search", "tables": "toy", "table": "toy",
 }  # fmt: skip
-PATHS = {"study", "path", "target", "folder", "name", "names", "strategies", "specs", "table", "score", "tables", "sources", "trust"}
+PATHS = {
+    "study",
+    "path",
+    "target",
+    "folder",
+    "name",
+    "names",
+    "strategies",
+    "specs",
+    "table",
+    "score",
+    "tables",
+    "sources",
+    "trust",
+}
 ENVIRONMENTS: list[dict[str, str | None]] = [
     {"HOME": None}, {"HOME": ""}, {"HOME": "/proc/nowhere"}, {"NASBENCH_LAB_DATA": "~/x"}, {"NASBENCH_LAB_DATA": "gone"},
     {"NASBENCH_LAB_DATA": "ok.py"}, {"NASBENCH_LAB_DATA": ""}, {"NASBENCH_LAB_DATA": "data"}, {"COLUMNS": "0"}, {"COLUMNS": "1"},
@@ -165,7 +179,9 @@ def _value(parameter: Parameter, rng: random.Random, *, odd: bool) -> str:
     if odd and paths and rng.random() < 0.6:
         return rng.choice(odd_files.ODD)
     if odd and parameter.name in KNOWN and rng.random() < 0.3:
-        return rng.choice(KNOWN[parameter.name]) + rng.choice(["", ":", ":x=1", ":initial=", ":initial=nan", " ", ",", "\n", ".npz"])
+        return rng.choice(KNOWN[parameter.name]) + rng.choice(
+            ["", ":", ":x=1", ":initial=", ":initial=nan", " ", ",", "\n", ".npz"]
+        )
     if odd:
         return rng.choice(TEXTS)
     if paths and parameter.name not in KNOWN:

@@ -33,7 +33,9 @@ BODIES = {
     "ends.py": "import os; os._exit(0); ", "raises.py": "1 / 0; ", "numpy.py": "import numpy; ", "recurses.py": "return self.propose(); ",
     "generator.py": "raise GeneratorExit; ", "warns.py": "import warnings; warnings.warn('look'); ", "memory.py": "raise MemoryError; ",
 }  # fmt: skip
-CSV = "arch,digits/6/val,digits/6/test,digits/6/seconds\n" + "".join(f"{i},50.5,50.{i % 10},1.5\n" for i in range(15625))
+CSV = "arch,digits/6/val,digits/6/test,digits/6/seconds\n" + "".join(
+    f"{i},50.5,50.{i % 10},1.5\n" for i in range(15625)
+)
 PLAIN = ["results/done", "ok.toml", "ok.py", "table.csv", "toy"]
 ODD = [
     *NAMES, *BODIES, "ok.py", "sub/ok.py", "./ok.py", "bom.py", "coding.py", "empty.py", "syntax.py", "null.py", "import_exits.py",
@@ -77,7 +79,9 @@ def _strategies(place: Path) -> None:
     for name, body in BODIES.items():
         (place / name).write_text(STRATEGY.format(body=body))
     (place / "bom.py").write_bytes(b"\xef\xbb\xbf" + plain.encode())
-    (place / "coding.py").write_bytes(b"# -*- coding: latin-1 -*-\n" + plain.replace("Draws", "Dräws").encode("latin-1"))
+    (place / "coding.py").write_bytes(
+        b"# -*- coding: latin-1 -*-\n" + plain.replace("Draws", "Dräws").encode("latin-1")
+    )
     (place / "null.py").write_bytes(plain.encode() + b"\0")
     (place / "empty.py").touch()
     (place / "syntax.py").write_text("def f(:\n")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import paths
 from nasbench_lab.strategies.foreign._lines import Message, Spoken
 
 _EXAMPLE = Path(__file__).with_name("_external_example.py")
@@ -52,7 +53,8 @@ class External(Spoken):
         self.program = hashlib.sha256(content).hexdigest()[:16]
 
     def _arguments(self) -> list[str]:
-        return shlex.split(self.command) if self.command.strip() else [sys.executable, str(_EXAMPLE)]
+        words = shlex.split(self.command)
+        return [str(paths.home(word)) for word in words] or [sys.executable, str(_EXAMPLE)]
 
     def setup(self) -> None:
         self._stop()
