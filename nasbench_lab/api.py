@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -77,20 +78,19 @@ def search(
     instance = loading.build("strategies", strategy) if isinstance(strategy, str) else strategy
     if not isinstance(instance, Strategy):
         raise LabError(f"strategy must be an instance or a spec such as 'local_search', got {strategy!r}")
-    if not isinstance(seed, int) or seed < 0:
-        raise LabError(f"seed must be a whole number, 0 or more, got {seed!r}")
+    seed = whole("seed", seed)
     evaluation = {
         "search": search,
         "trials": trials,
-        "noise": noise,
+        "noise": _number("noise", noise),
         "objectives": _listed(objectives),
-        "sources": sources,
+        "sources": _texts("sources", sources),
     }
     evaluator = _evaluator(table, evaluation)
     loop: dict[str, Any] = {
-        "max_queries": max_queries,
-        "max_seconds": max_seconds,
-        "workers": workers,
+        "max_queries": _number("max_queries", max_queries),
+        "max_seconds": _number("max_seconds", max_seconds),
+        "workers": whole("workers", workers),
         "repeats": repeats,
     }
     with jobs.one_blas_thread():
@@ -98,6 +98,21 @@ def search(
     frame = pd.DataFrame(store.columns_of({seed: run}, evaluator.task.objectives)).drop(columns="seed")
     truths = [evaluator.truth(int(arch)) if arch >= 0 else math.nan for arch in frame["incumbent"]]
     return frame.assign(incumbent_test=np.array(truths, dtype=np.float64))
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number, numpy's too.
+
+    Raises:
+        LabError: not a whole number in 0..2^63 - 1.
+    """
+    try:
+        found = operator.index(value)
+    except TypeError:
+        found = -1
+    if isinstance(value, bool) or not 0 <= found < 1 << 63:
+        raise LabError(f"{name} must be a whole number in 0..2^63 - 1, got {value!r}")
+    return found
 
 
 _PLAIN = {"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()}
@@ -119,7 +134,32 @@ def _evaluator(table: Table | str | Evaluator, evaluation: dict[str, Any]) -> Ev
 
 def _listed(objectives: str | Sequence[str]) -> tuple[str, ...]:
     """Objectives as a tuple; a single metric stands beside "val"."""
-    return ("val", objectives) if isinstance(objectives, str) else tuple(objectives)
+    return ("val", objectives) if isinstance(objectives, str) else _texts("objectives", objectives)
+
+
+def _texts(name: str, values: Any) -> tuple[str, ...]:
+    """A text or several as a tuple.
+
+    Raises:
+        LabError: something else.
+    """
+    found = (values,) if isinstance(values, str) else values
+    if not isinstance(found, Sequence) or not all(isinstance(each, str) for each in found):
+        raise LabError(f"{name} must be text or a list of texts, got {values!r}")
+    return tuple(found)
+
+
+def _number(name: str, value: Any) -> float:
+    """A number, numpy's too.
+
+    Raises:
+        LabError: something else.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise LabError(f"{name} must be a number, got {value!r}")
+    return value
 
 
 def compare(
@@ -187,6 +227,8 @@ def compare(
         repeats=repeats,
         evaluator=evaluator,
     )
+    if not isinstance(out, (str, Path)) or not str(out).strip():
+        raise LabError(f"out must be the path of a folder, got {out!r}")
     return run(chosen, paths.home(out), workers=workers, backend=backend, given=given).frame()
 
 
@@ -210,15 +252,13 @@ def make_study(
     """The study that `compare`'s arguments describe; see there.
 
     Raises:
-        LabError: `seeds` is not a whole number.
+        LabError: an argument of another type than is said there.
     """
-    if not isinstance(seeds, int) or isinstance(seeds, bool):
-        raise LabError(f"seeds must be a whole number, got {seeds!r}")
-    unlimited = math.isinf(max_queries) and math.isinf(max_seconds)
+    unlimited = max_queries == max_seconds == math.inf
     task = StudyTask(
         table or catalog.default(),
         search=search,
-        score=(score,) if isinstance(score, str) else tuple(score),
+        score=_texts("score", score),
         max_queries=100 if unlimited else max_queries,
         max_seconds=max_seconds,
         trials=trials,
@@ -227,7 +267,7 @@ def make_study(
         simulated_workers=simulated_workers,
         repeats=repeats,
         evaluator=evaluator,
-        sources=tuple(sources),
+        sources=_texts("sources", sources),
     )
     return Study(tuple(strategies) or DEFAULT_STRATEGIES, (task,), seeds)
 
@@ -246,6 +286,7 @@ def run(
     Raises:
         LabError: the study cannot be run as written, or results cannot be written.
     """
+    workers = whole("workers", workers)
     plan = resolve(chosen, given)
     execute.run(plan, out, workers=workers, backend=backend, progress=progress)
     return rebuild(plan, out)

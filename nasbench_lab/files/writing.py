@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -74,13 +74,17 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 
 def _write_beside(path: Path, data: bytes, temporary: dict[Path, Path]) -> None:
     try:
+        if path.exists() and not path.is_file():
+            raise LabError(
+                f"cannot write {path}: it is there, and is no file"
+            )  # a folder, or /dev/null, which is not replaced
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise LabError(f"cannot write to {path.parent}: {error.strerror or error}") from error
-    temporary[path] = Path(name)
-    with os.fdopen(handle, "wb") as file:
+        beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+        file = beside.open("xb")  # with the permissions that the umask leaves
+    except (OSError, ValueError) as error:
+        raise LabError(f"cannot write to {path.parent}: {getattr(error, 'strerror', None) or error}") from error
+    temporary[path] = beside
+    with file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.chmod(name, 0o644)

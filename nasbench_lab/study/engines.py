@@ -48,6 +48,8 @@ def check(backend: str) -> None:
     Raises:
         MissingPackage: it is not.
     """
+    if not isinstance(backend, str):
+        raise LabError(f"backend must be the name of an engine, got {backend!r}")
     name = backend.partition(":")[0]
     extras.need(f"engine {name!r}", *_NEEDS.get(name, ()))
 

@@ -19,10 +19,14 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, sealed
 
+MOST = 10_000_000  # seeds of a study: beyond them the list of its files alone would fill the memory
 _LONGEST = 1 << 20  # bytes of a study file
+_END = 1 << 63  # seeds are kept as whole numbers of 64 bits
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,12 @@ class StudyTask:
     repeats: str = "charge"
     evaluator: str = "tabular"
     sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _plain(self)
+        for name in ("max_queries", "max_seconds", "noise"):
+            if math.isnan(getattr(self, name)):
+                raise LabError(f"{name} must be a number, got nan")
 
     @property
     def scored_on(self) -> tuple[str, ...]:
@@ -69,11 +79,16 @@ class Study:
     block: int | None = None
 
     def __post_init__(self) -> None:
+        _plain(self)
         if not self.strategies or not self.tasks:
             raise LabError("a study needs at least one strategy and one task")
         if self.seeds < 1 or (self.block is not None and self.block < 1) or self.first_seed < 0:
             raise LabError(
                 f"seeds and block must be at least 1, first_seed at least 0; got {self.seeds}, {self.block}, {self.first_seed}"
+            )
+        if self.seeds > MOST or self.first_seed + self.seeds > _END:
+            raise LabError(
+                f"a study has {MOST:,} seeds at most, and the last below 2^63; got {self.seeds} from {self.first_seed} on"
             )
         if len(set(self.tasks)) < len(self.tasks) or any(len(set(t.score)) < len(t.score) for t in self.tasks):
             raise LabError("a task, or a table to score on, is listed twice")
@@ -148,6 +163,23 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "tuple[str, ...]": (list, tuple),
     "tuple[StudyTask, ...]": (tuple,),
 }
+
+
+def _plain(made: Study | StudyTask) -> None:
+    """Numpy's numbers become numbers, and what is of another type than its field is refused.
+
+    Raises:
+        LabError: names the field, its type and what was given.
+    """
+    for spec in fields(made):
+        value = getattr(made, spec.name)
+        value = value.item() if isinstance(value, np.generic) else value
+        allowed = _KINDS[str(spec.type)]
+        if not (isinstance(value, allowed) and not isinstance(value, bool)) and not (
+            value is None and spec.default is None
+        ):
+            raise LabError(f"{spec.name} must be {spec.type}, got {value!r}")
+        object.__setattr__(made, spec.name, value)
 
 
 def _from_toml(kind: type[Any], raw: dict[str, Any], where: str) -> Any:

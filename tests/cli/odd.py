@@ -313,10 +313,10 @@ def _streams(environment: dict[str, str | None], said: list[io.BufferedRandom]) 
     else:
         binary = environment.get("stdin") == "binary"
         os.dup2(os.open("binary" if binary else os.devnull, os.O_RDONLY), 0)
-        sys.stdin = open(0, encoding="utf-8", closefd=False)
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     encoding = environment.get("encoding") or "utf-8"
-    sys.stdout = open(1, "w", encoding=encoding, errors="strict", closefd=False)
-    sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", closefd=False)
+    sys.stdout = open(1, "w", encoding=encoding, errors="strict", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def complaints(invocation: Invocation, outcome: Outcome) -> list[str]:
