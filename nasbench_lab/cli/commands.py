@@ -54,8 +54,7 @@ def _at_home(value: Any) -> Any:
 @contextmanager
 def sentences() -> Iterator[None]:
     """What a user can mend, what the machine lacks, and an interruption become one line on stderr and exit code 2."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter shows its number
+    _streams()
     try:
         with errors.heard(*_SIGNALS), extras.told("this command"):
             _check(sys.argv[1:])
@@ -70,12 +69,31 @@ def sentences() -> Iterator[None]:
         _end(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
 
 
+def _streams() -> None:
+    """Have standard input, output and error, closed ones too; a terminal that cannot show a letter shows its number."""
+    while (
+        number := os.open(os.devnull, os.O_RDWR)
+    ) < 3:  # or a file of ours would have its number, and what is printed
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - as long as the process
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _check(arguments: list[str]) -> None:
-    """Refuse what a shell makes of a variable that is not set, and names that no file of ours can hold.
+    """Refuse what a shell makes of a variable that is not set, names that no file of ours can hold, and a place that is gone.
 
     Raises:
-        LabError: an argument is blank or no text.
+        LabError: an argument is blank or no text, or the folder that this stands in was removed.
     """
+    try:
+        os.getcwd()
+    except OSError:
+        raise LabError("the folder that this was started in is gone; change into another one") from None
     for number, text in enumerate(arguments, 1):
         value = text.partition("=")[2] if re.match(r"--[\w-]+=", text) else text
         if not value.strip():
