@@ -33,7 +33,7 @@ BODIES = {
     "ends.py": "import os; os._exit(0); ", "raises.py": "1 / 0; ", "numpy.py": "import numpy; ", "recurses.py": "return self.propose(); ",
     "generator.py": "raise GeneratorExit; ", "warns.py": "import warnings; warnings.warn('look'); ", "memory.py": "raise MemoryError; ",
 }  # fmt: skip
-CSV = "arch,digits/6/val,digits/6/test,digits/6/seconds\n" + "".join(
+CSV = "index,digits/6/val,digits/6/test,digits/6/seconds\n" + "".join(
     f"{i},50.5,50.{i % 10},1.5\n" for i in range(15625)
 )
 PLAIN = ["results/done", "ok.toml", "ok.py", "table.csv", "toy"]
