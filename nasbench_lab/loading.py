@@ -118,7 +118,7 @@ def load(folder: str, name: str) -> type[Any]:
 
 def _load(folder: str, name: str) -> type[Any]:
     module_name, class_name = module_of(name)
-    if module_name:
+    if module_name or class_name:
         return _class_in(_import(module_name), class_name) if class_name else only_class(_import(module_name))
     _say_what_is_hidden(folder, name, tuple(sys.path))
     if name in leaves(folder):
@@ -168,8 +168,8 @@ def module_of(head: str) -> tuple[str, str]:
     file = _file(head)
     if file or head.endswith(".py"):
         return file or head, head[len(file) + 1 :] if file else ""
-    module, _, class_name = head.rpartition(":")
-    return module, class_name if module else ""
+    module, colon, class_name = head.rpartition(":")
+    return module, class_name if colon else ""
 
 
 def _file(text: str) -> str:

@@ -18,7 +18,7 @@ def home(path: str | Path) -> Path:
     if text != "~" and not (text.startswith("~") and os.sep in text):
         return Path(path)
     found = os.path.expanduser(text)
-    own = text.split(os.sep)[0] == "~"
+    own = text.split(os.sep, maxsplit=1)[0] == "~"
     if not os.path.isabs(found) or (own and not os.path.isabs(os.environ.get("HOME", os.sep))):
         raise LabError(f"no home folder is known for {text!r}; set HOME, or write the path in full")
     return Path(found)

@@ -120,6 +120,8 @@ def _standing(frame: types.FrameType | None) -> str:
         file = frame.f_code.co_filename
         if imports.authored(file) or file.startswith(_PLUGINS):
             own.append(frame)
+        elif own and file.startswith(str(imports.ROOT)):  # who called it
+            break
         frame = frame.f_back
     if not own:
         return ""
@@ -146,7 +148,7 @@ def in_fresh_process(kit: str, kind: str, spec: str, limit: float) -> str:
     said = done.stderr.strip().splitlines()[-1:]
     if done.returncode == _STUCK:
         raise Stuck("".join(said))
-    require(done.returncode == 0, f"in a process of its own: {''.join(said) or f'exit code {done.returncode}'}")
+    require(done.returncode == 0, f"the fresh process failed: {''.join(said) or f'exit code {done.returncode}'}")
     if not done.stdout.split():
         raise Stuck("ends the process that it runs in, with exit code 0 and without a result")
     return done.stdout.split()[-1]

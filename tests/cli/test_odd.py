@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import odd
+import odd_lines
 import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="every invocation runs in a forked child")
@@ -38,8 +39,8 @@ def test_two_thousand_odd_invocations():
 
 
 def test_every_command_and_option_is_among_them():
-    made = [each.arguments for each in odd.invocations(4000, 1)]
-    for path, parameters in odd.commands().items():
+    made = [each.arguments for each in odd_lines.invocations(4000, 1)]
+    for path, parameters in odd_lines.commands().items():
         own = [arguments for arguments in made if tuple(arguments[: len(path)]) == path]
         words = {text.partition("=")[0] for arguments in own for text in arguments}
         assert own
@@ -62,7 +63,7 @@ def test_every_command_and_option_is_among_them():
     ],
 )
 def test_what_misbehaves_is_found(change, said):
-    invocation = odd.Invocation(["query", "0", "--json", "--svg", "made"], {})
+    invocation = odd_lines.Invocation(["query", "0", "--json", "--svg", "made"], {})
     plain = odd.Outcome(2, "", "nasbench-lab: no", 0.1, False, ["made", "results/x"], False)
     assert odd.complaints(invocation, plain) == []
     assert said in odd.complaints(invocation, plain._replace(**change))
