@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from nasbench_lab import loading
-from nasbench_lab.core import Evaluator, LabError, Strategy
+from nasbench_lab.core import Evaluator, LabError, Strategy, real, whole
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.files import paths
 from nasbench_lab.leaderboard.parts import Leaderboard
@@ -78,19 +78,18 @@ def search(
     instance = loading.build("strategies", strategy) if isinstance(strategy, str) else strategy
     if not isinstance(instance, Strategy):
         raise LabError(f"strategy must be an instance or a spec such as 'local_search', got {strategy!r}")
-    seed = whole("seed", seed)
     evaluation = {
         "search": search,
         "trials": trials,
-        "noise": _number("noise", noise),
+        "noise": real(noise, "noise"),
         "objectives": _listed(objectives),
         "sources": _texts("sources", sources),
     }
     evaluator = _evaluator(table, evaluation)
     loop: dict[str, Any] = {
-        "max_queries": _number("max_queries", max_queries),
-        "max_seconds": _number("max_seconds", max_seconds),
-        "workers": whole("workers", workers),
+        "max_queries": real(max_queries, "max_queries"),
+        "max_seconds": real(max_seconds, "max_seconds"),
+        "workers": whole(workers, "workers", least=1),
         "repeats": repeats,
     }
     with jobs.one_blas_thread():
@@ -100,22 +99,7 @@ def search(
     return frame.assign(incumbent_test=np.array(truths, dtype=np.float64))
 
 
-def whole(name: str, value: Any) -> int:
-    """A whole number, numpy's too.
-
-    Raises:
-        LabError: not a whole number in 0..2^63 - 1.
-    """
-    try:
-        found = operator.index(value)
-    except TypeError:
-        found = -1
-    if isinstance(value, bool) or not 0 <= found < 1 << 63:
-        raise LabError(f"{name} must be a whole number in 0..2^63 - 1, got {value!r}")
-    return found
-
-
-_PLAIN = {"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()}
+_PLAIN = MappingProxyType({"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()})
 
 
 def _evaluator(table: Table | str | Evaluator, evaluation: dict[str, Any]) -> Evaluator:
@@ -147,19 +131,6 @@ def _texts(name: str, values: Any) -> tuple[str, ...]:
     if not isinstance(found, Sequence) or not all(isinstance(each, str) for each in found):
         raise LabError(f"{name} must be text or a list of texts, got {values!r}")
     return tuple(found)
-
-
-def _number(name: str, value: Any) -> float:
-    """A number, numpy's too.
-
-    Raises:
-        LabError: something else.
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
-        raise LabError(f"{name} must be a number, got {value!r}")
-    return value
 
 
 def compare(
@@ -254,6 +225,7 @@ def make_study(
     Raises:
         LabError: an argument of another type than is said there.
     """
+    seeds = whole(seeds, "seeds", least=1)
     unlimited = max_queries == max_seconds == math.inf
     task = StudyTask(
         table or catalog.default(),
@@ -286,7 +258,7 @@ def run(
     Raises:
         LabError: the study cannot be run as written, or results cannot be written.
     """
-    workers = whole("workers", workers)
+    workers = whole(workers, "workers", least=1)
     plan = resolve(chosen, given)
     execute.run(plan, out, workers=workers, backend=backend, progress=progress)
     return rebuild(plan, out)

@@ -10,7 +10,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,7 +17,9 @@ from numpy.typing import NDArray
 
 from nasbench_lab import extras
 from nasbench_lab.errors import LabError
+from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import FloatArray, Space
+from nasbench_lab.spaces.whole import real_number, whole_number
 
 __all__ = [
     "DIRECTIONS",
@@ -35,13 +36,15 @@ __all__ = [
     "direction",
     "noise_stream",
     "parameters",
+    "real",
     "stream",
+    "whole",
 ]
-NO_METRICS: Mapping[str, float] = MappingProxyType({})
+NO_METRICS: ReadOnly[str, float] = ReadOnly({})
 
 
 # The one table of directions: an objective's name up to the first "/" decides. +1: larger is better.
-DIRECTIONS: Mapping[str, int] = MappingProxyType(
+DIRECTIONS: Mapping[str, int] = ReadOnly(
     {"val": 1, "latency_ms": -1, "energy_mj": -1, "params_m": -1, "flops_m": -1, "seconds": -1}
 )
 
@@ -71,7 +74,7 @@ class Task:
         one_run: the fidelities are points of one training, so that going on from one costs only the difference.
         known: what is known of all cells before anything is trained, name -> (N,) values, nan where there is none:
             "params_m", "flops_m", zero-cost scores ("proxy/synflow", larger is better), the seconds these take
-            ("proxy_seconds/synflow"), and validation scores on *other* datasets ("source/cifar100").
+            ("proxy_seconds/synflow"), and validation scores on *other* datasets ("source/cifar100"). Read-only.
     """
 
     space: Space
@@ -83,12 +86,17 @@ class Task:
     known: Mapping[str, FloatArray] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        for epochs in self.fidelities:
+            whole_number(epochs, "a fidelity")
+        for name in ("max_queries", "max_seconds"):
+            real_number(getattr(self, name), name)
         if not self.fidelities or list(self.fidelities) != sorted(set(self.fidelities)) or self.fidelities[0] < 1:
             raise ValueError(f"fidelities must be ascending positive epochs, got {self.fidelities}")
         if not self.objectives or self.objectives[0] != "val":
             raise ValueError(f"the first objective is 'val', got {self.objectives}")
         for objective in self.objectives:
             direction(objective)
+        object.__setattr__(self, "known", frozen(self.known))
         if not (self.max_queries > 0 and self.max_seconds > 0):
             raise ValueError(f"budgets must be positive, got {self.max_queries} queries, {self.max_seconds} seconds")
 
@@ -176,6 +184,38 @@ class Surrogate(Protocol):
 # One stream per purpose. The design stream is the same for every strategy with the same seed, so that initial
 # cells are common random numbers; spawn keys, because `default_rng([5, 0])` equals `default_rng(5)`.
 _DESIGN, _STRATEGY, _NOISE = 1, 2, 3
+
+
+LAST_SEED = (1 << 63) - 1  # seeds are kept as whole numbers of 64 bits
+
+
+def whole(value: Any, what: str, *, least: int, most: int | None = None) -> int:
+    """A whole number that a user gives; numpy's are as good as Python's.
+
+    Raises:
+        LabError: anything else, 3.0, "3" and True among it, or a number below `least` or above `most`.
+    """
+    try:
+        found = whole_number(value, what)
+    except ValueError as error:
+        raise LabError(str(error)) from None
+    if found < least:
+        raise LabError(f"{what} must be at least {least}, got {value!r}")
+    if most is not None and found > most:
+        raise LabError(f"{what} must be {most} at most, got {value!r}")
+    return found
+
+
+def real(value: Any, what: str) -> float:
+    """A number that a user gives.
+
+    Raises:
+        LabError: anything else, a text that could be read as one and True among it.
+    """
+    try:
+        return real_number(value, what)
+    except ValueError as error:
+        raise LabError(str(error)) from None
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:

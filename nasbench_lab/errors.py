@@ -1,7 +1,8 @@
-"""What goes wrong, said so that a user can mend it; and what ends a run from outside, told from what only pretends to."""
+"""What goes wrong, said so that a user can mend it; what ends a run from outside, and somebody's code that ends the program."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import traceback
@@ -9,25 +10,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+_exit = os._exit
+_here = threading.local()  # .process: whose `os._exit` is refused in this thread; a process that is forked off may end
+
 
 class LabError(Exception):
     """What a user can mend. The command line prints the message and exits with 2."""
+
+
+class StrategyError(LabError):
+    """A strategy asked for something that does not exist, or ended the program."""
 
 
 class Interrupted(KeyboardInterrupt):
     """A signal told this process to end: Ctrl-C, SIGTERM or SIGHUP. Nobody's code raises it."""
 
 
-class Ended(RuntimeError):
-    """Somebody's code raised what would end this process: SystemExit, KeyboardInterrupt or GeneratorExit."""
+class _Exit(BaseException):
+    """In place of the end of the process."""
 
 
-def place(error: BaseException) -> str:
-    """What was raised, and the last line of code it came from."""
-    error = error.__cause__ if isinstance(error, Ended) and error.__cause__ else error
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{where}"
+def _refused(status: int) -> NoReturn:
+    if getattr(_here, "process", None) == os.getpid():
+        raise _Exit(f"os._exit({status})")
+    _exit(status)
+
+
+@contextmanager
+def contained(name: str) -> Iterator[None]:
+    """What would end the program becomes an error of `name`; a signal is still an interruption.
+
+    Raises:
+        StrategyError: it called `sys.exit`, `os._exit` or raised something else that is no `Exception`.
+    """
+    os._exit = _refused  # from here on; only inside of this does it do anything else
+    before, _here.process = getattr(_here, "process", None), os.getpid()
+    try:
+        with heard():
+            yield
+    except (Exception, Interrupted):
+        raise
+    except BaseException as error:
+        raise StrategyError(f"{name} ends the program instead of returning: {place(error)}") from error
+    finally:
+        _here.process = before
 
 
 @contextmanager
@@ -53,17 +79,8 @@ def _interrupt(number: int, _frame: object) -> NoReturn:
     raise Interrupted(signal.Signals(number).name)
 
 
-@contextmanager
-def contained() -> Iterator[None]:
-    """Runs somebody's code: what would end this process is an error of that code like any other, unless a signal raised it.
-
-    Raises:
-        Ended: instead; whoever catches what the code raises catches it too.
-    """
-    with heard():
-        try:
-            yield
-        except Interrupted:
-            raise
-        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
-            raise Ended(f"{type(error).__name__}: {error}") from error
+def place(error: BaseException) -> str:
+    """What was raised, and the last line of code it came from, outside of this file."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"

@@ -152,7 +152,7 @@ def unknown(kind: str, name: str, allowed: Sequence[str], more: str = "") -> Lab
 
 def _import(name: str) -> types.ModuleType:
     try:
-        with extras.told(repr(name)), imports.watched(), errors.contained():
+        with errors.contained(f"importing {name!r}"), extras.told(repr(name)), imports.watched():
             return imports.of_file(paths.home(name)) if name.endswith(".py") else importlib.import_module(name)
     except LabError:
         raise
@@ -299,7 +299,7 @@ def build(folder: str, spec: str) -> Any:
         raise LabError(f"{name} has no parameter {unknown[0]!r}; it has: {', '.join(fields) or 'none'}")
     values = {key: _read(text, fields[key], f"{name}:{key}") for key, text in raw.items()}
     try:
-        with errors.contained():
+        with errors.contained(spec):
             built = cls(**values)
     except LabError:
         raise

@@ -320,6 +320,12 @@ def owner(spec: str) -> str:
     return loading.module_of(head)[0] or head
 
 
+def data(files: Mapping[str, str]) -> list[str]:
+    """Those of the things that took part (`taken`) that were opened and are no Python: paths."""
+    paths = (name.removeprefix(_DATA) for name in files if name.startswith(_DATA))
+    return sorted(path for path in paths if not path.endswith(".py"))
+
+
 def changed(then: Mapping[str, str], *, data: bool = True) -> list[str]:
     """Which of the things that took part are others now, or gone; `data`: also those that were opened, not imported."""
     chosen = {name: sha for name, sha in then.items() if data or not name.startswith(_DATA)}

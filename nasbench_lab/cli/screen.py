@@ -56,7 +56,7 @@ def _aside(context: typer.Context, asked: bool) -> bool:
 @contextmanager
 def aside() -> Iterator[None]:
     """Whatever is printed meanwhile, by processes that are started too, goes to stderr; `print_json` prints on stdout."""
-    out, parts = sys.stdout, []
+    out, parts = sys.stdout, list[str]()
     token = _answer.set(parts)
     out.flush()
     kept = os.dup(1)

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,12 +29,26 @@ from nasbench_lab.core import FloatArray, LabError, noise_stream, parameters, st
 from nasbench_lab.evaluators._known import Sources, opened, opened_sources
 from nasbench_lab.evaluators.tabular import ORACLE, Tabular
 from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.tables.predicted import counts
 from nasbench_lab.tables.table import Schedule, Table
 
 _CELLS, _FIT = 5, 6  # streams of the fit's seed: which cells, and the model's own randomness
-_FITTED: dict[tuple[object, ...], tuple[FloatArray, FloatArray]] = {}  # mean and std of all cells, by what decides them
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A fit, by all that decides it."""
+
+    key: tuple[object, ...]
+    fit: Callable[[], tuple[FloatArray, FloatArray]] = field(compare=False)
+
+
+@cache
+def _fitted(asked: _Asked) -> tuple[FloatArray, FloatArray]:
+    """(A,) mean and standard deviation of all cells; fitted once per process."""
+    return asked.fit()
 
 
 class Fitted(Tabular):
@@ -71,7 +86,7 @@ class Fitted(Tabular):
         self.model, self.cells, self.fit_seed, self.seconds = model, cells, fit_seed, seconds
         self._model = loading.build("surrogates", model)
         self._described = {"parameters": parameters(self._model), "file": _file_digest(type(self._model))}
-        self.archs = _chosen(table, cells, fit_seed)
+        self.archs = frozen(_chosen(table, cells, fit_seed))
         if seconds == "predicted":
             costed = {last: _costed(schedule, self.archs) for last, schedule in table.schedules.items()}
             table = replace(table, schedules=costed)
@@ -138,9 +153,7 @@ class Fitted(Tabular):
         """(A,) mean and standard deviation of all cells at one fidelity, in percent; the mean lies in 0 to 100."""
         known = tuple((name, source.digest) for name, source in self._sources.items())
         key = (self._measured.digest, str(self.search), epochs, self.cells, self.fit_seed, repr(self._described), known)
-        if key not in _FITTED:
-            _FITTED[key] = self._fit(epochs)
-        return _FITTED[key]
+        return _fitted(_Asked(key, lambda: self._fit(epochs)))
 
     def _fit(self, epochs: int) -> tuple[FloatArray, FloatArray]:
         schedule = self._answering(epochs)
@@ -152,7 +165,7 @@ class Fitted(Tabular):
             mean, std = self._model.predict(np.arange(cell.SPACE.size))
         except ValueError as error:
             raise LabError(f"surrogate {self.model}: {error}") from error
-        return np.clip(mean, 0.0, 100.0), std
+        return frozen((np.clip(mean, 0.0, 100.0), std))
 
     def _vector(self, epochs: int) -> FloatArray:
         """(A,) answers at one fidelity for the current seed."""

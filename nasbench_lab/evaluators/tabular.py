@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream
+from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream, real
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources, opened, opened_sources
 from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.tables import readings
 from nasbench_lab.tables.table import Schedule, Table
 
@@ -63,9 +64,9 @@ class Tabular:
         self.table = table
         self.search = self._search(table, search)
         self.trials = trials
-        self.noise = float(noise)
-        self._sources = dict(sources or {})
-        self._schedules = self._searched(table, self.search)
+        self.noise = real(noise, "noise")
+        self._sources = ReadOnly(sources or {})
+        self._schedules = ReadOnly(self._searched(table, self.search))
         self._schedule = self._schedules[max(self._schedules)]
         epochs = tuple(sorted(self._schedules))
         one_run = self._schedule.one_run and len(set(map(id, self._schedules.values()))) == 1
@@ -78,8 +79,8 @@ class Tabular:
             raise LabError(str(error)) from error
         self._check()
         self._metrics = self._metric_rows(objectives[1:])
-        self._seconds: dict[int, list[float]] = {}
-        self._values: dict[int, list[float]] = {}
+        self._seconds: dict[int, tuple[float, ...]] = {}
+        self._values: dict[int, tuple[float, ...]] = {}
         self._seed = -1
 
     @classmethod
@@ -127,7 +128,7 @@ class Tabular:
             what = "the oracle sees a mean" if self.search == ORACLE else f"table {self.table.name!r} has only means"
             raise LabError(f"trials='sample' needs single trials, but {what}; use trials='mean' and noise=...")
 
-    def _metric_rows(self, objectives: tuple[str, ...]) -> list[Mapping[str, float]] | None:
+    def _metric_rows(self, objectives: tuple[str, ...]) -> tuple[Mapping[str, float], ...] | None:
         for name in objectives:
             if name not in self.table.metrics:
                 raise LabError(
@@ -139,7 +140,7 @@ class Tabular:
         if not objectives:
             return None
         columns = np.stack([self.table.metrics[name] for name in objectives], axis=1).tolist()
-        return [dict(zip(objectives, row, strict=True)) for row in columns]
+        return tuple(ReadOnly(dict(zip(objectives, row, strict=True))) for row in columns)
 
     @property
     def policy(self) -> dict[str, Any]:
@@ -154,6 +155,11 @@ class Tabular:
             "objectives": list(self.task.objectives),
             "sources": {name: source.digest for name, source in self._sources.items()},
         } | ({"reading": self.reading} if self.reading else {})
+
+    @property
+    def sources(self) -> Mapping[str, Table]:
+        """Tables of other datasets, by the name the study gives them."""
+        return self._sources
 
     @property
     def seen(self) -> FloatArray:
@@ -178,7 +184,7 @@ class Tabular:
 
     def truth(self, arch: int) -> float:
         """Mean test accuracy after the longest schedule."""
-        return float(self.table.truth[arch])
+        return float(self.table.truth[self.task.space.known_cell(arch)])
 
     def _forget(self, seed: int) -> None:
         """Values are kept per seed only where they depend on it."""
@@ -192,12 +198,12 @@ class Tabular:
             raise LabError(f"no score after {epochs} epochs; allowed are {', '.join(map(str, self.task.fidelities))}")
         return self._schedules[epochs]
 
-    def _column(self, epochs: int) -> list[float]:
-        """All cells' answers at one fidelity for the current seed; cached, as lists are read faster than arrays."""
+    def _column(self, epochs: int) -> tuple[float, ...]:
+        """All cells' answers at one fidelity for the current seed; cached, as tuples are read faster than arrays."""
         if epochs not in self._seconds:
             schedule = self._answering(epochs)
-            self._seconds[epochs] = schedule.seconds[:, schedule.column(epochs)].tolist()
-        self._values[epochs] = self._vector(epochs).tolist()
+            self._seconds[epochs] = tuple(schedule.seconds[:, schedule.column(epochs)].tolist())
+        self._values[epochs] = tuple(self._vector(epochs).tolist())
         return self._values[epochs]
 
     def _vector(self, epochs: int) -> FloatArray:

@@ -26,7 +26,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.experiments import shown
 from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import checklist, rebuild
-from nasbench_lab.study import execute, jobs, recorded, store
+from nasbench_lab.study import execute, jobs, recorded, replays, store
 from nasbench_lab.study.execute import Collected
 from nasbench_lab.study.jobs import Job
 from nasbench_lab.study.notes import notes
@@ -184,12 +184,13 @@ def _shown_of_runs(folder: _Folder) -> Iterator[Outcome]:
     except LabError as error:
         yield Outcome("all files", "", "not run", f"what is shown cannot be made again: {error}", kind="shown")
         return
-    said, content = [str(note) for note in then.get("notes", ())], dict(then)
+    said, content, found = [str(note) for note in then.get("notes", ())], dict(then), replays.kept(then)
     if all(folder.allows(group.spec, group.task.text.evaluator) for group in plan.groups):
         with suppress(LabError):  # told already, of a strategy that is not here any more
             resolved = resolve(folder.study)
-            said, content["strategies"] = notes(resolved), rebuild.facts_of(resolved)
-    content = rebuild.manifest(plan, collected, said, content)
+            found, content["strategies"] = replays.of(collected), rebuild.facts_of(resolved)
+            said = [*notes(resolved), *replays.sentences(collected, found)]
+    content = rebuild.manifest(plan, collected, said, found, content)
     yield from _shown(folder.out, rebuild.texts(plan, collected, said, content))
 
 
@@ -250,9 +251,9 @@ def _shown_of_clone(folder: _Folder, again: Collected) -> Iterator[Outcome]:
     plan = resolve(folder.study)
     by_text = {task.text: task for task in plan.tasks}
     collected = [(replace(group, task=by_text[group.task.text]), runs) for group, runs in again]
-    then, said = folder.manifest, notes(plan)
-    facts = {**then, "strategies": rebuild.facts_of(plan)}
-    content = rebuild.manifest(plan, collected, said, facts) | {"versions": then["versions"]}
+    then, found = folder.manifest, replays.of(collected)
+    said, facts = [*notes(plan), *replays.sentences(collected, found)], {**then, "strategies": rebuild.facts_of(plan)}
+    content = rebuild.manifest(plan, collected, said, found, facts) | {"versions": then["versions"]}
     for now, old in zip(content["runs"], then["runs"], strict=True):
         now["id"] = old["id"]  # it names the code of then; the records are the same
     content["checklist"] = checklist.of(content)

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nasbench_lab.errors import LabError
@@ -20,11 +21,15 @@ from nasbench_lab.files import bounded
 KEY, FILES = "sha256", "files"
 _TRAILER, _LENGTH = b"\nnasbench_lab sha256 ", 21 + 64 + 1
 
-BEFORE: Mapping[str, frozenset[str]] = {  # the keys of a file that was written without a seal
-    "leaderboard.json": frozenset(("title", "columns", "rows", "references", "tests", "agreement", "overall", "notes")),
-    "manifest.json": frozenset(("study", "tables", "versions", "runs", "notes", "checklist")),
-    "details.json": frozenset(("settings", "landscapes")),
-}
+BEFORE: Mapping[str, frozenset[str]] = MappingProxyType(
+    {  # the keys of a file that was written without a seal
+        "leaderboard.json": frozenset(
+            ("title", "columns", "rows", "references", "tests", "agreement", "overall", "notes")
+        ),
+        "manifest.json": frozenset(("study", "tables", "versions", "runs", "notes", "checklist")),
+        "details.json": frozenset(("settings", "landscapes")),
+    }
+)
 
 
 def digest(content: Mapping[str, Any]) -> str:

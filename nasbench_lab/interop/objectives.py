@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from operator import index
 from typing import Any
 
 import numpy as np
 
-from nasbench_lab.core import Evaluator, LabError, Query, Record
+from nasbench_lab.core import Evaluator, LabError, Query, Record, whole
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.spaces import cell
 from nasbench_lab.study.runner import Charges
@@ -67,7 +66,7 @@ class Objective:
     """
 
     def __init__(self, evaluator: Evaluator, seed: int = 0) -> None:
-        self.evaluator, self.seed = evaluator, seed
+        self.evaluator, self.seed = evaluator, whole(seed, "seed", least=0)
         self.records: list[Record] = []
         self.seconds = 0.0
         self.best = -1
@@ -97,7 +96,7 @@ class Objective:
         if self._closed:
             raise LabError("the test accuracy was looked at; a search that goes on after that needs a new objective")
         task = self.evaluator.task
-        epochs = task.full if epochs is None else epochs
+        epochs = task.full if epochs is None else whole(epochs, "epochs", least=1)
         if epochs not in task.fidelities:
             raise LabError(f"epochs must be one of {', '.join(map(str, task.fidelities))}, got {epochs!r}")
         query = Query(self.index(cell_), epochs)
@@ -118,16 +117,13 @@ class Objective:
         """
         space = self.evaluator.task.space
         try:
-            if isinstance(cell_, str):
+            if isinstance(cell_, str) and space == cell.SPACE:
                 return cell.parse(cell_)
             if not np.isscalar(cell_):
-                return int(space.indices(np.asarray(cell_)))
-            arch = index(cell_)  # type: ignore[arg-type]
+                return int(space.indices(cell_))  # type: ignore[arg-type]
+            return space.known_cell(cell_)
         except (ValueError, TypeError) as error:
             raise LabError(f"not a cell: {cell_!r}: {error}") from error
-        if not 0 <= arch < space.size:
-            raise LabError(f"a cell's index lies in 0..{space.size - 1}, got {cell_!r}")
-        return arch
 
     def truth(self, cell_: Cell | None = None) -> float:
         """Test accuracy of the best cell, or of another; ends the search, as nothing may be searched on it.

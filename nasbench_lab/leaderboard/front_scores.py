@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray, direction
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.stats.fronts import Target
 from nasbench_lab.study.store import Runs
 
 IntArray = NDArray[np.int64]
-SHARES = np.array([0.0, 1.0])  # what a share of the possible hypervolume can be, for its interval
+SHARES = frozen(np.array([0.0, 1.0]))  # what a share of the possible hypervolume can be, for its interval
 
 
 def target_of(truth: FloatArray, metrics: Mapping[str, FloatArray], objectives: tuple[str, ...]) -> Target | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,52 +18,62 @@ from nasbench_lab.study.store import Runs
 
 Row = dict[str, Any]
 
-COLUMNS = {
-    "table": "table searched",
-    "score": "table whose test accuracy scores the incumbent",
-    "kind": "measured, synthetic (made up) or predicted (by a fitted surrogate): what the searched table holds",
-    "search": "schedule searched on (last epoch), or oracle: the search saw mean test accuracy",
-    "budget": "queries or simulated seconds allowed",
-    "policy": "what departs from the defaults: trials, noise, repeats, simulated workers",
-    "strategy": "name and parameters",
-    "rank": "order by mean test accuracy within table, score and budget; equal means share a rank",
-    **standings.COLUMNS,
-    "runs": "seeds",
-    "queries": "mean number of queries answered",
-    "seconds": "mean simulated seconds used",
-    "test_mean": "mean over seeds of the incumbent's test accuracy, percent",
-    "test_lo": "lower end of its 95% interval, by studentised bootstrap, where nearly all seeds agree with room for misses "
-    "that none of them met; no further than the best cell",
-    "test_hi": "upper end",
-    "test_median": "median over seeds",
-    "test_median_lo": "lower end of its 95% interval, by order statistics",
-    "test_median_hi": "upper end",
-    "test_iqm": "interquartile mean over seeds",
-    "test_iqm_lo": "lower end of its 95% interval, by percentile bootstrap",
-    "test_iqm_hi": "upper end",
-    "test_sd": "standard deviation over seeds",
-    "regret_mean": "best test accuracy of the table minus the incumbent's, mean, points",
-    "regret_lo": "lower end of its 95% interval",
-    "regret_hi": "upper end",
-    "val_regret_mean": "best score the search could have seen minus the incumbent's (noise-free), mean, points",
-    "val_regret_lo": "lower end of its 95% interval",
-    "val_regret_hi": "upper end",
-    "regret_area": "anytime regret: mean regret over the logarithm of queries, from the first to the last",
-    "unanswered": "runs that ended without anything to recommend; means are then left out",
-    "rank_mean": "mean over seeds of the rank among the strategies compared (1 = best, ties share)",
-    "queries_to_optimum_mean": "mean queries until the incumbent was a best cell; runs that never were count with "
-    "their length, so it is a lower bound unless reached_optimum is 1",
-    "queries_per_optimum": "expected running time: queries of all runs until a best cell or the end, per run that met one",
-    "queries_to_optimum_median": "median of the same; empty if half of the runs or more never were",
-    "reached_optimum": "share of runs whose incumbent was a best cell at some time",
-    "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
-}
-FRONT_COLUMNS = {  # of boards that have a setting with several objectives; their rows are ranked by the first
-    "hypervolume_mean": "several objectives: normalised hypervolume of the cells queried, on test error and the other "
-    "objectives, as a share of what the exact front has; mean over seeds at the end",
-    "hypervolume_lo": "lower end of its 95% interval",
-    "hypervolume_hi": "upper end",
-}
+COLUMNS = MappingProxyType(
+    {
+        "table": "table searched",
+        "score": "table whose test accuracy scores the incumbent",
+        "kind": "measured, synthetic (made up) or predicted (by a fitted surrogate): what the searched table holds",
+        "search": "schedule searched on (last epoch), or oracle: the search saw mean test accuracy",
+        "budget": "queries or simulated seconds allowed",
+        "policy": "what departs from the defaults: trials, noise, repeats, simulated workers",
+        "strategy": "name and parameters",
+        "rank": "order by mean test accuracy within table, score and budget; equal means share a rank",
+        **standings.COLUMNS,
+        "runs": "seeds",
+        "queries": "mean number of queries answered",
+        "seconds": "mean simulated seconds used",
+        "test_mean": "mean over seeds of the incumbent's test accuracy, percent",
+        "test_lo": "lower end of its 95% interval, by studentised bootstrap, where nearly all seeds agree with room for misses "
+        "that none of them met; no further than the best cell",
+        "test_hi": "upper end",
+        "test_median": "median over seeds",
+        "test_median_lo": "lower end of its 95% interval, by order statistics",
+        "test_median_hi": "upper end",
+        "test_iqm": "interquartile mean over seeds",
+        "test_iqm_lo": "lower end of its 95% interval, by percentile bootstrap",
+        "test_iqm_hi": "upper end",
+        "test_sd": "standard deviation over seeds",
+        "regret_mean": "best test accuracy of the table minus the incumbent's, mean, points",
+        "regret_lo": "lower end of its 95% interval",
+        "regret_hi": "upper end",
+        "val_regret_mean": "best score the search could have seen minus the incumbent's (noise-free), mean, points",
+        "val_regret_lo": "lower end of its 95% interval",
+        "val_regret_hi": "upper end",
+        "regret_area": "anytime regret: mean regret over the logarithm of queries, from the first to the last",
+        "unanswered": "runs that ended without anything to recommend; means are then left out",
+        "rank_mean": "mean over seeds of the rank among the strategies compared (1 = best, ties share)",
+        "queries_to_optimum_mean": "mean queries until the incumbent was a best cell; runs that never were count with "
+        "their length, so it is a lower bound unless reached_optimum is 1",
+        "queries_per_optimum": "expected running time: queries of all runs until a best cell or the end, per run that met one",
+        "queries_to_optimum_median": "median of the same; empty if half of the runs or more never were",
+        "reached_optimum": "share of runs whose incumbent was a best cell at some time",
+        "decision_seconds_per_query": "real seconds the strategy spent deciding, per query; the one measured column",
+    }
+)
+MARK_COLUMNS = MappingProxyType(
+    {  # of boards with strategies that are not of this package
+        "mark": "what is to be known of a strategy of somebody else: its runs were not repeated where no table can be opened, or "
+        "were others there; empty where they were the same",
+    }
+)
+FRONT_COLUMNS = MappingProxyType(
+    {  # of boards that have a setting with several objectives; their rows are ranked by the first
+        "hypervolume_mean": "several objectives: normalised hypervolume of the cells queried, on test error and the other "
+        "objectives, as a share of what the exact front has; mean over seeds at the end",
+        "hypervolume_lo": "lower end of its 95% interval",
+        "hypervolume_hi": "upper end",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -113,11 +124,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Entry:
-    """One strategy under one setting."""
+    """One strategy under one setting; `mark`: what its rows say beside its name."""
 
     setting: Setting
     strategy: str
     runs: Runs
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,9 @@ class Leaderboard:
     @property
     def columns(self) -> dict[str, str]:
         """Names and meanings of the columns."""
-        return COLUMNS | FRONT_COLUMNS if any("hypervolume_mean" in row for row in self.rows) else COLUMNS
+        fronts = FRONT_COLUMNS if any("hypervolume_mean" in row for row in self.rows) else {}
+        marks = MARK_COLUMNS if any("mark" in row for row in self.rows) else {}
+        return {**COLUMNS, **fronts, **marks}
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame, columns as in `columns`."""

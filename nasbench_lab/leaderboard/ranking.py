@@ -182,6 +182,7 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
     return {
         **_setting_columns(entry.setting),
         "strategy": entry.strategy,
+        **({"mark": entry.mark} if entry.mark else {}),
         "rank": 0,
         "runs": len(runs.seeds),
         "queries": float(runs.counts.mean()),

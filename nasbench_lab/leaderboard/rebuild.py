@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from nasbench_lab import core, loading
+from nasbench_lab.errors import LabError
+from nasbench_lab.files import sealed
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import checklist, details, front_scores, ranking, written
 from nasbench_lab.leaderboard.parts import Entry, Leaderboard, Setting
 from nasbench_lab.leaderboard.rereading import reread
-from nasbench_lab.study import execute, recorded, store, study
+from nasbench_lab.study import execute, recorded, replays, store, study
 from nasbench_lab.study.execute import Collected
 from nasbench_lab.study.notes import notes
 from nasbench_lab.study.plan import Plan, PlannedTask, kernel
@@ -25,10 +28,24 @@ def rebuild(plan: Plan, out: Path) -> Leaderboard:
     """The leaderboard of a plan's finished runs, written to `out`.
 
     Raises:
-        LabError: runs are missing, or the folder cannot be written.
+        LabError: runs are missing, the folder cannot be written, or a strategy that ran in this process changed a table.
     """
     collected = execute.collect(plan, out)
-    return _write(plan, collected, notes(plan), out, manifest(plan, collected, notes(plan)))
+    if changed := [name for name, table in plan.tables.items() if not table.intact]:
+        raise LabError(
+            f"table {changed[0]!r} was changed in memory while runs were made; a strategy has no business with it"
+        )
+    found = replays.of(collected, _replayed(out))
+    said = [*notes(plan), *replays.sentences(collected, found)]
+    return _write(plan, collected, said, out, manifest(plan, collected, said, found))
+
+
+def _replayed(out: Path) -> dict[str, Row]:
+    """What a folder's manifest, if there is one that can be read, knows of runs that were repeated."""
+    try:
+        return replays.kept(sealed.read_json(out / "manifest.json"))
+    except LabError:
+        return {}
 
 
 def again(out: Path) -> Leaderboard:
@@ -39,7 +56,7 @@ def again(out: Path) -> Leaderboard:
     """
     then, plan, collected = recorded.look(out)
     said = [str(note) for note in then.get("notes", ())]
-    return _write(plan, collected, said, out, manifest(plan, collected, said, then))
+    return _write(plan, collected, said, out, manifest(plan, collected, said, replays.kept(then), then))
 
 
 def key_of(row: Row) -> tuple[str, ...]:
@@ -60,7 +77,7 @@ def texts(
         plan, collected, said, content: what `_write` writes.
         measured: the decision seconds of rows, where the runs cannot say what they were.
     """
-    members = list(entries(collected))
+    members = list(entries(collected, content["runs"]))
     board = ranking.build(plan.study.title, members, said)
     for row in board.rows if measured is not None else ():
         value = (measured or {}).get(key_of(row))
@@ -69,23 +86,28 @@ def texts(
 
 
 def _write(plan: Plan, collected: Collected, said: Sequence[str], out: Path, content: Row) -> Leaderboard:
-    members = list(entries(collected))
+    members = list(entries(collected, content["runs"]))
     board = ranking.build(plan.study.title, members, said)
     written.write(board, out, content)
     write_atomically(out / "details.json", details.to_json(members).encode())
     return board
 
 
-def entries(collected: Collected) -> Iterator[Entry]:
-    """Finished runs as what a leaderboard ranks: every strategy under every setting, read as its task says."""
+def entries(collected: Collected, named: Sequence[Row] = ()) -> Iterator[Entry]:
+    """Finished runs as what a leaderboard ranks: every strategy under every setting, read as its task says.
+
+    `named`: the manifest's runs, which say what came of repeating those of others' strategies; in the same order.
+    """
     settings: dict[tuple[int, str], Setting] = {}
-    for group, runs in collected:
+    for (group, runs), entry in zip(collected, named or repeat({}), strict=False):
+        mark = replays.mark(group, entry.get("replayed"))
         for scored in group.task.scored:
             key = (id(group.task), scored.name)
             if key not in settings:
                 settings[key] = _setting(group.task, scored)
             setting, reading = settings[key], group.header["evaluator"].get("reading", "")
-            yield Entry(setting, group.spec, reread(runs, reading, setting.truth, group.task.text.max_seconds))
+            read = reread(runs, reading, setting.truth, group.task.text.max_seconds)
+            yield Entry(setting, group.spec, read, mark)
 
 
 def _setting(planned: PlannedTask, scored: Table) -> Setting:
@@ -116,7 +138,11 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
 
 
 def manifest(
-    plan: Plan, collected: Collected, said: Sequence[str], then: Mapping[str, Any] | None = None
+    plan: Plan,
+    collected: Collected,
+    said: Sequence[str],
+    replayed: Mapping[str, Row],
+    then: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything the numbers depend on; the digests of records let anyone check a re-run.
 
@@ -124,6 +150,7 @@ def manifest(
         plan: of the study.
         collected: its finished runs.
         said: notes that stand on the board.
+        replayed: what came of repeating runs of others' strategies, by id.
         then: the manifest of the same runs that was written when they were run; it knows what runs do not.
     """
     runs = [
@@ -133,6 +160,7 @@ def manifest(
             "id": group.id,
             "records_sha256": store.digest(found.columns),
         }
+        | ({"replayed": replayed[group.id]} if group.id in replayed else {})
         for group, found in collected
     ]
     tables = {name: {"digest": table.digest, "label": table.label} for name, table in sorted(plan.tables.items())}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nasbench_lab.files import markdown
-from nasbench_lab.leaderboard.parts import COLUMNS, Leaderboard, Row
+from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row
 from nasbench_lab.stats import intervals, shares, standings
 
 MARKDOWN = (
@@ -51,6 +51,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
     return (
         _range(row["rank_low"], row["rank_high"]),
         row["strategy"]
+        + (f" ({row['mark']})" if row.get("mark") else "")
         + (f" ({row['unanswered']} of {row['runs']} runs without an answer)" if row["unanswered"] else ""),
         *front,
         _text(row["test_mean"], 2),
@@ -183,7 +184,7 @@ def to_markdown(board: Leaderboard) -> str:
         lines += [f"> {markdown.line(note)}", ""]
     for block in blocks(board):
         lines += [f"## {markdown.text(block.title)}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
-    if board.columns != COLUMNS:
+    if any(name in board.columns for name in FRONT_COLUMNS):
         lines += [
             "Hypervolume: of all cells queried at the highest fidelity, on test error and the other objectives, each "
             "min-max over the space with reference (1, 1), as a share of the exact front's; rows are ranked by it.",

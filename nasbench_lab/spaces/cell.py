@@ -13,6 +13,7 @@ Everything is computed once, on first use, in a few hundred milliseconds.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from functools import cache
 from itertools import product
 from typing import TypeVar
@@ -20,7 +21,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import IntArray, Space
+from nasbench_lab.spaces.whole import whole_number
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
@@ -35,12 +38,14 @@ Ops = tuple[int, ...]
 
 # params (M) = base + 0.24304 n3x3 + 0.028 n1x1; FLOPs (M) = base + per-edge: exact for the benchmark's macro
 # skeleton (C = 16, N = 5), checked against the published figures of all cells.
-_PARAMS_BASE = {"cifar10": 0.073306, "cifar100": 0.079156, "ImageNet16-120": 0.080456}
-_FLOPS = {
-    "cifar10": (7.78305, 35.38944, 3.93216),
-    "cifar100": (7.7889, 35.38944, 3.93216),
-    "ImageNet16-120": (1.9534, 8.84736, 0.98304),
-}
+_PARAMS_BASE = ReadOnly({"cifar10": 0.073306, "cifar100": 0.079156, "ImageNet16-120": 0.080456})
+_FLOPS = ReadOnly(
+    {
+        "cifar10": (7.78305, 35.38944, 3.93216),
+        "cifar100": (7.7889, 35.38944, 3.93216),
+        "ImageNet16-120": (1.9534, 8.84736, 0.98304),
+    }
+)
 
 
 def _official_order() -> IntArray:
@@ -102,7 +107,7 @@ def class_members() -> tuple[tuple[int, ...], ...]:
 def representatives() -> IntArray:
     """(A,) the lowest-index member of every cell's class: the one that is trained for all of them."""
     first: IntArray = np.unique(SPACE.classes, return_index=True)[1]
-    return first[SPACE.classes]
+    return frozen(first[SPACE.classes])
 
 
 def ops(arch: int) -> Ops:
@@ -153,6 +158,7 @@ def from_naslib(row: Ops) -> int:
     Raises:
         ValueError: not six numbers in 0..4.
     """
+    row = tuple(whole_number(op, "an op of NASLib's tuple") for op in row)
     if len(row) != 6 or any(op not in range(5) for op in row):
         raise ValueError(f"NASLib's op tuple is six numbers in 0..4, got {tuple(row)}")
     found = [0] * 6
@@ -229,13 +235,13 @@ def reachable() -> NDArray[np.bool_]:
         whole = alive[:, path].all(axis=1)
         for edge in path:
             out[:, edge] |= whole
-    return out
+    return frozen(out)
 
 
 @cache
 def live_choices() -> NDArray[np.int8]:
     """(A, 6) ops with every edge that carries nothing set to `none`."""
-    return np.where(reachable(), SPACE.choices, np.int8(NONE)).astype(np.int8)
+    return frozen(np.where(reachable(), SPACE.choices, np.int8(NONE)).astype(np.int8))
 
 
 def _path_numbers(ops_on_path: NDArray[np.int64]) -> IntArray:
@@ -257,7 +263,7 @@ def path_encoding() -> FloatArray:
         exists = (choices[:, path] != NONE).all(axis=1)
         columns = offsets[len(path)] + _path_numbers(choices[:, path])
         out[np.flatnonzero(exists), columns[exists]] = 1.0
-    return out
+    return frozen(out)
 
 
 def op_counts(*, live: bool = False) -> IntArray:
@@ -287,7 +293,7 @@ def flops_m(dataset: str) -> FloatArray:
     return base + conv3 * counts[:, CONV3] + conv1 * counts[:, CONV1]
 
 
-def _of(by_dataset: dict[str, T], dataset: str) -> T:
+def _of(by_dataset: Mapping[str, T], dataset: str) -> T:
     if dataset not in by_dataset:
         raise ValueError(f"params and FLOPs are known for {', '.join(by_dataset)}, got {dataset!r}")
     return by_dataset[dataset]

@@ -15,7 +15,7 @@ put together on validation columns only (see `strategies/gp_bo.py`, which says h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import product
 from typing import NamedTuple
@@ -24,6 +24,7 @@ import numpy as np
 
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.cell import CONV1, CONV3, NONE, POOL, SKIP
+from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import FloatArray, IntArray, Space
 
 Path = tuple[int, ...]
@@ -63,7 +64,7 @@ def path_counts() -> FloatArray:
         for ops in product(range(1, 5), repeat=len(edges)):
             cells = (on_path == ops).all(axis=1)
             out[cells, column[tuple(op for op in ops if op != SKIP)]] += 1
-    return out
+    return frozen(out)
 
 
 def _tally(counted: Sequence[int]) -> FloatArray:
@@ -82,7 +83,7 @@ def _grouped(key: Callable[[Path], object]) -> FloatArray:
 @cache
 def multisets() -> FloatArray:
     """(A, 20) path counts with the order of the ops along a path forgotten."""
-    return _grouped(lambda kind: tuple(sorted(kind)))
+    return frozen(_grouped(lambda kind: tuple(sorted(kind))))
 
 
 def path_set() -> FloatArray:
@@ -105,7 +106,7 @@ def structure() -> FloatArray:
     for tally in tallies[:2]:
         columns.extend(counts[:, tally == n].sum(axis=1) for n in range(4))
     columns.extend(counts @ tally / np.maximum(paths, 1) for tally in tallies[:3])
-    return np.stack(columns, axis=1)
+    return frozen(np.stack(columns, axis=1))
 
 
 @cache
@@ -121,7 +122,7 @@ def wl(rounds: int = 1) -> FloatArray:
     out = np.zeros((cell.SPACE.size, len(numbers)))
     for i, row in enumerate(rows):
         np.add.at(out[i], row, 1.0)
-    return out
+    return frozen(out)
 
 
 def _wl_row(ops: Path, numbers: dict[str, int], rounds: int) -> list[int]:
@@ -149,7 +150,7 @@ def adjacency() -> FloatArray:
         for j, (other, _) in enumerate(cell.EDGES):
             if other == target:
                 arcs[:, i + 1, j + 1] = alive[:, i] & alive[:, j]
-    return np.concatenate([arcs[:, *np.triu_indices(8, 1)], cell.SPACE.one_hot], axis=1)
+    return frozen(np.concatenate([arcs[:, *np.triu_indices(8, 1)], cell.SPACE.one_hot], axis=1))
 
 
 def cost() -> FloatArray:
@@ -174,19 +175,21 @@ def _scaled(rows: FloatArray) -> FloatArray:
     return scaled
 
 
-FEATURES: dict[str, Callable[[], FloatArray]] = {
-    "one_hot": one_hot,
-    "live": lambda: one_hot(live=True),
-    "path": cell.path_encoding,
-    "path_counts": path_counts,
-    "multisets": multisets,
-    "structure": lambda: _scaled(structure()),
-    "wl": wl,
-    "adjacency": adjacency,
-    "cost": lambda: _scaled(cost()),
-    "canonical": canonical,
-    "structure_paths": structure_paths,
-}
+FEATURES: Mapping[str, Callable[[], FloatArray]] = ReadOnly(
+    {
+        "one_hot": one_hot,
+        "live": lambda: one_hot(live=True),
+        "path": cell.path_encoding,
+        "path_counts": path_counts,
+        "multisets": multisets,
+        "structure": lambda: _scaled(structure()),
+        "wl": wl,
+        "adjacency": adjacency,
+        "cost": lambda: _scaled(cost()),
+        "canonical": canonical,
+        "structure_paths": structure_paths,
+    }
+)
 
 
 class Rows(NamedTuple):
@@ -211,7 +214,7 @@ def rows(name: str, space: Space = cell.SPACE) -> Rows:
         ValueError: no such features.
     """
     check(name)
-    return distinct(FEATURES[name]() if space == cell.SPACE else space.one_hot)
+    return frozen(distinct(FEATURES[name]() if space == cell.SPACE else space.one_hot))
 
 
 def check(name: str) -> None:

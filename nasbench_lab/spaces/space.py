@@ -13,11 +13,15 @@ official, shuffled order of a benchmark is just data.
 from __future__ import annotations
 
 import hashlib
+import math
 from functools import cached_property
-from operator import index
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nasbench_lab.spaces.frozen import frozen
+from nasbench_lab.spaces.whole import whole_number, whole_numbers
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -36,6 +40,12 @@ class Space:
         ValueError: an option count below 1, or `order` not a permutation of 0..N-1.
     """
 
+    options: tuple[int, ...]
+    name: str
+    size: int
+    classes: IntArray
+    _order: IntArray
+
     def __init__(
         self,
         options: tuple[int, ...],
@@ -44,17 +54,22 @@ class Space:
         classes: IntArray | None = None,
         name: str = "categorical",
     ) -> None:
+        options = tuple(whole_number(count, "a decision's number of options") for count in options)
         if not options or min(options) < 1:
             raise ValueError(f"every decision needs at least one option, got options={options}")
-        self.options = tuple(options)
-        self.name = name
-        self.size = int(np.prod(options))
-        self._order = np.arange(self.size) if order is None else np.asarray(order, dtype=np.int64)
-        if not np.array_equal(np.sort(self._order), np.arange(self.size)):
-            raise ValueError(f"order must be a permutation of 0..{self.size - 1}")
-        self.classes: IntArray = np.arange(self.size) if classes is None else np.asarray(classes, dtype=np.int64)
-        if self.classes.shape != (self.size,):
-            raise ValueError(f"classes must have shape ({self.size},), got {self.classes.shape}")
+        size = math.prod(options)
+        ordered = np.arange(size) if order is None else whole_numbers(order, "order")
+        if not np.array_equal(np.sort(ordered), np.arange(size)):
+            raise ValueError(f"order must be a permutation of 0..{size - 1}")
+        grouped = np.arange(size) if classes is None else whole_numbers(classes, "classes")
+        if grouped.shape != (size,):
+            raise ValueError(f"classes must have shape ({size},), got {grouped.shape}")
+        self.__dict__.update(options=options, name=name, size=size)
+        self.__dict__.update(_order=frozen(ordered), classes=frozen(grouped))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: a space is shared by all that search it."""
+        raise AttributeError(f"cannot assign to {name!r}: a space is read-only")
 
     def __len__(self) -> int:
         return self.size
@@ -76,7 +91,8 @@ class Space:
     @cached_property
     def _strides(self) -> IntArray:
         """(E,) lexicographic strides, the first decision slowest."""
-        return np.array([int(np.prod(self.options[e + 1 :])) for e in range(len(self.options))], dtype=np.int64)
+        steps = [int(np.prod(self.options[e + 1 :])) for e in range(len(self.options))]
+        return frozen(np.array(steps, dtype=np.int64))
 
     @cached_property
     def choices(self) -> NDArray[np.int8]:
@@ -84,47 +100,55 @@ class Space:
         lexicographic = np.stack(np.unravel_index(np.arange(self.size), self.options), axis=1)
         out = np.empty_like(lexicographic, dtype=np.int8)
         out[self._order] = lexicographic
-        return out
+        return frozen(out)
 
     @cached_property
-    def _rows(self) -> list[tuple[int, ...]]:
+    def _rows(self) -> tuple[tuple[int, ...], ...]:
         """`choices` as Python tuples: reading one is ten times faster than indexing an array."""
-        return [tuple(row) for row in self.choices.tolist()]
+        return tuple(map(tuple, self.choices.tolist()))
 
     @cached_property
-    def _index(self) -> list[int]:
-        return [int(i) for i in self._order]
+    def _index(self) -> tuple[int, ...]:
+        return tuple(self._order.tolist())
 
     @cached_property
-    def _stride_list(self) -> list[int]:
-        return [int(s) for s in self._strides]
+    def _stride_list(self) -> tuple[int, ...]:
+        return tuple(self._strides.tolist())
+
+    def known_cell(self, arch: Any) -> int:
+        """The index of a cell, if it is one.
+
+        Raises:
+            ValueError: not a whole number in 0..N-1.
+        """
+        found = whole_number(arch, "a cell")
+        if not 0 <= found < self.size:
+            raise ValueError(f"cells are 0..{self.size - 1}, got {arch}")
+        return found
 
     def row(self, arch: int) -> tuple[int, ...]:
         """The options of one cell, length E.
 
         Raises:
-            IndexError: no such cell.
+            ValueError: no such cell.
         """
-        return self._rows[arch] if arch >= 0 else self._rows[self._refused(arch)]
-
-    def _refused(self, arch: int) -> int:
-        """Python's lists would count from the end."""
-        raise IndexError(f"cells are 0..{self.size - 1}, got {arch}")
+        return self._rows[arch if type(arch) is int and 0 <= arch < self.size else self.known_cell(arch)]
 
     def index(self, choices: tuple[int, ...] | list[int]) -> int:
         """The index of the cell with these options.
 
         Raises:
             ValueError: wrong number of decisions, or an option that does not exist.
-            TypeError: an option that is not a whole number.
         """
         if len(choices) != len(self.options):
             raise ValueError(f"expected {len(self.options)} decisions, got {len(choices)}: {tuple(choices)}")
         position = 0
         for edge, (choice, count) in enumerate(zip(choices, self.options, strict=True)):
+            if type(choice) is not int:
+                choice = whole_number(choice, f"decision {edge}")
             if not 0 <= choice < count:
                 raise ValueError(f"decision {edge} must lie in 0..{count - 1}, got {choice}")
-            position += index(choice) * self._stride_list[edge]
+            position += choice * self._stride_list[edge]
         return self._index[position]
 
     def indices(self, choices: NDArray[np.integer]) -> IntArray:
@@ -132,12 +156,8 @@ class Space:
 
         Raises:
             ValueError: wrong last axis, or an option that does not exist.
-            TypeError: options that are not whole numbers by their type.
         """
-        rows = np.asarray(choices)
-        if rows.size and rows.dtype.kind not in "iu":
-            raise TypeError(f"options are whole numbers, got an array of {rows.dtype}")
-        rows = rows.astype(np.int64, copy=False)
+        rows = whole_numbers(choices, "options")
         if rows.shape[-1:] != (len(self.options),):
             raise ValueError(f"the last axis must have length {len(self.options)}, got shape {rows.shape}")
         if rows.size and ((rows < 0) | (rows >= np.array(self.options))).any():
@@ -155,20 +175,21 @@ class Space:
                 changed[:, edge] = (changed[:, edge] + shift) % count
                 columns.append(self.indices(changed))
         width = len(columns)
-        return np.stack(columns, axis=1).astype(np.int32) if width else np.empty((self.size, 0), dtype=np.int32)
+        return frozen(np.stack(columns, axis=1).astype(np.int32) if width else np.empty((self.size, 0), dtype=np.int32))
 
     @cached_property
-    def _neighbour_rows(self) -> list[list[int]]:
-        rows: list[list[int]] = self.neighbours.tolist()
-        return rows
+    def _neighbour_rows(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(map(tuple, self.neighbours.tolist()))
 
     def neighbours_of(self, arch: int) -> list[int]:
         """The cells one decision away, as a fresh list of ints.
 
         Raises:
-            IndexError: no such cell.
+            ValueError: no such cell.
         """
-        return self._neighbour_rows[arch if arch >= 0 else self._refused(arch)].copy()
+        return list(
+            self._neighbour_rows[arch if type(arch) is int and 0 <= arch < self.size else self.known_cell(arch)]
+        )
 
     def sample(self, rng: np.random.Generator) -> int:
         """A cell drawn uniformly."""
@@ -181,30 +202,31 @@ class Space:
         with a single option cannot change and is never drawn.
 
         Raises:
-            ValueError: the space has one cell only.
-            IndexError: no such cell.
+            ValueError: no such cell, or the space has one cell only.
         """
+        if type(arch) is not int or not 0 <= arch < self.size:
+            arch = self.known_cell(arch)
         edges = self._mutable_edges
         if not edges:
             raise ValueError("a space with a single cell has nothing to mutate")
         edge = edges[int(rng.integers(len(edges)))]
-        old = self.row(arch)[edge]
+        old = self._rows[arch][edge]
         new = int(rng.integers(self.options[edge] - 1))
         new += new >= old
         position = self._position[arch] + (new - old) * self._stride_list[edge]
         return self._index[position]
 
     @cached_property
-    def _mutable_edges(self) -> list[int]:
-        return [edge for edge, count in enumerate(self.options) if count > 1]
+    def _mutable_edges(self) -> tuple[int, ...]:
+        return tuple(edge for edge, count in enumerate(self.options) if count > 1)
 
     @cached_property
-    def _position(self) -> list[int]:
+    def _position(self) -> tuple[int, ...]:
         """Index -> lexicographic position."""
-        positions: list[int] = np.argsort(self._order).tolist()
-        return positions
+        return tuple(np.argsort(self._order).tolist())
 
     @cached_property
     def one_hot(self) -> NDArray[np.float64]:
         """(N, D) one-hot rows, decision by decision."""
-        return np.concatenate([np.eye(count)[self.choices[:, e]] for e, count in enumerate(self.options)], axis=1)
+        blocks = [np.eye(count)[self.choices[:, e]] for e, count in enumerate(self.options)]
+        return frozen(np.concatenate(blocks, axis=1))

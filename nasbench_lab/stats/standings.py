@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,15 @@ from nasbench_lab.stats import intervals, misses, significance
 
 FloatArray = NDArray[np.float64]
 Row = dict[str, Any]
-COLUMNS = {
-    "rank_low": "ranks that cannot be excluded: 1 + how many strategies are significantly better (sign-flip test of "
-    "paired means, Holm over all pairs, 5%); 1: not separable from the best",
-    "rank_high": "the number of strategies less how many are significantly worse",
-    "seeds_to_next": "seeds more that would separate it from the next row, with 80% power, if the difference seen is "
-    "the true one; 0: separated; empty: nothing to tell apart",
-}
+COLUMNS = MappingProxyType(
+    {
+        "rank_low": "ranks that cannot be excluded: 1 + how many strategies are significantly better (sign-flip test of "
+        "paired means, Holm over all pairs, 5%); 1: not separable from the best",
+        "rank_high": "the number of strategies less how many are significantly worse",
+        "seeds_to_next": "seeds more that would separate it from the next row, with 80% power, if the difference seen is "
+        "the true one; 0: separated; empty: nothing to tell apart",
+    }
+)
 _AT_ONCE = 2_000_000  # differences in memory at once
 _EQUAL = 1e-9  # differences that are less are rounding
 METHOD = "sign-flip test of the mean of paired differences (same seeds), Holm's correction over all pairs"

@@ -58,7 +58,7 @@ def _try(group: Group, seed: int) -> None:
     assert group.strategy is not None  # of a plan that was resolved
     owner = sources.owner(loading.located(group.spec))
     try:
-        with jobs.one_blas_thread(), imports.watched(owner), errors.contained():
+        with jobs.one_blas_thread(), imports.watched(owner), errors.contained(group.spec):
             copy.copy(group.strategy).start(group.task.task, seed)
     except LabError as error:
         raise LabError(f"{group.spec} cannot search {group.task.text.table}: {error}") from error

@@ -76,7 +76,7 @@ def of_group(plan: Plan, group: Group, out: Path) -> list[Job]:
     name = f"{names.slug(Path(group.spec).stem)}-{names.slug(Path(task.table).stem)}-{group.id}"
     spec, table = loading.located(group.spec), catalog.located(task.table)
     tables = tuple((name, catalog.located(name)) for name in task.sources)
-    carried = _pickled(group) if group.given else None
+    carried = pickled(group) if group.given else None
     jobs = []
     for first in range(study.first_seed, stop, size):
         seeds = range(first, min(first + size, stop))
@@ -85,7 +85,7 @@ def of_group(plan: Plan, group: Group, out: Path) -> list[Job]:
     return jobs
 
 
-def _pickled(group: Group) -> bytes:
+def pickled(group: Group) -> bytes:
     """A strategy with its class, for other processes.
 
     Raises:
@@ -94,13 +94,13 @@ def _pickled(group: Group) -> bytes:
     import cloudpickle
 
     try:
-        with errors.contained():
-            pickled: bytes = cloudpickle.dumps(group.strategy)
+        with errors.contained(group.spec):
+            content: bytes = cloudpickle.dumps(group.strategy)
     except Exception as error:  # whatever is in it raises
         raise LabError(
             f"{group.spec} cannot be carried to where it is run ({error}); put its class into a file and name that"
         ) from error
-    return pickled
+    return content
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,11 +127,15 @@ def opened(job: Job) -> Opened:
         raise LabError(f"table {job.table!r} is another one now: digest {now}, the runs used {then}")
     if evaluator.policy["sources"] != policy.get("sources", {}):
         raise LabError(f"a source of {header['strategy']} is another table now: {', '.join(policy['sources'])}")
-    limits = {name: math.inf if header[name] is None else header[name] for name in ("max_queries", "max_seconds")}
-    loop = limits | {name: header[name] for name in ("workers", "repeats")}
     with imports.watched(sources.owner(job.strategy)):
         strategy: Strategy = loading.build("strategies", job.strategy) if job.carried is None else _unpickled(job)
-    return Opened(strategy, evaluator, loop)
+    return Opened(strategy, evaluator, loop_of(header))
+
+
+def loop_of(header: store.Header) -> dict[str, Any]:
+    """Budget and policies of the loop, as `runner.search` takes them."""
+    limits = {name: math.inf if header[name] is None else header[name] for name in ("max_queries", "max_seconds")}
+    return limits | {name: header[name] for name in ("workers", "repeats")}
 
 
 def _unpickled(job: Job) -> Strategy:
@@ -141,7 +145,7 @@ def _unpickled(job: Job) -> Strategy:
         LabError: it needs something that is not in this process.
     """
     try:
-        with errors.contained():
+        with errors.contained(job.header["strategy"]):
             strategy: Strategy = pickle.loads(job.carried or b"")  # noqa: S301 - this study's own process made it
     except Exception as error:  # whatever it imports raises
         raise LabError(f"{job.header['strategy']} cannot be had in a worker process: {errors.place(error)}") from error

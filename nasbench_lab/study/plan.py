@@ -72,6 +72,11 @@ class PlannedTask:
         return values
 
     @property
+    def trains(self) -> bool:
+        """Whether queries are answered by training for real."""
+        return loading.split_spec(self.text.evaluator)[0] == "training"
+
+    @property
     def full(self) -> int:
         """The epochs at which a query counts in full."""
         return self.search if isinstance(self.search, int) else int(self._answers.task.full)
@@ -94,6 +99,12 @@ class Group:
     task: PlannedTask
     header: store.Header
     given: bool = False
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else's code decides its runs: the strategy is not of this package, or its spec names what is not."""
+        own = str(self.header["class"]).startswith("nasbench_lab.")
+        return not own or loading.foreign("strategies", self.spec)
 
     @cached_property
     def id(self) -> str:

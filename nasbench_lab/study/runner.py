@@ -10,15 +10,17 @@ import math
 from contextlib import suppress
 from dataclasses import replace
 from heapq import heappop, heappush
-from operator import index
 from time import perf_counter
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from nasbench_lab import errors
-from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
+from nasbench_lab.core import LAST_SEED, Evaluator, LabError, Query, Record, Result, Strategy, Task, real, whole
+from nasbench_lab.errors import StrategyError, contained
+from nasbench_lab.spaces.frozen import ReadOnly
+from nasbench_lab.spaces.whole import real_number, whole_number
 
+__all__ = ["PATIENCE", "REPEATS", "Charges", "Repeats", "Run", "StrategyError", "bounded", "search"]
 Repeats = Literal["charge", "free", "free-class"]
 REPEATS: tuple[Repeats, ...] = ("charge", "free", "free-class")
 PATIENCE = 10_000  # answers in a row that cost nothing before a run is ended
@@ -29,10 +31,6 @@ class Run(NamedTuple):
 
     records: list[Record]
     ended: str
-
-
-class StrategyError(LabError):
-    """A strategy asked for something that does not exist."""
 
 
 def search(
@@ -60,12 +58,12 @@ def search(
 
     Raises:
         LabError: no budget at all, or an argument out of range.
-        StrategyError: the strategy asked for a cell or a fidelity that does not exist.
-        Ended: it raised SystemExit or the like. Whatever else it raises is raised.
+        StrategyError: the strategy asked for a cell or a fidelity that does not exist, or ended the program.
     """
     task = bounded(evaluator.task, max_queries=max_queries, max_seconds=max_seconds, workers=workers, repeats=repeats)
-    with errors.contained():
-        return _Loop(strategy, evaluator, task, seed, int(workers), repeats).run()
+    loop = _Loop(strategy, evaluator, task, whole(seed, "seed", least=0, most=LAST_SEED), int(workers), repeats)
+    with contained(type(strategy).__name__):
+        return loop.run()
 
 
 def bounded(task: Task, *, max_queries: float, max_seconds: float, workers: int, repeats: str) -> Task:
@@ -74,12 +72,12 @@ def bounded(task: Task, *, max_queries: float, max_seconds: float, workers: int,
     Raises:
         LabError: no budget at all, or an argument out of range.
     """
+    max_queries, max_seconds = real(max_queries, "max_queries"), real(max_seconds, "max_seconds")
+    whole(workers, "workers", least=1)
     if max_queries == max_seconds == math.inf:
         raise LabError("a search needs a budget: max_queries, max_seconds or both")
     if max_queries != math.inf and max_queries % 1:
         raise LabError(f"max_queries must be a whole number, got {max_queries}")
-    if workers < 1 or workers != int(workers):
-        raise LabError(f"workers must be a whole number of at least 1, got {workers}")
     if repeats not in REPEATS:
         raise LabError(f"repeats must be one of {', '.join(REPEATS)}, got {repeats!r}")
     try:
@@ -151,7 +149,7 @@ class _Loop:
         self.strategy.start(self.task, self.seed)
         thinking = perf_counter() - begin
         max_queries, max_seconds = self.task.max_queries, self.task.max_seconds
-        heap, records, strategy = self.heap, self.records, self.strategy
+        heap, records, strategy, size = self.heap, self.records, self.strategy, self.task.space.size
         while True:
             begin = perf_counter()
             ended = self._fill()
@@ -164,7 +162,7 @@ class _Loop:
             self.clock, _, result, scratch = heappop(heap)
             strategy.tell(result)
             incumbent = strategy.recommend()
-            if type(incumbent) is not int or not -1 <= incumbent < self.task.space.size:
+            if type(incumbent) is not int or not -1 <= incumbent < size:
                 incumbent = self._recommended(incumbent)
             thinking += perf_counter() - begin - self.answering
             self.answering = 0.0
@@ -180,7 +178,13 @@ class _Loop:
             query = self.strategy.ask()
             if query is None:
                 return "strategy"
-            if type(query) is not Query or type(query[0]) is not int or query[1] not in self.legal or query[2]:
+            if (
+                type(query) is not Query
+                or not type(query[0]) is type(query[1]) is int
+                or query[1] not in self.legal
+                or type(query[2]) is not float
+                or query[2]
+            ):
                 query = self._checked(query)
             if not 0 <= query[0] < self.task.space.size:
                 raise StrategyError(self._complaint(query, f"cells are 0..{self.task.space.size - 1}"))
@@ -197,10 +201,14 @@ class _Loop:
     def _launch(self, query: Query) -> None:
         begin = perf_counter()
         result = self.evaluator.evaluate(query, self.seed) if query[1] else Result(query, math.nan, 0.0)
+        if type(result[3]) is not ReadOnly:  # the strategy is told what is recorded
+            result = result._replace(metrics=ReadOnly(result[3]))
         self.answering += perf_counter() - begin
         scratch = result[2]
         result = self.charges.of(result)
         cost = result[2] + query[2]
+        if not 0 <= cost < math.inf:
+            raise LabError(f"{type(self.evaluator).__name__} says that {query!r} costs {result[2]!r} seconds")
         self.idle = 0 if cost > 0 else self.idle + 1
         heappush(self.heap, (self.clock + cost, self.asked, result, scratch))
         self.asked += 1
@@ -221,9 +229,10 @@ class _Loop:
         if not isinstance(query, Query):
             raise StrategyError(self._complaint(query, "propose() returns a Query or None"))
         try:
-            query = Query(index(query.arch), index(query.epochs), float(query.overhead))
-        except (TypeError, ValueError):
-            raise StrategyError(self._complaint(query, "arch and epochs are whole numbers")) from None
+            arch, epochs = whole_number(query.arch, "arch"), whole_number(query.epochs, "epochs")
+            query = Query(arch, epochs, real_number(query.overhead, "overhead"))
+        except ValueError as error:
+            raise StrategyError(self._complaint(query, f"arch and epochs are whole numbers; {error}")) from None
         if query.epochs not in self.legal:
             allowed = ", ".join(map(str, self.task.fidelities))
             raise StrategyError(
@@ -235,8 +244,8 @@ class _Loop:
 
     def _recommended(self, incumbent: object) -> int:
         """Accept what can be read as a cell, or -1 for none yet; say what a strategy did wrong otherwise."""
-        with suppress(TypeError):
-            arch = index(incumbent)  # type: ignore[arg-type]
+        with suppress(ValueError):
+            arch = whole_number(incumbent, "a cell")
             if -1 <= arch < self.task.space.size:
                 return arch
         name, last = type(self.strategy).__name__, self.task.space.size - 1

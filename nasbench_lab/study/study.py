@@ -15,18 +15,19 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nasbench_lab.core import LabError
+from nasbench_lab.core import LAST_SEED, LabError, real, whole
 from nasbench_lab.files import bounded, sealed
+from nasbench_lab.spaces.frozen import ReadOnly
 
 MOST = 10_000_000  # seeds of a study: beyond them the list of its files alone would fill the memory
 _LONGEST = 1 << 20  # bytes of a study file
-_END = 1 << 63  # seeds are kept as whole numbers of 64 bits
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,23 @@ class StudyTask:
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        """Refuse what is no number where one belongs, and what is given twice; numpy's numbers become Python's.
+
+        Raises:
+            LabError: says which.
+        """
         _plain(self)
         for name in ("max_queries", "max_seconds", "noise"):
+            object.__setattr__(self, name, real(getattr(self, name), name))
             if math.isnan(getattr(self, name)):
                 raise LabError(f"{name} must be a number, got nan")
+        object.__setattr__(self, "simulated_workers", whole(self.simulated_workers, "simulated_workers", least=1))
+        if self.search is not None and not isinstance(self.search, str):
+            object.__setattr__(self, "search", whole(self.search, "search", least=1))
+        for name in ("score", "objectives", "sources"):
+            given = tuple(getattr(self, name))
+            if len(set(given)) < len(given):
+                raise LabError(f"{name}: given twice: {', '.join(given)}")
 
     @property
     def scored_on(self) -> tuple[str, ...]:
@@ -82,16 +96,15 @@ class Study:
         _plain(self)
         if not self.strategies or not self.tasks:
             raise LabError("a study needs at least one strategy and one task")
-        if self.seeds < 1 or (self.block is not None and self.block < 1) or self.first_seed < 0:
-            raise LabError(
-                f"seeds and block must be at least 1, first_seed at least 0; got {self.seeds}, {self.block}, {self.first_seed}"
-            )
-        if self.seeds > MOST or self.first_seed + self.seeds > _END:
+        for name, least in (("seeds", 1), ("block", 1), ("first_seed", 0)):
+            if name != "block" or self.block is not None:
+                object.__setattr__(self, name, whole(getattr(self, name), name, least=least))
+        if self.seeds > MOST or self.first_seed + self.seeds - 1 > LAST_SEED:
             raise LabError(
                 f"a study has {MOST:,} seeds at most, and the last below 2^63; got {self.seeds} from {self.first_seed} on"
             )
-        if len(set(self.tasks)) < len(self.tasks) or any(len(set(t.score)) < len(t.score) for t in self.tasks):
-            raise LabError("a task, or a table to score on, is listed twice")
+        if len(set(self.tasks)) < len(self.tasks):
+            raise LabError("a task is listed twice")
         if len(set(self.strategies)) < len(self.strategies):
             raise LabError(f"a strategy is listed twice: {', '.join(self.strategies)}")
 
@@ -154,15 +167,17 @@ def _numbers(task: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in task.items() if v is not None}
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "int | None": (int,),
-    "int | str | None": (int, str),
-    "tuple[str, ...]": (list, tuple),
-    "tuple[StudyTask, ...]": (tuple,),
-}
+_KINDS: Mapping[str, tuple[type, ...]] = ReadOnly(
+    {
+        "str": (str,),
+        "int": (int,),
+        "float": (int, float),
+        "int | None": (int,),
+        "int | str | None": (int, str),
+        "tuple[str, ...]": (list, tuple),
+        "tuple[StudyTask, ...]": (tuple,),
+    }
+)
 
 
 def _plain(made: Study | StudyTask) -> None:

@@ -22,6 +22,7 @@ from scipy.special import ndtri
 from nasbench_lab.core import FloatArray, stream
 from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.spaces.space import IntArray, Space
+from nasbench_lab.spaces.whole import cells
 
 _FIT_STREAM = 4  # of fits without a generator of their own
 
@@ -126,9 +127,12 @@ def checked(archs: NDArray[np.int64], y: FloatArray) -> tuple[IntArray, FloatArr
     """Observations as arrays.
 
     Raises:
-        ValueError: fewer than two scores, not one per cell, or one that is not finite.
+        ValueError: fewer than two scores, not one per cell, one that is not finite, or cells that are none.
     """
-    archs, y = np.asarray(archs, dtype=np.int64), np.asarray(y, dtype=np.float64)
+    archs, y = cells(archs), np.asarray(y)
+    if y.dtype.kind not in "fiu":
+        raise ValueError(f"scores must be numbers, got {y.dtype}")
+    y = y.astype(np.float64, copy=False)
     if len(y) < 2 or len(y) != len(archs) or not np.isfinite(y).all():
         raise ValueError(f"a fit needs at least 2 cells with one finite score each, got {len(archs)} and {len(y)}")
     return archs, y

@@ -20,6 +20,7 @@ import numpy as np
 
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._kernels import Part, Pool
 from nasbench_lab.surrogates._targets import known_quantiles
@@ -40,17 +41,19 @@ def pool_of(space: Space, kernel: str = "canonical") -> Pool:
     everywhere = kernel in ("one_hot", "categorical")
     parts = _parts(space, kernel if everywhere or space == cell.SPACE else "one_hot")
     if everywhere or space != cell.SPACE:
-        return Pool(parts, np.arange(space.size))
+        return Pool(parts, frozen(np.arange(space.size)))
     rows = np.concatenate([part.features for part in parts], axis=1)
     _, first, row_of = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    distinct = [Part(p.name, p.features[first], ard=p.ard, profile=p.profile, variance=p.variance) for p in parts]
-    return Pool(tuple(distinct), row_of.reshape(-1).astype(np.int64))
+    distinct = [
+        Part(p.name, frozen(p.features[first]), ard=p.ard, profile=p.profile, variance=p.variance) for p in parts
+    ]
+    return Pool(tuple(distinct), frozen(row_of.reshape(-1).astype(np.int64)))
 
 
 @lru_cache(maxsize=8)
 def first_of(space: Space, kernel: str) -> IntArray:
     """(M,) the lowest-index cell of every row of a pool."""
-    return np.unique(pool_of(space, kernel).row_of, return_index=True)[1].astype(np.int64)
+    return frozen(np.unique(pool_of(space, kernel).row_of, return_index=True)[1].astype(np.int64))
 
 
 def with_known(space: Space, kernel: str, known: Mapping[str, FloatArray]) -> Pool:

@@ -9,7 +9,7 @@ prior on length scales therefore serves all parts. Notation: M pool rows, n obse
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray
+from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import IntArray
 
 Distances = FloatArray | NDArray[np.intp]
@@ -43,7 +44,7 @@ def linear(q: FloatArray) -> tuple[FloatArray, FloatArray]:
     return 1.0 - q / 2.0, np.full_like(q, -0.5)
 
 
-PROFILES: dict[str, Profile] = {"matern52": matern52, "exponential": exponential, "linear": linear}
+PROFILES: Mapping[str, Profile] = ReadOnly({"matern52": matern52, "exponential": exponential, "linear": linear})
 
 
 class Pool(NamedTuple):
@@ -91,12 +92,12 @@ class Part:
     def scale(self) -> FloatArray:
         """(d,) the fixed factors s."""
         if self.profile == "linear":
-            return np.ones(self.features.shape[1])
+            return frozen(np.ones(self.features.shape[1]))
         spread = self.features.var(axis=0)
         if not self.ard:
-            return np.full(len(spread), 1.0 / max(float(spread.sum()), 1e-12))
+            return frozen(np.full(len(spread), 1.0 / max(float(spread.sum()), 1e-12)))
         varies = spread > 1e-12
-        return np.where(varies, 1.0 / (np.where(varies, spread, 1.0) * max(int(varies.sum()), 1)), 0.0)
+        return frozen(np.where(varies, 1.0 / (np.where(varies, spread, 1.0) * max(int(varies.sum()), 1)), 0.0))
 
     @cached_property
     def whole(self) -> bool:
@@ -111,8 +112,7 @@ class Part:
     @cached_property
     def _squares(self) -> FloatArray:
         """(M,) squared lengths of the unscaled rows."""
-        squares: FloatArray = np.einsum("ij,ij->i", self.features, self.features)
-        return squares
+        return frozen(np.einsum("ij,ij->i", self.features, self.features))
 
     def distances(self, row: int) -> Distances:
         """(M,) unscaled squared distances of one row to the pool; integers where `whole`."""

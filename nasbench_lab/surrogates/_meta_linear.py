@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray, stream
 from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._base import Parameters
 from nasbench_lab.surrogates._canonical import first_of, pool_of
@@ -148,7 +149,7 @@ def trained(tasks: Tasks, space: Space) -> Trained:
 
 def _train(tasks: Tasks, rows: encodings.Rows) -> Trained:
     rng = stream(0, _STEPS)
-    inputs = torch.from_numpy(rows.values)
+    inputs = torch.tensor(rows.values)
     sampled = inputs[rows.row_of[tasks.archs]]
     parameters = _initial(inputs.shape[1], rng)
     optimiser = torch.optim.Adam(parameters.values(), lr=_RATE)
@@ -161,7 +162,7 @@ def _train(tasks: Tasks, rows: encodings.Rows) -> Trained:
     with torch.no_grad():
         phi = _phi(inputs, parameters).numpy()
     mean, precision, sigma = (parameters[name].detach().numpy() for name in _SIZES)
-    return Trained(phi, mean, np.exp(precision), float(np.exp(2.0 * sigma)))
+    return frozen(Trained(phi, mean, np.exp(precision), float(np.exp(2.0 * sigma))))
 
 
 def _initial(width: int, rng: np.random.Generator) -> dict[str, Any]:

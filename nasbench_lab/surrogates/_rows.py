@@ -17,6 +17,7 @@ from scipy.special import erf
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.spaces.space import IntArray, Space
+from nasbench_lab.spaces.whole import cells
 from nasbench_lab.surrogates._base import Parameters, checked, generator
 from nasbench_lab.surrogates._scale import Scale
 
@@ -61,7 +62,7 @@ class RowModel(Parameters):
 
     def _asked(self, archs: NDArray[np.int64]) -> tuple[IntArray, IntArray]:
         """The distinct rows of some cells, ascending, and for every cell its place among them."""
-        rows, back = np.unique(self.row_of_[np.asarray(archs, dtype=np.int64)], return_inverse=True)
+        rows, back = np.unique(self.row_of_[cells(archs)], return_inverse=True)
         return rows, back
 
     def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:

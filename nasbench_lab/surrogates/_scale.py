@@ -11,9 +11,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from nasbench_lab.core import FloatArray
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.surrogates._targets import TRANSFORMS, Inverse, standardised
 
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(7)  # exact to degree 13 in a standard normal variable
+NODES, WEIGHTS = frozen(np.polynomial.hermite_e.hermegauss(7))  # exact to degree 13 in a standard normal variable
 _FLOOR = 0.02  # no spread is below this share of the spread of what was seen
 
 

@@ -5,13 +5,14 @@ All are monotone, so that the best stays the best. `y` is (n,) finite scores in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from nasbench_lab.core import FloatArray
+from nasbench_lab.spaces.frozen import ReadOnly
 
 _TAIL = 3.0  # `winsorised` cuts this many times the distance from best to median below the best
 
@@ -57,14 +58,16 @@ def log_error(y: FloatArray) -> FloatArray:
     return standardised(-np.log(np.maximum(100.0 - y, 1e-2)))
 
 
-TRANSFORMS: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "blended": blended,
-    "rank_gauss": rank_gauss,
-    "standardised": standardised,
-    "winsorised": winsorised,
-    "logit": logit,
-    "log_error": log_error,
-}
+TRANSFORMS: Mapping[str, Callable[[FloatArray], FloatArray]] = ReadOnly(
+    {
+        "blended": blended,
+        "rank_gauss": rank_gauss,
+        "standardised": standardised,
+        "winsorised": winsorised,
+        "logit": logit,
+        "log_error": log_error,
+    }
+)
 
 
 class Inverse:

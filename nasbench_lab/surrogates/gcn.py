@@ -20,14 +20,17 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._rows import RowModel, added_noise, folds, spaced
 from nasbench_lab.surrogates._scale import check_targets
 
+Float32 = NDArray[np.float32]
 _CHUNK = 512  # graphs predicted at once
 
 
@@ -70,7 +73,7 @@ class GraphNetworks(RowModel):
             raise ValueError(f"need learning_rate > 0 and weight_decay >= 0, got {got}")
 
     def _rows(self, space: Space) -> encodings.Rows:
-        self.nodes_, self.arcs_ = _graphs(space)
+        self.nodes_, self.arcs_ = map(torch.tensor, _graphs(space))  # its own: a tensor cannot be read-only
         return super()._rows(space)
 
     def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
@@ -139,11 +142,11 @@ class GraphNetworks(RowModel):
 
 
 @lru_cache(maxsize=4)
-def _graphs(space: Space) -> tuple[Tensor, Tensor]:
+def _graphs(space: Space) -> tuple[Float32, Float32]:
     """Nodes (R, V, d) and arcs (R, V, V), arcs[:, i, j] from j to i, of the distinct rows of a space."""
     rows = encodings.rows("live", space).values
     nodes, arcs = _cell_graphs(rows) if space == cell.SPACE else _complete_graphs(rows, space)
-    return torch.from_numpy(nodes.astype(np.float32)), torch.from_numpy(arcs.astype(np.float32))
+    return frozen((nodes.astype(np.float32), arcs.astype(np.float32)))
 
 
 def _cell_graphs(live: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -21,6 +21,7 @@ from scipy.special import ndtri
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray, Space
+from nasbench_lab.spaces.whole import cells
 from nasbench_lab.surrogates._base import Parameters, checked
 from nasbench_lab.surrogates._canonical import KERNELS, first_of, pool_of, with_known
 from nasbench_lab.surrogates._kernels import Pool
@@ -180,7 +181,7 @@ class GaussianProcess(Parameters):
         """
         if self.inverse_ is None:
             mean, std = self._moments()
-            rows = self.row_of_[np.asarray(archs)]
+            rows = self.row_of_[cells(archs)]
             return mean[rows], std[rows]
         low, middle, high = self.quantiles(archs, (_ONE_BELOW, 0.5, 1.0 - _ONE_BELOW))
         return middle, np.maximum((high - low) / 2.0, self.least_)
@@ -188,7 +189,7 @@ class GaussianProcess(Parameters):
     def quantiles(self, archs: NDArray[np.int64], probabilities: tuple[float, ...]) -> tuple[FloatArray, ...]:
         """Quantiles, (n,) each, in units of y: exact under the model, as the transform is monotone."""
         mean, std = self._moments()
-        rows = self.row_of_[np.asarray(archs)]
+        rows = self.row_of_[cells(archs)]
         back = self.inverse_ or (lambda targets: targets)
         return tuple(back(mean[rows] + float(ndtri(p)) * std[rows]) for p in probabilities)
 
@@ -204,7 +205,7 @@ class GaussianProcess(Parameters):
         root = np.linalg.cholesky(self.model_.covariance(rows) + self.model_.noise * np.eye(len(rows)))
         draw = mean.copy()
         draw[rows] += root @ rng.standard_normal(len(rows))
-        values = draw[self.row_of_[np.asarray(archs)]]
+        values = draw[self.row_of_[cells(archs)]]
         return values if self.inverse_ is None else self.inverse_(values)
 
     def alike(self, space: Space = cell.SPACE) -> tuple[IntArray, IntArray]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel
 from nasbench_lab.surrogates._scale import check_targets
@@ -117,4 +118,4 @@ class NearestClasses(RowModel):
 def _members(space: Space) -> encodings.Rows:
     """Distinct pairs of class (first column) and live one-hot row."""
     live = encodings.one_hot(space, live=True) if space == cell.SPACE else space.one_hot
-    return encodings.distinct(np.concatenate([space.classes[:, None], live], axis=1))
+    return frozen(encodings.distinct(np.concatenate([space.classes[:, None], live], axis=1)))

@@ -9,13 +9,14 @@ A reading makes another table of a table; two readings concern records instead a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.tables.table import Schedule, Table
 
 _MIXED = ("cifar100", "ImageNet16-120")  # datasets whose ori-test is validation and test together
@@ -127,13 +128,17 @@ def _only_last(schedule: Schedule, val: FloatArray, trials: FloatArray, *, test:
 
 FILLED = "filled-seeds"  # its queries return single trials
 RUNNING_MAXIMUM, REAL_TIME = "running-max-test", "real-time-added"  # of records: see `rereading`
-READINGS = {
-    "validation-as-test": Reading("the validation score is reported as test accuracy", _validation_as_test),
-    "search-on-test": Reading("search sees ori-test, and ori-test is reported", _search_on_test),
-    "mixed-test": Reading("ori-test, half of it validation, is reported as test accuracy", _mixed_test),
-    "short-single-test": Reading("one trial of the shortest schedule is reported as test accuracy", _short_single_test),
-    RUNNING_MAXIMUM: Reading("the best test accuracy of all cells tried is reported", _as_it_is),
-    "best-seed": Reading("the best seed of a cell is reported as its accuracy", _best_seed),
-    FILLED: Reading("search sees trials of ori-test, missing ones filled with the others' mean", _filled_seeds),
-    REAL_TIME: Reading("real seconds of deciding are added to simulated time", _as_it_is),
-}
+READINGS: Mapping[str, Reading] = ReadOnly(
+    {
+        "validation-as-test": Reading("the validation score is reported as test accuracy", _validation_as_test),
+        "search-on-test": Reading("search sees ori-test, and ori-test is reported", _search_on_test),
+        "mixed-test": Reading("ori-test, half of it validation, is reported as test accuracy", _mixed_test),
+        "short-single-test": Reading(
+            "one trial of the shortest schedule is reported as test accuracy", _short_single_test
+        ),
+        RUNNING_MAXIMUM: Reading("the best test accuracy of all cells tried is reported", _as_it_is),
+        "best-seed": Reading("the best seed of a cell is reported as its accuracy", _best_seed),
+        FILLED: Reading("search sees trials of ori-test, missing ones filled with the others' mean", _filled_seeds),
+        REAL_TIME: Reading("real seconds of deciding are added to simulated time", _as_it_is),
+    }
+)

@@ -10,11 +10,12 @@ import numpy as np
 
 from nasbench_lab.core import stream
 from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.tables.catalog import EMBEDDED
 from nasbench_lab.tables.table import CLASSES, Schedule, Table
 
-_GAIN = np.array([0.0, 4.0, 9.0, 14.0, 3.0])  # per live edge, by op
-_EDGE = np.array([1.0, 0.7, 0.9, 1.3, 0.8, 1.1])
+_GAIN = frozen(np.array([0.0, 4.0, 9.0, 14.0, 3.0]))  # per live edge, by op
+_EDGE = frozen(np.array([1.0, 0.7, 0.9, 1.3, 0.8, 1.1]))
 _EPOCHS = (1, 4, 12)
 
 

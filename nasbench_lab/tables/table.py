@@ -25,7 +25,8 @@ from nasbench_lab.files import bounded, names
 from nasbench_lab.files.arrays import Archive
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables import headers
+from nasbench_lab.spaces.frozen import frozen, thawed
+from nasbench_lab.tables import headers, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,13 +36,12 @@ FORMAT = 1
 CLASSES = 6466
 _UNPACKED = 1 << 29  # bytes; a table of 200 epochs and three trials has 125 million
 _NUMBERS = 1 << 26  # of all arrays, a row for every cell: four such tables
-_TELLING = 100  # known cells of a column whose best tells percentages from shares of 1
 _SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """One training schedule of all cells.
+    """One training schedule of all cells; its arrays are read-only.
 
     Attributes:
         epochs: the F epochs at which validation was measured, ascending.
@@ -61,6 +61,10 @@ class Schedule:
     test_trials: FloatArray
     one_run: bool = True
 
+    def __post_init__(self) -> None:
+        for name in _SCHEDULE_ARRAYS:
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
     def column(self, epochs: int) -> int:
         """The position of a fidelity.
 
@@ -74,7 +78,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Table:
-    """A benchmark: its schedules, its metrics and where they come from.
+    """A benchmark: its schedules, its metrics and where they come from; all of it read-only.
 
     Attributes:
         name: how the catalog and run headers call it.
@@ -88,6 +92,10 @@ class Table:
     schedules: Mapping[int, Schedule]
     metrics: Mapping[str, FloatArray]
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("schedules", "metrics", "about"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
 
     @cached_property
     def digest(self) -> str:
@@ -122,7 +130,12 @@ class Table:
         """The longest schedule; its test accuracy is the truth that strategies are scored on."""
         return self.schedules[max(self.schedules)]
 
-    @cached_property
+    @property
+    def intact(self) -> bool:
+        """Whether its numbers are those that its digest was taken of: code in the same process can put others in their place."""
+        return self.digest == _digest(self._header(), dict(self._arrays()))
+
+    @property
     def truth(self) -> FloatArray:
         """(A,) mean test accuracy after the longest schedule. For the scorer only."""
         return self.last.test
@@ -143,7 +156,7 @@ class Table:
         known = ~np.isnan(self.truth)
         for schedule in self.schedules.values():
             known &= ~np.isnan(schedule.val).any(axis=1) & ~np.isnan(schedule.seconds).any(axis=1)
-        return known
+        return frozen(known)
 
     def check(self) -> Table:
         """Shapes, ranges and the nan policy; returns itself.
@@ -189,7 +202,7 @@ class Table:
             "name": self.name,
             "schedules": schedules,
             "metrics": list(self.metrics),
-            "about": dict(self.about),
+            "about": thawed(self.about),
         }
 
     def _arrays(self) -> Iterator[tuple[str, FloatArray]]:
@@ -357,34 +370,7 @@ def _check_schedule(where: str, last: int, schedule: Schedule) -> None:
         raise LabError(f"{where}: a validation score without its cost (seconds is nan)")
     if np.isnan(schedule.test[~np.isnan(schedule.val).any(axis=1)]).any():
         raise LabError(f"{where}: a validation score without a test score")
-    _check_percent(where, schedule)
-
-
-def _check_percent(where: str, schedule: Schedule) -> None:
-    """Refuse shares of 1 among percentages: a whole column of them, or a cell with some of either."""
-    trials, tests = schedule.val_trials, schedule.test_trials
-    columns = {f"val after epoch {epoch}": schedule.val[:, i] for i, epoch in enumerate(schedule.epochs)}
-    columns |= {"test": schedule.test} | {f"test trial {t + 1}": tests[:, t] for t in range(tests.shape[1])}
-    columns |= {
-        f"val trial {t + 1} after epoch {epoch}": trials[:, i, t]
-        for i, epoch in enumerate(schedule.epochs)
-        for t in range(trials.shape[2])
-    }
-    for name, values in columns.items():
-        known = values[~np.isnan(values)]
-        if known.size >= _TELLING and 0 < known.max() <= 1:
-            raise LabError(f"{where}: accuracies are percentages, those of {name} are all at most 1: multiply by 100")
-    last = np.concatenate([schedule.val[:, -1:], schedule.test[:, None], trials[:, -1], tests], axis=1)
-    low = np.min(np.where(np.isnan(last), np.inf, last), axis=1)
-    high = np.max(np.where(np.isnan(last), 0.0, last), axis=1)
-    apart = (low > 0) & (low <= 1) & (high > 2)
-    mixed = np.flatnonzero(apart & (np.abs(100 * low - high) <= 0.1 * high))
-    if mixed.size and 2 * mixed.size >= apart.sum():  # fewer may be chance, where scores are low and differ much
-        arch = int(mixed[0])
-        raise LabError(
-            f"{where}: accuracies are percentages, {mixed.size:,} cells have shares among them, first cell {arch} "
-            f"with {low[arch]:g} and {high[arch]:g}"
-        )
+    percent.check(where, schedule.epochs, schedule.val, schedule.val_trials, schedule.test, schedule.test_trials)
 
 
 def known_mean(values: FloatArray) -> FloatArray:

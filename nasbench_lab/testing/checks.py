@@ -1,67 +1,78 @@
-"""Named checks, and what the conformance kits share: fresh processes and global random states."""
+"""Named checks with a time limit, and what the conformance kits share: fresh processes and global random states."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
-import math
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
-import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from nasbench_lab import errors, imports
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import StrategyError, contained, place
 
-_PLUGINS = tuple(f"{imports.ROOT / folder}{os.sep}" for folder in ("strategies", "surrogates"))
-LIMIT = 300.0  # seconds of a check
-_INSIST = 1.0  # seconds between two tries to end what does not return
-_TRIES = 10  # of them; what catches every one of them, whatever it is, is ended with this process
+SECONDS = 120.0  # that a check may take; the slowest strategy of the package, on a busy machine, takes a third
+_AUTHORS = ("propose", "observe", "setup", "recommend", "fit", "predict")  # what an author writes, and a kit calls
 
 
 class CheckFailed(AssertionError):
     """A plug-in does not do what every one of its kind must; the message says what was seen."""
 
 
-class Stuck(CheckFailed):
-    """It does not return, or ends the process that it runs in: no other check is worth trying."""
+class Hung(CheckFailed):
+    """A check did not return in time; the message says where it stands."""
+
+
+class _Stop(BaseException):
+    """Raised in the thread of a check that is given up."""
 
 
 @dataclass(frozen=True)
 class Check:
     """A named check; calling it raises `CheckFailed` if the plug-in does not pass, whatever goes wrong in it.
 
+    It runs in a thread of its own, so that one that does not return can be left behind. Checks that share `hung` are
+    not run after such a one: what does not return once would be waited for again and again.
+
     Attributes:
         name: what is checked.
         function: does it.
         blamed: errors of the package that are the plug-in's; any other says that there is nothing to check.
-        limit: seconds it may take, `Stuck` says where it stands then (in the main thread, and where there is SIGALRM); inf
-            where it looks after that itself.
+        seconds: time limit.
+        hung: names of the checks before this one that did not return.
     """
 
     name: str
     function: Callable[[], None]
     blamed: tuple[type[LabError], ...] = ()
-    limit: float = LIMIT
+    seconds: float = SECONDS
+    hung: list[str] = field(default_factory=list, compare=False, repr=False)
 
     def __call__(self) -> None:
+        require(not self.hung, f"not run: {self.hung[0]!r} did not return" if self.hung else "")
         try:
-            with errors.contained(), limited(self.limit):
+            within(self.seconds, self._run)
+        except Hung:
+            self.hung.append(self.name)
+            raise
+
+    def _run(self) -> None:
+        try:
+            with contained("the plug-in"):
                 self.function()
         except CheckFailed:
             raise
         except Exception as error:
-            if isinstance(error, LabError) and not isinstance(error, self.blamed):
+            if isinstance(error, LabError) and not isinstance(error, (*self.blamed, StrategyError)):
                 raise  # there is no such plug-in, so nothing to check
-            raise CheckFailed(errors.place(error)) from error
+            raise CheckFailed(place(error)) from error
 
     def __str__(self) -> str:
         return self.name
@@ -73,106 +84,60 @@ def require(condition: bool, message: str) -> None:
         raise CheckFailed(message)
 
 
-class _TimeUp(BaseException):
-    """Time is up; the message says where. No Exception, which somebody's code may catch."""
-
-
-@contextmanager
-def limited(seconds: float, code: int = 1) -> Iterator[None]:
-    """Runs for so many seconds at most; outside the main thread, and without SIGALRM, as long as it takes.
-
-    What catches every exception that would end it is ended with this process, and the exit code.
+def within(seconds: float, function: Callable[[], None]) -> None:
+    """Call a function in a thread and wait for it so long.
 
     Raises:
-        Stuck: it did not return; says where it stands.
+        Hung: it did not return; says where it stands. A loop in Python is stopped there, anything else left to itself.
+        Exception: whatever the function raised, Ctrl-C of its own making as `CheckFailed`.
     """
-    if (
-        math.isinf(seconds)
-        or not hasattr(signal, "SIGALRM")
-        or threading.current_thread() is not threading.main_thread()
-    ):
-        yield
-        return
-    tries = count()
+    raised: list[BaseException] = []
 
-    def up(_number: int, frame: types.FrameType | None) -> None:
-        where = f"does not return within {seconds:g} s{_standing(frame)}"
-        if next(tries) >= _TRIES:
-            os.write(2, f"{where}, and catches whatever would end it\n".encode())
-            os._exit(code)
-        raise _TimeUp(where)
+    def call() -> None:
+        try:
+            function()
+        except _Stop:
+            pass
+        except BaseException as error:  # handed to whoever waits
+            raised.append(error)
 
-    before = signal.signal(signal.SIGALRM, up)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds, _INSIST)
-    try:
-        yield
-    except _TimeUp as error:
-        raise Stuck(str(error)) from None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.signal(signal.SIGALRM, before)
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        where = standing(thread)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
+        raise Hung(f"does not return within {seconds:g} s: {where}")
+    if raised and isinstance(raised[0], KeyboardInterrupt):
+        raise CheckFailed(place(raised[0]))
+    if raised:
+        raise raised[0]
 
 
-def _standing(frame: types.FrameType | None) -> str:
-    """Where the author's code is: what was called of it, and the line it is at."""
-    own = []
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if imports.authored(file) or file.startswith(_PLUGINS):
-            own.append(frame)
-        elif own and file.startswith(str(imports.ROOT)):  # who called it
-            break
-        frame = frame.f_back
-    if not own:
-        return ""
-    name, at = own[-1].f_code.co_name, own[0]
-    inside = f" in {at.f_code.co_name}" if at is not own[-1] else ""
-    return f": {name} stands{inside} at {at.f_code.co_filename}:{at.f_lineno}"
+def standing(thread: threading.Thread) -> str:
+    """Which of an author's methods a thread is in, and the line that it has reached."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    stack = traceback.extract_stack(frame) if frame else []
+    if not stack:
+        return "it has just ended"
+    called = [entry for entry in stack if entry.name in _AUTHORS]
+    here = called[0] if called else stack[-1]
+    line = f"{here.name} stands at {here.filename}:{here.lineno}"
+    return line if here is stack[-1] else f"{line}, in {stack[-1].name} ({stack[-1].filename}:{stack[-1].lineno})"
 
 
-def in_fresh_process(kit: str, kind: str, spec: str, limit: float) -> str:
-    """The `fingerprint` of a kit of a plug-in, computed in a process with another PYTHONHASHSEED.
-
-    Raises:
-        CheckFailed: it cannot be had; says why in a sentence.
-    """
+def in_fresh_process(code: str, spec: str) -> str:
+    """The last word that `code` prints, run with `spec` as its argument in a process with another PYTHONHASHSEED."""
     path = [p for p in sys.path if p]
     env = os.environ | {"PYTHONHASHSEED": "4242", "PYTHONPATH": os.pathsep.join(path)}
-    command = [sys.executable, "-c", _FRESH.format(kit=kit, kind=kind), spec, repr(limit)]
+    command = [sys.executable, "-c", code, spec]
     try:
-        done = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", env=env, check=False, timeout=limit + 60
-        )
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=0.9 * SECONDS)
     except subprocess.TimeoutExpired:
-        raise Stuck(f"does not return within {limit:g} s in a process of its own, and cannot be interrupted") from None
-    said = done.stderr.strip().splitlines()[-1:]
-    if done.returncode == _STUCK:
-        raise Stuck("".join(said))
-    require(done.returncode == 0, f"the fresh process failed: {''.join(said) or f'exit code {done.returncode}'}")
-    if not done.stdout.split():
-        raise Stuck("ends the process that it runs in, with exit code 0 and without a result")
+        raise CheckFailed(f"the fresh process did not end within {0.9 * SECONDS:g} s") from None
+    require(done.returncode == 0, f"the fresh process failed:\n{done.stderr[-2000:]}")
+    require(bool(done.stdout.split()), "the fresh process ended without a word")
     return done.stdout.split()[-1]
-
-
-_STUCK = 3
-_FRESH = """
-import sys
-from nasbench_lab.loading import build
-from nasbench_lab.testing import checks, {kit}
-checks.answer(lambda: {kit}.fingerprint(lambda: build({kind!r}, sys.argv[1])), float(sys.argv[2]))
-"""
-
-
-def answer(function: Callable[[], str], limit: float) -> None:
-    """What a fresh process does: print what a function returns, or in a sentence why it does not."""
-    found: list[str] = []
-    try:
-        with limited(limit, _STUCK):
-            Check("", lambda: found.append(function()), (LabError,), math.inf)()
-    except CheckFailed as error:
-        print(error, file=sys.stderr)
-        sys.exit(_STUCK if isinstance(error, Stuck) else 1)
-    print(found[0])
 
 
 def global_states() -> dict[str, str]:

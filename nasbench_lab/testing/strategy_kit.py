@@ -22,25 +22,27 @@ from scipy import stats as scipy_stats
 
 from nasbench_lab import core, loading
 from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
+from nasbench_lab.errors import StrategyError
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import shares
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.study import runner
 from nasbench_lab.tables import catalog
+from nasbench_lab.testing import peeking, sharing
 from nasbench_lab.testing.checks import (
-    LIMIT,
+    SECONDS,
     Check,
     CheckFailed,
     in_fresh_process,
     leaves_global_states_alone,
-    limited,
     require,
 )
 from nasbench_lab.testing.surrogate_kit import check_surrogate
 
 FALSE_ALARM = 0.001  # of "not worse than random", for a strategy that is exactly as good as random search
-_SOON = 60.0  # seconds; 30 queries at the pace that is asked for
+_RUNS = 16  # of "not worse than random"
+_QUICK = 20  # queries of "asks quickly"; that check waits half as long again as it allows
 _SECONDS_PER_QUERY = 2.0  # "asks quickly" means: fit for interactive use on any machine; speed has its own benchmarks
 
 
@@ -75,9 +77,7 @@ class HashEvaluator:
         return float(self._level[arch])
 
 
-def check_strategy(
-    load: str | Callable[[], Strategy], task: Task | None = None, *, limit: float = LIMIT
-) -> Iterator[Check]:
+def check_strategy(load: str | Callable[[], Strategy], task: Task | None = None) -> Iterator[Check]:
     """The checks of one strategy, each a callable with a name.
 
     Args:
@@ -85,23 +85,22 @@ def check_strategy(
             arguments that makes the strategy. A class that another process cannot import (defined inside a function,
             say) skips nothing but fails the fresh-process check: give its spec.
         task: the task to check on; the toy table's if left out. Its budget is ignored.
-        limit: seconds a check may take; those that tell whether it returns at all come first and take a minute at most.
 
     Yields:
         named checks; none runs before it is called.
     """
     spec = load if isinstance(load, str) else f"{load.__module__}:{load.__qualname__}"
     make: Callable[[], Strategy] = (lambda: loading.build("strategies", load)) if isinstance(load, str) else load
-    kit = _Kit(make, spec, task, min(limit, _SOON))
+    kit, hung = _Kit(make, spec, task), list[str]()
 
-    def _check(name: str, function: Callable[[], None], limit: float = limit) -> Check:
-        return Check(name, function, (runner.StrategyError,), limit)
+    def _check(name: str, function: Callable[[], None], seconds: float = SECONDS) -> Check:
+        return Check(name, function, (StrategyError,), seconds, hung)
 
-    yield _check("is a strategy, a dataclass whose fields are its parameters", kit.is_strategy, kit.soon)
-    yield _check("same records in a fresh process with another PYTHONHASHSEED", kit.fresh_process, math.inf)
-    yield _check("asks quickly", kit.quick, kit.soon)
+    yield _check("is a strategy, a dataclass whose fields are its parameters", kit.is_strategy)
+    yield _check("asks quickly", kit.quick, 1.5 * _QUICK * _SECONDS_PER_QUERY)
     yield _check("proposes cells of the space at the task's fidelities", kit.proposes_inside)
     yield _check("same seed, same records", kit.same_seed)
+    yield _check("same records in a fresh process with another PYTHONHASHSEED", kit.fresh_process)
     yield _check("another seed, other records", kit.other_seed)
     yield _check("leaves the global random states of random, numpy and torch alone", kit.global_states)
     for workers in (1, 4, 16):
@@ -114,14 +113,16 @@ def check_strategy(
     yield _check("can be pickled in the middle of a run", kit.pickling)
     yield _check("starts anew when started again", kit.restart)
     yield _check("recommends a cell it has results for", kit.recommends)
-    yield _check(
-        f"is not worse than random search on toy (false alarms: {shares.percent(FALSE_ALARM, 1)})", kit.not_worse
-    )
+    yield _check("changes nothing that other runs share", kit.shared)
+    yield _check("asks the same where test scores are permuted", kit.permuted)
+    yield _check("asks the same in a process that holds no table", kit.apart)
+    name = f"is not worse than random search on toy (false alarms: {shares.percent(FALSE_ALARM, 1)})"
+    yield _check(name, kit.not_worse, _RUNS * SECONDS)
 
 
 class _Kit:
-    def __init__(self, make: Callable[[], Strategy], spec: str, task: Task | None, soon: float) -> None:
-        self.make, self.spec, self.soon = make, spec, soon
+    def __init__(self, make: Callable[[], Strategy], spec: str, task: Task | None) -> None:
+        self.make, self.spec = make, spec
         self.evaluator: Evaluator = HashEvaluator(task) if task else Tabular(catalog.load("toy"))
 
     def run(
@@ -138,7 +139,7 @@ class _Kit:
     def proposes_inside(self) -> None:
         try:
             records = self.run()
-        except runner.StrategyError as error:
+        except StrategyError as error:
             raise CheckFailed(str(error)) from error
         require(bool(records), "no query was proposed")
 
@@ -146,10 +147,12 @@ class _Kit:
         require(_exact(self.run(3)) == _exact(self.run(3)), "two runs with seed 3 differ")
 
     def fresh_process(self) -> None:
-        there = in_fresh_process("strategy_kit", "strategies", self.spec, self.soon)  # first: it may not return
-        with limited(self.soon):
-            here = fingerprint(self.make)
-        require(there == here, "the records of a fresh process differ")
+        code = (
+            "import sys; from nasbench_lab.testing import strategy_kit; from nasbench_lab.loading import build;"
+            "print(strategy_kit.fingerprint(lambda: build('strategies', sys.argv[1])))"
+        )
+        here = fingerprint(self.make)
+        require(in_fresh_process(code, self.spec) == here, "the records of a fresh process differ")
 
     def other_seed(self) -> None:
         require(_exact(self.run(1)) != _exact(self.run(2)), "seeds 1 and 2 give the same records")
@@ -219,11 +222,30 @@ class _Kit:
             zero = record.result.query.epochs == 0  # a one-shot strategy answers with its own current cell
             require(zero or record.incumbent in known, f"recommends cell {record.incumbent} without a result for it")
 
+    def shared(self) -> None:
+        said, before = sharing.told(self.evaluator), sharing.names()
+        tried = sharing.attempts(lambda: self.run(9, queries=15), type(self.make()).__module__)
+        require(not tried, f"tries to change what other runs share: {'; '.join(tried[:1])}; change a copy instead")
+        changed = sharing.changed(before)
+        require(not changed, f"puts something else in the place of {', '.join(changed[:3])}")
+        require(sharing.told(self.evaluator) == said, "changes what its evaluator answers, or how cells are scored")
+
+    def permuted(self) -> None:
+        if isinstance(self.evaluator, Tabular):
+            found = peeking.permuted(self.make, self.evaluator, 10, {"max_queries": 30})
+            require(found is None, str(found))
+
+    def apart(self) -> None:
+        how = {"max_queries": 30}
+        here = peeking.searched(self.make, self.evaluator, 10, how)
+        found = peeking.apart(self.spec, self.evaluator, 10, how, here, 0.9 * SECONDS)
+        require(found is None, str(found))
+
     def not_worse(self) -> None:
         evaluator = Tabular(catalog.load("toy"))
         cost = 40 * float(np.mean(evaluator.table.last.seconds[:, -1]))
         mine, random_ = [], []
-        for seed in range(16):
+        for seed in range(_RUNS):
             runs = [
                 runner.search(strategy, evaluator, seed=seed, max_seconds=cost).records
                 for strategy in (self.make(), RandomSearch())
@@ -238,12 +260,12 @@ class _Kit:
         p = scipy_stats.ttest_1samp(difference, 0.0, alternative="less").pvalue
         require(
             bool(p >= FALSE_ALARM),
-            f"mean test accuracy {np.mean(mine):.2f}, random search {np.mean(random_):.2f} over 16 seeds (p = {p:.1g})",
+            f"mean test accuracy {np.mean(mine):.2f}, random search {np.mean(random_):.2f} over {_RUNS} seeds (p = {p:.1g})",
         )
 
     def quick(self) -> None:
         begin = perf_counter()
-        count = len(self.run(8))
+        count = len(self.run(8, queries=_QUICK))
         each = (perf_counter() - begin) / max(1, count)
         require(each < _SECONDS_PER_QUERY, f"{each:.1f} s a query; at most {_SECONDS_PER_QUERY:g}")
 

@@ -11,10 +11,11 @@ import hashlib
 import os
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, downloads
 from nasbench_lab.files.downloads import Report
+from nasbench_lab.spaces.frozen import frozen
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 PIXELS = 3 * 32 * 32
@@ -51,26 +53,28 @@ class Archive:
     classes: int
 
 
-ARCHIVES = {
-    "cifar10": Archive(
-        "cifar-10-binary.tar.gz",
-        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",  # MD5 c32a1d4ab5d03f1284b67883e8d87530
-        170_052_171,
-        tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
-        "cifar-10-batches-bin/test_batch.bin",
-        labels=1,
-        classes=10,
-    ),
-    "cifar100": Archive(
-        "cifar-100-binary.tar.gz",
-        "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",  # MD5 03b5dce01913d631647c71ecec9e9cb8
-        168_513_733,
-        ("cifar-100-binary/train.bin",),
-        "cifar-100-binary/test.bin",
-        labels=2,
-        classes=100,
-    ),
-}
+ARCHIVES = MappingProxyType(
+    {
+        "cifar10": Archive(
+            "cifar-10-binary.tar.gz",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",  # MD5 c32a1d4ab5d03f1284b67883e8d87530
+            170_052_171,
+            tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6)),
+            "cifar-10-batches-bin/test_batch.bin",
+            labels=1,
+            classes=10,
+        ),
+        "cifar100": Archive(
+            "cifar-100-binary.tar.gz",
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",  # MD5 03b5dce01913d631647c71ecec9e9cb8
+            168_513_733,
+            ("cifar-100-binary/train.bin",),
+            "cifar-100-binary/test.bin",
+            labels=2,
+            classes=100,
+        ),
+    }
+)
 
 
 def load(
@@ -80,7 +84,7 @@ def load(
     base_url: str = BASE_URL,
     download: bool = True,
     progress: Report | None = None,
-) -> dict[str, Split]:
+) -> Mapping[str, Split]:
     """`train` and `test` of an archive; the last one read stays in memory.
 
     Args:
@@ -114,7 +118,7 @@ def fetch(archive: Archive, folder: Path, *, base_url: str = BASE_URL, progress:
 
 
 @lru_cache(maxsize=1)  # 184 MB; a second of unpacking
-def _read(archive: Archive, path: Path, _modified: int) -> dict[str, Split]:
+def _read(archive: Archive, path: Path, _modified: int) -> Mapping[str, Split]:
     with bounded.regular(path) as file:
         if (size := os.fstat(file.fileno()).st_size) > archive.size:
             raise LabError(f"{path} is not the published file: it has {size:,} bytes, not {archive.size:,}")
@@ -128,7 +132,8 @@ def _read(archive: Archive, path: Path, _modified: int) -> dict[str, Split]:
         except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
             raise LabError(f"{path} is damaged: {error}") from error
     splits = {"train": archive.train, "test": (archive.test,)}
-    return {split: _records(archive, path, [contents.get(m) for m in members]) for split, members in splits.items()}
+    read = {split: [contents.get(member) for member in members] for split, members in splits.items()}
+    return frozen({split: _records(archive, path, found) for split, found in read.items()})
 
 
 def _members(file: Any, wanted: set[str]) -> dict[str, bytes]:

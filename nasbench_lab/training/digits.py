@@ -11,6 +11,7 @@ val and test canvases are drawn once, from fixed seeds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
+
+from nasbench_lab.spaces.frozen import frozen
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -31,13 +34,14 @@ _FIXED_SEED = 2020  # of the val and test canvases: the same for every training
 
 
 @cache
-def base_images() -> dict[str, tuple[Floats, Labels]]:
+def base_images() -> Mapping[str, tuple[Floats, Labels]]:
     """The base images by split: 897 train, 450 val, 450 test, stratified; values in [0, 1], (n, 8, 8)."""
     bunch = load_digits()
     images, labels = (bunch.images / 16.0).astype(np.float32), bunch.target.astype(np.int64)
     rest, train = train_test_split(np.arange(len(labels)), test_size=897, stratify=labels, random_state=_SPLIT_SEED)
     val, test = train_test_split(rest, test_size=450, stratify=labels[rest], random_state=_SPLIT_SEED)
-    return {name: (images[i], labels[i]) for name, i in (("train", train), ("val", val), ("test", test))}
+    splits = (("train", train), ("val", val), ("test", test))
+    return frozen({name: (images[i], labels[i]) for name, i in splits})
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def fixed(split: str, count: int, clutter: Clutter) -> tuple[Floats, Labels]:
     """The val or test canvases, the same in every training."""
     tag = {"val": _VAL, "test": _TEST}[split]
     rng = np.random.default_rng(np.random.SeedSequence(_FIXED_SEED, spawn_key=(tag,)))
-    return synthesise(split, count, clutter, rng)
+    return frozen(synthesise(split, count, clutter, rng))
 
 
 def stream(seed: int, part: int, count: int, clutter: Clutter) -> tuple[Floats, Labels]:
@@ -153,9 +157,10 @@ class Digits:
         return images
 
     def _tensors(self, arrays: tuple[Floats, Labels]) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(arrays[0]).to(self.device), torch.from_numpy(arrays[1]).to(self.device)
+        """Copies, as a tensor cannot be read-only."""
+        return torch.tensor(arrays[0], device=self.device), torch.tensor(arrays[1], device=self.device)
 
 
 @lru_cache(maxsize=32)  # many cells are trained on the stream of one seed, one after another
 def _recent(seed: int, part: int, count: int, clutter: Clutter) -> tuple[Floats, Labels]:
-    return stream(seed, part, count, clutter)
+    return frozen(stream(seed, part, count, clutter))

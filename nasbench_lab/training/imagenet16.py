@@ -9,36 +9,40 @@ nothing. They cannot be downloaded for you: ImageNet asks for a registration. Wh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, unpickle
+from nasbench_lab.spaces.frozen import frozen
 
 CLASSES = 120
 PIXELS = 3 * 16 * 16
 _BATCH = 1 << 28  # bytes; the published ones have 0.1 billion
-MD5 = {
-    "train_data_batch_1": "27846dcaa50de8e21a7d1a35f30f0e91",
-    "train_data_batch_2": "c7254a054e0e795c69120a5727050e3f",
-    "train_data_batch_3": "4333d3df2e5ffb114b05d2ffc19b1e87",
-    "train_data_batch_4": "1620cdf193304f4a92677b695d70d10f",
-    "train_data_batch_5": "348b3c2fdbb3940c4e9e834affd3b18d",
-    "train_data_batch_6": "6e765307c242a1b3d7d5ef9139b48945",
-    "train_data_batch_7": "564926d8cbf8fc4818ba23d2faac7564",
-    "train_data_batch_8": "f4755871f718ccb653440b9dd0ebac66",
-    "train_data_batch_9": "bb6dd660c38c58552125b1a92f86b5d4",
-    "train_data_batch_10": "8f03f34ac4b42271a294f91bf480f29b",
-    "val_data": "3410e3017fdaefba8d5073aaa65e4bd6",
-}
+MD5 = MappingProxyType(
+    {
+        "train_data_batch_1": "27846dcaa50de8e21a7d1a35f30f0e91",
+        "train_data_batch_2": "c7254a054e0e795c69120a5727050e3f",
+        "train_data_batch_3": "4333d3df2e5ffb114b05d2ffc19b1e87",
+        "train_data_batch_4": "1620cdf193304f4a92677b695d70d10f",
+        "train_data_batch_5": "348b3c2fdbb3940c4e9e834affd3b18d",
+        "train_data_batch_6": "6e765307c242a1b3d7d5ef9139b48945",
+        "train_data_batch_7": "564926d8cbf8fc4818ba23d2faac7564",
+        "train_data_batch_8": "f4755871f718ccb653440b9dd0ebac66",
+        "train_data_batch_9": "bb6dd660c38c58552125b1a92f86b5d4",
+        "train_data_batch_10": "8f03f34ac4b42271a294f91bf480f29b",
+        "val_data": "3410e3017fdaefba8d5073aaa65e4bd6",
+    }
+)
 Split = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
-def load(folders: Sequence[Path]) -> dict[str, Split]:
+def load(folders: Sequence[Path]) -> Mapping[str, Split]:
     """`train` and `test`; they stay in memory.
 
     Args:
@@ -59,10 +63,10 @@ def load(folders: Sequence[Path]) -> dict[str, Split]:
 
 
 @lru_cache(maxsize=1)  # 121 MB; eleven files of 100 MB to go through
-def _read(folder: Path) -> dict[str, Split]:
+def _read(folder: Path) -> Mapping[str, Split]:
     train = [_batch(folder / name) for name in MD5 if name.startswith("train")]
     images, labels = zip(*train, strict=True)
-    return {"train": (np.concatenate(images), np.concatenate(labels)), "test": _batch(folder / "val_data")}
+    return frozen({"train": (np.concatenate(images), np.concatenate(labels)), "test": _batch(folder / "val_data")})
 
 
 def _batch(path: Path) -> Split:

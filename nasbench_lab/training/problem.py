@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,12 +20,14 @@ from nasbench_lab.training.network import CIFAR10, CIFAR100, IMAGENET16, Shape
 from nasbench_lab.training.recipe import DIGITS, SHORT, Recipe
 
 # Stored images: (training images, validation images) of the benchmark's splits, see sets.py; and the skeleton.
-_STORED = {
-    "cifar10-valid": (25_000, 25_000, CIFAR10),
-    "cifar10": (50_000, 5_000, CIFAR10),
-    "cifar100": (50_000, 5_000, CIFAR100),
-    "ImageNet16-120": (151_700, 3_000, IMAGENET16),
-}
+_STORED = MappingProxyType(
+    {
+        "cifar10-valid": (25_000, 25_000, CIFAR10),
+        "cifar10": (50_000, 5_000, CIFAR10),
+        "cifar100": (50_000, 5_000, CIFAR100),
+        "ImageNet16-120": (151_700, 3_000, IMAGENET16),
+    }
+)
 NAMES = ("digits", *_STORED)
 
 

@@ -21,8 +21,9 @@ Channel means and deviations are the authors'. Their random crop pads ImageNet16
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -53,18 +54,24 @@ class _Halves(NamedTuple):
     begins: tuple[int, ...]
 
 
-HALVES = {
-    "cifar10-valid": _Halves("cifar-split.txt", "train", "valid", (1, 2, 3, 4, 6, 8, 9, 10, 12, 14)),
-    "cifar100": _Halves("cifar100-test-split.txt", "xtest", "xvalid", (1, 3, 4, 5, 8, 10, 13, 14, 15, 16)),
-    "ImageNet16-120": _Halves("imagenet-16-120-test-split.txt", "xtest", "xvalid", (1, 2, 3, 6, 7, 8, 9, 12, 16, 18)),
-}
+HALVES = MappingProxyType(
+    {
+        "cifar10-valid": _Halves("cifar-split.txt", "train", "valid", (1, 2, 3, 4, 6, 8, 9, 10, 12, 14)),
+        "cifar100": _Halves("cifar100-test-split.txt", "xtest", "xvalid", (1, 3, 4, 5, 8, 10, 13, 14, 15, 16)),
+        "ImageNet16-120": _Halves(
+            "imagenet-16-120-test-split.txt", "xtest", "xvalid", (1, 2, 3, 6, 7, 8, 9, 12, 16, 18)
+        ),
+    }
+)
 _CIFAR10 = ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7))
-_COLOURS = {  # mean and standard deviation of red, green, blue, in units of 0..255
-    "cifar10": _CIFAR10,
-    "cifar10-valid": _CIFAR10,
-    "cifar100": ((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
-    "ImageNet16-120": ((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)),
-}
+_COLOURS = MappingProxyType(
+    {  # mean and standard deviation of red, green, blue, in units of 0..255
+        "cifar10": _CIFAR10,
+        "cifar10-valid": _CIFAR10,
+        "cifar100": ((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
+        "ImageNet16-120": ((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)),
+    }
+)
 
 
 def open_data(
@@ -102,7 +109,7 @@ def open_data(
 
 
 def _assemble(
-    name: str, splits: dict[str, cifar.Split], classes: int, folders: Sequence[Path], device: torch.device | str
+    name: str, splits: Mapping[str, cifar.Split], classes: int, folders: Sequence[Path], device: torch.device | str
 ) -> Images:
     train, test = splits["train"], splits["test"]
     if name == "cifar10":
@@ -119,7 +126,8 @@ def _assemble(
 
 
 def _tensors(split: cifar.Split) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(split[0]), torch.from_numpy(split[1])
+    """Copies: what was read is kept for the next, and a tensor cannot be read-only."""
+    return torch.tensor(split[0]), torch.tensor(split[1])
 
 
 def halves(name: str, count: int, folders: Sequence[Path]) -> tuple[Indices, Indices, bool]:

@@ -247,7 +247,7 @@ def test_large_seeds(tmp_path, lab, first):
 
 
 def test_seeds_beyond_all_bounds_are_refused(tmp_path, lab):
-    for text in ("seeds = 9999999999", "first_seed = 9223372036854775807"):
+    for text in ("seeds = 9999999999", "seeds = 2\nfirst_seed = 9223372036854775807"):
         (tmp_path / "s.toml").write_text(STUDY.replace("seeds = 2", text))
         code, _, err = lab("run", tmp_path / "s.toml", "--out", tmp_path / "r")
         assert (code, "seeds at most" in err) == (2, True)

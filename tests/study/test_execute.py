@@ -56,9 +56,12 @@ def digests(chosen, out):
     ],
 )
 def test_what_a_task_cannot_mean_is_refused_before_anything_runs(tmp_path, changes, message):
-    task = dataclasses.replace(StudyTask("toy", max_queries=6), **changes)
-    with pytest.raises(LabError) as error:
+    def run():
+        task = dataclasses.replace(StudyTask("toy", max_queries=6), **changes)
         execute.run(resolve(small(tasks=(task,))), tmp_path / "out")
+
+    with pytest.raises(LabError) as error:
+        run()
     assert message in str(error.value)
     assert not (tmp_path / "out").exists()
 

@@ -200,6 +200,31 @@ def test_trainings_of_one_cell_side_by_side_are_not_credited_twice():
     assert paid == {(0, 1): 1.0, (0, 3): 3.0, (1, 9): 9.0, (0, 9): 6.0}
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@given(st.lists(st.lists(st.sampled_from([1, 3, 9]), min_size=1, max_size=3, unique=True), min_size=1, max_size=4))
+def test_going_over_a_training_again_costs_what_it_costs_from_scratch_once(workers, trainings):
+    """Each training asked for step by step, one after the other: the last steps are paid, however they were reached."""
+    steps = [sorted(steps) for steps in trainings]
+    queries = tuple(Query(0, epochs) for training in steps for epochs in training)
+    records = search(Script(queries), Additive(cost=1.0), seed=0, max_queries=99).records
+    paid = sum(record.result.seconds for record in records)
+    most = sum(training[-1] for training in steps)
+    assert paid <= most
+    if all(training[-1] == 9 for training in steps):
+        assert paid == most
+    again = search(Script(queries), Additive(cost=1.0), seed=0, max_queries=99, workers=workers).records
+    assert len(again) == len(queries)
+    for record in again:  # nothing is had for nothing: every answer pays for its last step at least
+        assert record.result.seconds >= {1: 1.0, 3: 2.0, 9: 6.0}[record.result.query.epochs]
+
+
+def test_one_finished_training_is_gone_on_with_once():
+    """Two workers ask for 9 epochs of a cell that has 3: one goes on, the other starts anew."""
+    queries = (Query(0, 3), Query(1, 3), Query(0, 9), Query(0, 9))
+    records = search(Script(queries), Additive(cost=1.0), seed=0, max_queries=9, workers=2).records
+    assert sorted(r.result.seconds for r in records if r.result.query == Query(0, 9)) == [6.0, 9.0]
+
+
 def test_workers_run_side_by_side_and_finish_in_order_of_time():
     evaluator = Additive(cost=1.0)
     evaluator.cost = np.arange(1.0, evaluator.task.space.size + 1)

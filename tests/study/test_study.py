@@ -54,7 +54,7 @@ def test_the_committed_study_files_can_be_read(path):
     [
         ("seeds = 5", "seeds = 5.5", "seeds must be int, got 5.5"),
         ("seeds = 5", "seeds = true", "seeds must be int, got True"),
-        ("seeds = 5", "seeds = 0", "seeds and block must be at least 1"),
+        ("seeds = 5", "seeds = 0", "seeds must be at least 1"),
         ("seeds = 5", "seed = 5", "unknown key 'seed'; allowed: strategies, tasks, seeds"),
         ("seeds = 5", "seeds = ", "cannot be read as TOML"),
         ('table = "toy"\nsearch = 12', "search = 12", "task 1: table is missing"),

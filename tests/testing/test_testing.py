@@ -272,7 +272,8 @@ def test_use_of_torchs_global_generator_is_found_once_torch_is_loaded():
 
 def test_a_strategy_that_thinks_for_seconds_fails(monkeypatch):
     monkeypatch.setattr(strategy_kit, "_SECONDS_PER_QUERY", 0.01)
-    assert "s a query" in outcome(Slow, "asks quickly")
+    found = outcome(Slow, "asks quickly")
+    assert "s a query" in found or "propose stands at" in found  # the latter if the machine is as slow
     assert not outcome(RandomSearch, "asks quickly")
 
 
@@ -280,7 +281,7 @@ def test_a_strategy_that_thinks_for_seconds_fails(monkeypatch):
 def test_a_right_strategy_passes(load):
     importable = "<" not in load.__qualname__
     for check in check_strategy(load):
-        if importable or "fresh process" not in check.name:
+        if importable or not any(part in check.name for part in ("fresh process", "holds no table")):
             check()
 
 
@@ -294,7 +295,9 @@ def test_a_strategy_another_process_cannot_import_fails_the_fresh_process_check(
 
 def test_any_task_can_be_checked_on():
     for check in check_strategy("local_search", Additive().task):
-        if not any(part in check.name for part in ("fresh", "not worse", "asynchronous", "failed", "fails")):
+        if not any(
+            part in check.name for part in ("fresh", "not worse", "asynchronous", "failed", "fails", "permuted")
+        ):
             check()
 
 

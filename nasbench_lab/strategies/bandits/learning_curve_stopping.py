@@ -25,9 +25,10 @@ import numpy as np
 from scipy.special import stdtr
 
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.strategies._unseen import unseen
 
-_EXPONENTS = np.geomspace(0.05, 5.0, 60)  # candidates for b
+_EXPONENTS = frozen(np.geomspace(0.05, 5.0, 60))  # candidates for b
 
 
 def extrapolate(epochs: FloatArray, vals: FloatArray, last: float) -> float:

@@ -20,11 +20,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from nasbench_lab.core import FloatArray, Result
+from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.strategies.multi_objective._pareto import costs_of
 from nasbench_lab.strategies.reinforcement.reinforce import Reinforce
 
 Reward = Literal["soft", "hard", "linear"]
-_EXPONENTS = {"soft": (-0.07, -0.07), "hard": (0.0, -1.0)}  # alpha, beta
+_EXPONENTS = ReadOnly({"soft": (-0.07, -0.07), "hard": (0.0, -1.0)})  # alpha, beta
 
 
 @dataclass

@@ -19,6 +19,7 @@ from functools import lru_cache
 import numpy as np
 
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.strategies.multi_objective._pareto import costs_of, unasked
 from nasbench_lab.surrogates._acquisition import log_expected_improvement
@@ -113,5 +114,5 @@ def _parts(space: Space) -> tuple[Part, ...]:
     if len(pool.row_of) == len(pool.parts[0].features):  # no cells of ours: both are one-hot
         return plain.parts
     structure = pool.parts[0]
-    rows = Part(structure.name, structure.features[pool.row_of], ard=True, variance=structure.variance)
+    rows = Part(structure.name, frozen(structure.features[pool.row_of]), ard=True, variance=structure.variance)
     return (rows, *plain.parts)

@@ -28,12 +28,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasbench_lab.core import LabError, Query, Result, Strategy
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.strategies._budget import Budget
 
 # MetaQNN's schedule after the uniform phase: epsilon and the cells trained with it.
 _FALLING = ((0.9, 100), (0.8, 100), (0.7, 100), (0.6, 150), (0.5, 150), (0.4, 150), (0.3, 150), (0.2, 150), (0.1, 150))
-_EPSILONS = np.array([epsilon for epsilon, _ in _FALLING])
-_ENDS = np.cumsum([cells for _, cells in _FALLING]) / 1200  # shares of that phase after which epsilon is the next one
+_EPSILONS = frozen(np.array([epsilon for epsilon, _ in _FALLING]))
+_ENDS = frozen(np.cumsum([cells for _, cells in _FALLING]) / 1200)  # shares of that phase, each ends an epsilon
 _START = 0.5  # of all Q values
 
 State = tuple[int, ...]  # the decision, then the last options taken

@@ -92,6 +92,8 @@ def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:
     if "arch" in frame:
         archs = np.array([_parsed(text, row, path) for row, text in enumerate(frame["arch"])], dtype=np.int64)
     if "index" in frame:
+        if frame["index"].dtype == bool:
+            raise LabError(f"{path}: column 'index' holds true and false, not numbers")
         numbers = pd.to_numeric(frame["index"], errors="coerce").to_numpy(dtype=float)
         bad = np.flatnonzero(~((numbers >= 0) & (numbers < cell.SPACE.size) & (numbers == np.round(numbers))))
         if bad.size:
@@ -162,7 +164,10 @@ def _table(dataset: str, frame: pd.DataFrame, columns: list[str], about: Mapping
         if match := _SCORE.fullmatch(column):
             at = "" if match["at"] in (None, match["epochs"]) else f"@{int(match['at'])}"
             key = match["kind"] + at + (f"/{match['seed']}" if match["seed"] else "")
-            scores.setdefault(int(match["epochs"]), {})[key] = column
+            of_schedule = scores.setdefault(int(match["epochs"]), {})
+            if key in of_schedule:
+                raise LabError(f"columns {of_schedule[key]!r} and {column!r} say the same twice")
+            of_schedule[key] = column
         else:
             metrics[column.partition("/")[2]] = _numbers(frame, column)
     if "trials" in frame:

@@ -116,7 +116,8 @@ def test_a_program_has_a_row_in_a_leaderboard(tmp_path, lab):
     )
     assert code == 0
     assert "search.py" in text
-    assert lab("reproduce", out, "--trust", "all")[0] == 0
+    assert lab("reproduce", out)[0] == 1  # somebody's program is not run unasked
+    assert lab("reproduce", out, "--trust", spec)[0] == 0
     (tmp_path / "search.py").write_text(PYTHON.replace("* 75", "* 77"))  # another program: its runs are done anew
     assert lab("reproduce", out)[0] == 1
 

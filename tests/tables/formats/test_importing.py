@@ -232,7 +232,7 @@ def change(record, schedule="12", key=("cifar100", 111), **changes):
     (lambda: {0: {"12": {}}}, "is no record of NATS-Bench"),
     (lambda: {0: {"13 ": LAB[0]["12"]}}, "an official schedule is"),
     (lambda: {0: {"90": LAB[0]["12"]}}, "has 12 epochs where 90 should be"),
-    (lambda: {0: change(LAB[0], epochs=10**9)}, "not as the benchmark writes it"),
+    (lambda: {0: change(LAB[0], epochs=10**9)}, "has 1000000000 epochs where 12 should be"),
     (lambda: {0: change(LAB[0], epochs="12")}, "not as the benchmark writes it"),
     (lambda: {0: change(LAB[0], eval_acc1es={"x-valid@0": "high"})}, "not as the benchmark writes it"),
     (lambda: {0: change(LAB[0], eval_acc1es={f"{s}@{i}": 200.0 for i in range(12) for s in ("x-valid", "x-test")})}, "val must lie in 0..100"),

@@ -65,7 +65,7 @@ def test_means_are_taken_over_the_trials_that_exist(tmp_path):
     (found,) = read_tidy(saved(tmp_path, table))
     assert found.truth[:2].tolist() == [61.0, 60.0]
     assert found.last.test_trials.shape == (SIZE, 2)
-    assert found.about["seeds"] == {"200": {"test": ["777", "888"]}}
+    assert found.about["seeds"] == {"200": {"test": ("777", "888")}}
 
 
 def test_a_published_mean_wins_over_the_mean_of_trials(tmp_path):
@@ -150,3 +150,10 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         read_tidy(tmp_path / "x.parquet")
     with pytest.raises(LabError, match="a tidy table is a .parquet"):
         read_tidy(tmp_path)
+
+
+def test_columns_that_say_the_same_twice_are_refused(tmp_path):
+    table = BASE.copy()
+    table["a/200/val@200"] = table["a/200/val"]
+    with pytest.raises(LabError, match="say the same twice"):
+        read_tidy(saved(tmp_path, table))

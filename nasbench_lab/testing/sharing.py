@@ -1,0 +1,79 @@
+"""What all runs of a process share, before and after a strategy ran: who tries to change it is found.
+
+Arrays, tables and spaces are read-only, so an attempt raises an error; one that is swallowed is seen by a trace function.
+Python lets anybody put something else in the place of a function or a class of ours; that is seen by comparing what the
+names of the package's modules and classes stand for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from nasbench_lab.core import Evaluator, Query
+from nasbench_lab.spaces import cell
+
+_REFUSALS = re.compile(r"read-?only|WRITEABLE|ReadOnly|cannot assign to field", re.IGNORECASE)
+
+
+def attempts(run: Callable[[], object], module: str) -> list[str]:
+    """What code of a module's package tried to change while `run` ran, with its place; nothing is left of it."""
+    own, found = module.partition(".")[0], []
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        frame.f_trace_lines = False
+        theirs = str(frame.f_globals.get("__name__", "")).partition(".")[0] == own
+        if event == "exception" and theirs and _REFUSALS.search(f"{argument[0].__name__}: {argument[1]}"):
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            found.append(f"{argument[0].__name__}: {argument[1]} ({place})")
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    except Exception:
+        if not found:  # something else is wrong with it
+            raise
+    finally:
+        sys.settrace(before)
+    return found
+
+
+def told(evaluator: Evaluator, seed: int = 0) -> str:
+    """SHA-256 of all that an evaluator says of its cells: answers at the highest fidelity and test scores."""
+    cells, full = range(evaluator.task.space.size), evaluator.task.full
+    answers = [evaluator.evaluate(Query(arch, full), seed) for arch in cells]
+    said = [[each.val, each.seconds, *each.metrics.values()] for each in answers]
+    scores = [evaluator.truth(arch) for arch in cells]
+    return hashlib.sha256(np.array(said).tobytes() + np.array(scores).tobytes()).hexdigest()
+
+
+def names() -> dict[str, int]:
+    """What the names of the package's modules, their classes and the shared space stand for, by identity."""
+    found = {f"the space's {name}": id(value) for name, value in vars(cell.SPACE).items()}
+    for module, content in list(sys.modules.items()):
+        if not module.startswith("nasbench_lab") or module.startswith("nasbench_lab_file_"):
+            continue
+        for name, value in list(vars(content).items()):
+            found[f"{module}.{name}"] = id(value)
+            if inspect.isclass(value) and value.__module__ == module:
+                found |= {f"{module}.{name}.{key}": id(member) for key, member in vars(value).items()}
+    return found
+
+
+def changed(before: dict[str, int]) -> list[str]:
+    """Names that stand for something else than before, or for nothing."""
+    now = names()
+    return [
+        name
+        for name, value in before.items()
+        if now.get(name) != value and not name.rpartition(".")[2].startswith("__")
+    ]
