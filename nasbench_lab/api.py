@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from nasbench_lab import loading
-from nasbench_lab.core import Evaluator, LabError, Strategy, whole
+from nasbench_lab.core import Evaluator, LabError, Strategy, real, whole
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.files import paths
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.leaderboard.rebuild import rebuild
 from nasbench_lab.study import execute, jobs, runner, store
@@ -80,15 +81,15 @@ def search(
     evaluation = {
         "search": search,
         "trials": trials,
-        "noise": noise,
+        "noise": real(noise, "noise"),
         "objectives": _listed(objectives),
-        "sources": sources,
+        "sources": _texts("sources", sources),
     }
     evaluator = _evaluator(table, evaluation)
     loop: dict[str, Any] = {
-        "max_queries": max_queries,
-        "max_seconds": max_seconds,
-        "workers": workers,
+        "max_queries": real(max_queries, "max_queries"),
+        "max_seconds": real(max_seconds, "max_seconds"),
+        "workers": whole(workers, "workers", least=1),
         "repeats": repeats,
     }
     with jobs.one_blas_thread():
@@ -117,7 +118,19 @@ def _evaluator(table: Table | str | Evaluator, evaluation: dict[str, Any]) -> Ev
 
 def _listed(objectives: str | Sequence[str]) -> tuple[str, ...]:
     """Objectives as a tuple; a single metric stands beside "val"."""
-    return ("val", objectives) if isinstance(objectives, str) else tuple(objectives)
+    return ("val", objectives) if isinstance(objectives, str) else _texts("objectives", objectives)
+
+
+def _texts(name: str, values: Any) -> tuple[str, ...]:
+    """A text or several as a tuple.
+
+    Raises:
+        LabError: something else.
+    """
+    found = (values,) if isinstance(values, str) else values
+    if not isinstance(found, Sequence) or not all(isinstance(each, str) for each in found):
+        raise LabError(f"{name} must be text or a list of texts, got {values!r}")
+    return tuple(found)
 
 
 def compare(
@@ -185,7 +198,9 @@ def compare(
         repeats=repeats,
         evaluator=evaluator,
     )
-    return run(chosen, Path(out), workers=workers, backend=backend, given=given).frame()
+    if not isinstance(out, (str, Path)) or not str(out).strip():
+        raise LabError(f"out must be the path of a folder, got {out!r}")
+    return run(chosen, paths.home(out), workers=workers, backend=backend, given=given).frame()
 
 
 def make_study(
@@ -208,14 +223,14 @@ def make_study(
     """The study that `compare`'s arguments describe; see there.
 
     Raises:
-        LabError: `seeds` is not a whole number of at least 1.
+        LabError: an argument of another type than is said there.
     """
     seeds = whole(seeds, "seeds", least=1)
-    unlimited = math.isinf(max_queries) and math.isinf(max_seconds)
+    unlimited = max_queries == max_seconds == math.inf
     task = StudyTask(
         table or catalog.default(),
         search=search,
-        score=(score,) if isinstance(score, str) else tuple(score),
+        score=_texts("score", score),
         max_queries=100 if unlimited else max_queries,
         max_seconds=max_seconds,
         trials=trials,
@@ -224,7 +239,7 @@ def make_study(
         simulated_workers=simulated_workers,
         repeats=repeats,
         evaluator=evaluator,
-        sources=tuple(sources),
+        sources=_texts("sources", sources),
     )
     return Study(tuple(strategies) or DEFAULT_STRATEGIES, (task,), seeds)
 
@@ -243,6 +258,7 @@ def run(
     Raises:
         LabError: the study cannot be run as written, or results cannot be written.
     """
+    workers = whole(workers, "workers", least=1)
     plan = resolve(chosen, given)
     execute.run(plan, out, workers=workers, backend=backend, progress=progress)
     return rebuild(plan, out)

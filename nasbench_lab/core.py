@@ -186,11 +186,14 @@ class Surrogate(Protocol):
 _DESIGN, _STRATEGY, _NOISE = 1, 2, 3
 
 
-def whole(value: Any, what: str, *, least: int) -> int:
+LAST_SEED = (1 << 63) - 1  # seeds are kept as whole numbers of 64 bits
+
+
+def whole(value: Any, what: str, *, least: int, most: int | None = None) -> int:
     """A whole number that a user gives; numpy's are as good as Python's.
 
     Raises:
-        LabError: anything else, 3.0, "3" and True among it, or a number below `least`.
+        LabError: anything else, 3.0, "3" and True among it, or a number below `least` or above `most`.
     """
     try:
         found = whole_number(value, what)
@@ -198,6 +201,8 @@ def whole(value: Any, what: str, *, least: int) -> int:
         raise LabError(str(error)) from None
     if found < least:
         raise LabError(f"{what} must be at least {least}, got {value!r}")
+    if most is not None and found > most:
+        raise LabError(f"{what} must be {most} at most, got {value!r}")
     return found
 
 
@@ -295,5 +300,26 @@ class Strategy(ABC):
 
 
 def parameters(strategy: Any) -> dict[str, Any]:
-    """The hyper-parameters of a strategy, evaluator or surrogate: its dataclass fields, in order."""
-    return {name: getattr(strategy, name) for name in getattr(strategy, "__dataclass_fields__", {})}
+    """The hyper-parameters of a strategy, evaluator or surrogate: its dataclass fields, in order, as JSON can hold them.
+
+    Raises:
+        LabError: one is a set, an array or another object that cannot be written down; names it.
+    """
+    names = getattr(strategy, "__dataclass_fields__", {})
+    return {name: _plain(getattr(strategy, name), f"{type(strategy).__name__}: parameter {name}") for name in names}
+
+
+def _plain(value: Any, what: str) -> Any:
+    """A value as JSON can hold it: numpy's numbers are numbers, what is not finite is a word."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (list, tuple)):
+        plain = [_plain(each, what) for each in value]
+        return plain if isinstance(value, list) else tuple(plain)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(each, what) for key, each in value.items()}
+    raise LabError(f"{what} is a {type(value).__name__}; only numbers, text, lists and None can be written down")

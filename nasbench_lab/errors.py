@@ -1,13 +1,14 @@
-"""What goes wrong, said so that a user can mend it; and somebody's code that ends the program, which is no success."""
+"""What goes wrong, said so that a user can mend it; what ends a run from outside, and somebody's code that ends the program."""
 
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _exit = os._exit
 _here = threading.local()  # .process: whose `os._exit` is refused in this thread; a process that is forked off may end
@@ -19,6 +20,10 @@ class LabError(Exception):
 
 class StrategyError(LabError):
     """A strategy asked for something that does not exist, or ended the program."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal told this process to end: Ctrl-C, SIGTERM or SIGHUP. Nobody's code raises it."""
 
 
 class _Exit(BaseException):
@@ -33,7 +38,7 @@ def _refused(status: int) -> NoReturn:
 
 @contextmanager
 def contained(name: str) -> Iterator[None]:
-    """What would end the program becomes an error of `name`.
+    """What would end the program becomes an error of `name`; a signal is still an interruption.
 
     Raises:
         StrategyError: it called `sys.exit`, `os._exit` or raised something else that is no `Exception`.
@@ -41,13 +46,37 @@ def contained(name: str) -> Iterator[None]:
     os._exit = _refused  # from here on; only inside of this does it do anything else
     before, _here.process = getattr(_here, "process", None), os.getpid()
     try:
-        yield
-    except (Exception, KeyboardInterrupt):
+        with heard():
+            yield
+    except (Exception, Interrupted):
         raise
     except BaseException as error:
         raise StrategyError(f"{name} ends the program instead of returning: {place(error)}") from error
     finally:
         _here.process = before
+
+
+@contextmanager
+def heard(*signals: signal.Signals) -> Iterator[None]:
+    """These signals, Ctrl-C among them, raise `Interrupted` meanwhile; one that is ignored (nohup) stays so.
+
+    Only the main thread hears signals. Ctrl-C is left to whoever listens to it already.
+    """
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for each in (signal.SIGINT, *signals):
+            plain = signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL
+            if signal.getsignal(each) == plain:
+                before[each] = signal.signal(each, _interrupt)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    raise Interrupted(signal.Signals(number).name)
 
 
 def place(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import difflib
 import importlib
 import importlib.metadata
 import inspect
+import re
 import sys
 import types
 import typing
@@ -25,6 +26,7 @@ from typing import Any
 
 from nasbench_lab import errors, extras, imports
 from nasbench_lab.errors import LabError
+from nasbench_lab.files import paths
 
 
 def names(folder: str) -> list[str]:
@@ -115,11 +117,9 @@ def load(folder: str, name: str) -> type[Any]:
 
 
 def _load(folder: str, name: str) -> type[Any]:
-    if ":" in name:
-        module_name, _, class_name = name.rpartition(":")
-        return _class_in(_import(module_name), class_name)
-    if name.endswith(".py"):
-        return only_class(_import(name))
+    module_name, class_name = module_of(name)
+    if module_name or class_name:
+        return _class_in(_import(module_name), class_name) if class_name else only_class(_import(module_name))
     _say_what_is_hidden(folder, name, tuple(sys.path))
     if name in leaves(folder):
         return only_class(importlib.import_module(leaves(folder)[name]))
@@ -153,11 +153,36 @@ def unknown(kind: str, name: str, allowed: Sequence[str], more: str = "") -> Lab
 def _import(name: str) -> types.ModuleType:
     try:
         with errors.contained(f"importing {name!r}"), extras.told(repr(name)), imports.watched():
-            return imports.of_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+            return imports.of_file(paths.home(name)) if name.endswith(".py") else importlib.import_module(name)
     except LabError:
         raise
     except Exception as error:
         raise LabError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error
+
+
+def module_of(head: str) -> tuple[str, str]:
+    """The module or file that a spec's name says, and the class in it; both "" for a name of ours, the latter for the only one.
+
+    A file's name may have a colon or a parenthesis itself: what is there counts.
+    """
+    file = _file(head)
+    if file or head.endswith(".py"):
+        return file or head, head[len(file) + 1 :] if file else ""
+    module, colon, class_name = head.rpartition(":")
+    return module, class_name if colon else ""
+
+
+def _file(text: str) -> str:
+    """The longest beginning of a text, up to a colon or all of it, that is a Python file; "" where there is none."""
+    ends = [found.end() for found in re.finditer(r"\.py(?=:|$)", text)]
+    return next((text[:end] for end in reversed(ends) if _is_file(text[:end])), "")
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return paths.home(text).is_file()
+    except (LabError, OSError, ValueError):  # no home, a name too long or with a zero in it
+        return False
 
 
 def _class_in(module: types.ModuleType, class_name: str) -> type[Any]:
@@ -200,13 +225,14 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
         LabError: a parameter without `=` or given twice, or parentheses that do not match.
     """
     spec = spec.strip()
-    *before, tail = _outside(spec, ":")
-    head = ":".join(before)
+    file = _file(spec)
+    *before, tail = _outside(spec[len(file) :], ":")
+    head = file + ":".join(before)
     if not head or "=" not in tail:
-        if spec.endswith(":") or "=" in head:
+        if spec.endswith(":") or "=" in head[len(file) :]:
             raise LabError(f"parameters are written name:key=value,key=value; got {spec!r}")
         return spec, {}
-    if "=" in head:
+    if "=" in head[len(file) :]:
         raise LabError(f"parameters are written name:key=value,key=value, with commas between them; got {spec!r}")
     raw: dict[str, str] = {}
     for item in _outside(tail, ","):
@@ -225,9 +251,9 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
 def located(spec: str) -> str:
     """A spec whose files have absolute paths, those in specs inside it included: it means the same in any folder."""
     head, raw = split_spec(spec)
-    path, colon, cls = head.partition(":")
+    path, cls = module_of(head)
     if path.endswith(".py"):
-        head = f"{Path(path).absolute()}{colon}{cls}"
+        head = ":".join([str(paths.home(path).absolute()), *([cls] if cls else [])])
     inner = {key: located(value) if ".py" in value else value for key, value in raw.items()}
     written = ",".join(
         f"{key}=({value})" if set(value) & set(":,=()") else f"{key}={value}" for key, value in inner.items()
@@ -275,8 +301,11 @@ def build(folder: str, spec: str) -> Any:
     try:
         with errors.contained(spec):
             built = cls(**values)
-    except (ValueError, TypeError) as error:
-        raise LabError(f"{spec}: {error}") from error
+    except LabError:
+        raise
+    except Exception as error:  # the constructor is somebody's code
+        why = error if isinstance(error, (ValueError, TypeError)) else errors.place(error)
+        raise LabError(f"{spec}: {why}") from error
     extras.need(f"{_kind(folder)} {spec!r}", *extras.required(built))
     return built
 

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from nasbench_lab import extras, imports, loaded, loading
 from nasbench_lab.errors import LabError
+from nasbench_lab.files import paths
 from nasbench_lab.files.writing import data_folders
 
 ROOT = Path(__file__).parent
@@ -157,12 +158,12 @@ def files_in(spec: str) -> list[Path]:
         head, raw = loading.split_spec(spec)
     except LabError:  # a text that is no spec
         return []
-    module, colon, _ = head.rpartition(":")
+    module = loading.module_of(head)[0]
     points = [loading.target(point)[0] for kind in ("strategies", "surrogates") for point in loading.others(kind, head)]
-    if head.endswith(".py") or module.endswith(".py"):
-        own = [Path(head if head.endswith(".py") else module).resolve()]
+    if module.endswith(".py"):
+        own = [paths.home(module).resolve()]
     else:
-        own = [path for name in [*([module] if colon else []), *points] for path in _shared(name)]
+        own = [path for name in [*([module] if module else []), *points] for path in _shared(name)]
     return [path for path in own if path.is_file()] + [path for value in raw.values() for path in files_in(value)]
 
 
@@ -316,7 +317,7 @@ def taken(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> di
 def owner(spec: str) -> str:
     """For whom something is loaded: the file or the module of a strategy's spec; see `imports.watched`."""
     head = loading.split_spec(spec)[0]
-    return head.rpartition(":")[0] or head
+    return loading.module_of(head)[0] or head
 
 
 def data(files: Mapping[str, str]) -> list[str]:

@@ -48,7 +48,9 @@ def test_the_command_line_exits_with_2_and_a_sentence(lab, tmp_path, place, end)
 def test_what_is_no_exception_is_contained_and_all_else_passes():
     with pytest.raises(errors.StrategyError, match="X ends the program"), errors.contained("X"):
         raise SystemExit(3)
-    for kind in (ValueError, KeyboardInterrupt, errors.LabError):
+    with pytest.raises(errors.StrategyError, match="KeyboardInterrupt"), errors.contained("X"):
+        raise KeyboardInterrupt
+    for kind in (ValueError, errors.Interrupted, errors.LabError):
         with pytest.raises(kind), errors.contained("X"):
             raise kind
 

@@ -6,16 +6,14 @@ message on stderr without a traceback; 3 a strategy is significantly worse than 
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
 
-from nasbench_lab import extras
 from nasbench_lab.cli import once
 from nasbench_lab.cli.audit import audit
 from nasbench_lab.cli.check import check
+from nasbench_lab.cli.commands import Commands, sentences
 from nasbench_lab.cli.compare import compare, run
 from nasbench_lab.cli.front import front
 from nasbench_lab.cli.leaderboard import leaderboard
@@ -27,9 +25,8 @@ from nasbench_lab.cli.supernet import supernet
 from nasbench_lab.cli.surrogates import surrogates
 from nasbench_lab.cli.tables import tables_app
 from nasbench_lab.cli.validate import validate
-from nasbench_lab.errors import LabError
 
-app = typer.Typer(
+app = Commands(
     help="Compare neural-architecture-search strategies honestly, in seconds.",
     no_args_is_help=True,
     add_completion=False,
@@ -40,19 +37,9 @@ app.add_typer(tables_app, name="tables")
 
 
 def main() -> None:
-    """Entry point: errors a user can mend become one message and exit code 2."""
-    try:
-        with extras.told("this command"):
-            app()
-    except LabError as error:
-        print(f"nasbench-lab: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("nasbench-lab: interrupted; what was finished is kept", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:  # the reader went away (`| head`): nothing to say, and no one to say it to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    """Entry point: what a user can mend, and an interruption, become one message and exit code 2."""
+    with sentences():
+        app()
 
 
 @app.callback(invoke_without_command=True)

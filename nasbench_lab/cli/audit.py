@@ -61,7 +61,7 @@ def audit(
             )
     written = audits.write(contents, out)
     if as_json:
-        screen.print_json(json.loads(written[1].read_text()))
+        screen.print_json(json.loads(written[1].read_text(encoding="utf-8")))
         return
     blocks = [block for content in contents for block in audits.blocks(content)]
     screen.print_blocks(blocks, f"Written to {out}: {', '.join(path.name for path in written)}; runs/")

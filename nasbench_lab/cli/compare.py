@@ -148,13 +148,13 @@ def _run(
     plan = resolve(study)
     said = notes.notes(plan)
     for note in said:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {' '.join(note.split())}", file=sys.stderr)
     with screen.progress(kept="runs (in blocks of 25 seeds, those that train one by one)") as progress:
         execute.run(plan, out, workers=workers, backend=backend, progress=progress)
         board = rebuild(plan, out)
     for note in board.notes:
         if note not in said:  # known only after the runs
-            print(f"note: {note}", file=sys.stderr)
+            print(f"note: {' '.join(note.split())}", file=sys.stderr)
     screen.show(board, out, as_json)
     if baseline:
         raise typer.Exit(cli_baseline.judge(board, plan, baseline, alpha, as_json=as_json))

@@ -27,6 +27,8 @@ def leaderboard(
     from nasbench_lab.leaderboard.rebuild import again
     from nasbench_lab.study.study import load_study
 
+    if all_ and as_json:
+        raise LabError("--all writes pages and shows no rows; --json is for one folder")
     if all_:
         _rebuild_all(folder or Path("results"))
         return

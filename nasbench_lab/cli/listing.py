@@ -24,7 +24,7 @@ def list_plugins(
         typer.Argument(help="Explain this one, parameter by parameter: a name, a file.py or pkg.module:Class."),
     ] = None,
     family: Annotated[str | None, typer.Option(metavar="NAME", help="Only the strategies of this family.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything that is known of each as JSON.")] = False,
+    as_json: screen.AsJson = False,
 ) -> None:
     """The strategies at hand by family, the surrogates and the evaluators, with their parameters; or one of them."""
     from nasbench_lab.listing import plugins

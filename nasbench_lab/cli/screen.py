@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +20,18 @@ if TYPE_CHECKING:
     from nasbench_lab.leaderboard.parts import Leaderboard
     from nasbench_lab.leaderboard.wording import Block
 
+_answer: ContextVar[list[str] | None] = ContextVar("answer", default=None)  # what `aside` prints at the end
+_SEED: dict[str, Any] = {"metavar": "N", "min": 0, "max": (1 << 63) - 1}
+Seed = Annotated[int, typer.Option(help="Decides noise, trials and the seed the program is handed.", **_SEED)]
+FirstSeed = Annotated[int, typer.Option(help="The first new seed; none the table was made with.", **_SEED)]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option(help="A seed every class is trained with; repeat for several. 777 if left out.", **_SEED),
+]
+MoreSeeds = Annotated[
+    list[int] | None,
+    typer.Option(help="A further seed, for the best and a random sample; repeat for several.", **_SEED),
+]
 Workers = Annotated[int, typer.Option(help="Processes to run with.", metavar="N", min=1)]
 Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequential, dask, ray.")]
 Epochs = Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)]
@@ -30,7 +44,36 @@ Trust = Annotated[
         metavar="NAME", help="Run this of others that the folder names (a file, a class), or all; repeat for several."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print rows as JSON instead of a table.")]
+
+
+def _aside(context: typer.Context, asked: bool) -> bool:
+    """Of an answer in JSON, stdout is for the answer alone: what else is printed meanwhile, by a strategy say, is not lost."""
+    if asked:
+        context.with_resource(aside())
+    return asked
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Whatever is printed meanwhile, by processes that are started too, goes to stderr; `print_json` prints on stdout."""
+    out, parts = sys.stdout, list[str]()
+    token = _answer.set(parts)
+    out.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stdout = out
+        os.dup2(kept, 1)
+        os.close(kept)
+        _answer.reset(token)
+    print("".join(parts), end="", flush=True)
+
+
+AsJson = Annotated[bool, typer.Option("--json", callback=_aside, help="Print rows as JSON instead of a table.")]
 
 
 @contextmanager
@@ -104,10 +147,15 @@ def console() -> Console:
 
 
 def print_json(content: Any) -> None:
-    """Content as indented JSON on stdout."""
+    """Content as indented JSON on stdout, once all else is done."""
     import json
 
-    print(json.dumps(content, indent=1))
+    text = json.dumps(content, indent=1) + "\n"
+    parts = _answer.get()
+    if parts is None:
+        print(text, end="")
+    else:
+        parts.append(text)
 
 
 def print_facts(facts: dict[str, Any]) -> None:

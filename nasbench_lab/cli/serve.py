@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nasbench_lab.cli import screen
 from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ def serve_ask(
     table: Annotated[
         str | None, typer.Option(metavar="TABLE", help="Table that answers; the embedded one if left out.")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Decides noise, trials and the seed the program is handed.", metavar="N", min=0)
-    ] = 0,
+    seed: screen.Seed = 0,
     search: Annotated[
         str | None, typer.Option(help="Schedule to search on (its last epoch), 'all' of them, or 'oracle'.")
     ] = None,
@@ -62,11 +61,17 @@ def serve_ask(
     budget: dict[str, Any] = {"max_queries": max_queries, "max_seconds": max_seconds, "repeats": repeats}
     served = Standard()
     run = runner.search(served, evaluator, seed=seed, **budget)
-    if out is not None:
+    if served.cut:
+        run = run._replace(ended="input")
+    elif out is not None:
         _write(out, evaluator, run, seed, budget)
-    done = run.ended == "strategy"
+    done = run.ended in ("strategy", "input")
     if served.waiting or done or sys.stdin.readline():  # the last word is a reply, like every other message
         served.send(_final(evaluator, run))
+    if served.cut and out is not None:
+        raise LabError(
+            f'the input ended before {{"done": true}} or the budget did: an unfinished run is not written to {out}'
+        )
 
 
 def _final(evaluator: Tabular, run: Run) -> Message:

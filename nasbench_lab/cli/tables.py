@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nasbench_lab.cli import screen
+from nasbench_lab.cli.commands import Commands
 from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
     from nasbench_lab.tables.table import Table
 
-tables_app = typer.Typer(
+tables_app = Commands(
     help="The benchmarks at hand: list, describe, fetch, import, export, measure.", no_args_is_help=True
 )
 
@@ -208,14 +209,8 @@ def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
 def tables_train(
     name: Annotated[str, typer.Argument(help="Name of the table; NAME.npz is written.")],
     data: Annotated[str, typer.Option(help="What is trained on.")] = "digits",
-    seed: Annotated[
-        list[int] | None,
-        typer.Option(metavar="N", help="A seed every class is trained with; repeat for several. 777 if left out."),
-    ] = None,
-    more: Annotated[
-        list[int] | None,
-        typer.Option(metavar="N", help="A further seed, for the best and a random sample; repeat for several."),
-    ] = None,
+    seed: screen.Seeds = None,
+    more: screen.MoreSeeds = None,
     best: Annotated[int, typer.Option(help="How many best classes by the first seed get further seeds.")] = 500,
     random: Annotated[int, typer.Option(help="How many other classes do.")] = 500,
     classes: Annotated[int | None, typer.Option(help="Only so many classes, a random sample.")] = None,

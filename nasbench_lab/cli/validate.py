@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nasbench_lab.cli import screen
-from nasbench_lab.files import names
+from nasbench_lab.files import names, paths
 
 
 def validate(
@@ -17,9 +17,7 @@ def validate(
     random: Annotated[int, typer.Option(help="Random cells beside them.", metavar="N", min=0)] = 0,
     data: Annotated[str, typer.Option(help="Trained on: digits, cifar10-valid, cifar10, cifar100, ...")] = "digits",
     seeds: Annotated[int, typer.Option(help="New trainings per cell.", metavar="N", min=1)] = 3,
-    first_seed: Annotated[
-        int, typer.Option(help="The first new seed; none the table was made with.", metavar="N", min=0)
-    ] = 1000,
+    first_seed: screen.FirstSeed = 1000,
     epochs: screen.Epochs = None,
     part_size: screen.PartSize = None,
     held_out_size: screen.HeldOutSize = None,
@@ -52,7 +50,7 @@ def validate(
     with screen.progress("trainings") as progress:
         content = validation.validate(target, settings, table=table, progress=progress)
     folder = out or (
-        Path(target) if Path(target).is_dir() else Path("results") / f"validate-{names.slug(target, kept='')}"
+        paths.home(target) if paths.is_folder(target) else Path("results") / f"validate-{names.slug(target, kept='')}"
     )
     written = validation_report.write(content, folder)
     print(validation_report.to_markdown(content))

@@ -21,6 +21,7 @@ import torch
 
 from nasbench_lab.core import NO_METRICS, LabError, Query, Result, Task
 from nasbench_lab.evaluators._known import Sources, from_metrics, from_sources, opened, opened_sources
+from nasbench_lab.files import paths
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog, measured
 from nasbench_lab.tables.table import Table
@@ -132,7 +133,7 @@ class Training:
         problem = make_problem(chosen, epochs=_epochs(epochs, search), **sizes)
         written = ",".join(f"{k}={v}" for k, v in given.items() if v is not None and (k, v) != ("device", "cpu"))
         return cls(
-            problem, device=device, cache=Path(cache) if cache else None, objectives=objectives, table=scoring.name,
+            problem, device=device, cache=paths.home(cache) if cache else None, objectives=objectives, table=scoring.name,
             spec=f"training:{written}" if written else "training", sources=opened_sources(sources),
         )  # fmt: skip
 

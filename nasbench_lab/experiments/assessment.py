@@ -195,7 +195,8 @@ def run_job(job: Job) -> int:
         raise LabError(f"table {settings.table}, the code of {spec} or the lab changed meanwhile; run it again")
     pool, held_out = split(settings.scores, settings.split, settings.test_size, seed)
     try:
-        outcome = assess(spec, settings, pool[:count], held_out, seed=seed)
+        with errors.contained(spec):
+            outcome = assess(spec, settings, pool[:count], held_out, seed=seed)
     except LabError:
         raise
     except Exception as error:  # the surrogate is somebody's code: say what it did, without our traceback

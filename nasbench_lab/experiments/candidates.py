@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError, stream
-from nasbench_lab.files import sealed
+from nasbench_lab.files import paths, sealed
 from nasbench_lab.spaces import cell
 from nasbench_lab.study import store
 from nasbench_lab.tables import catalog
@@ -48,8 +48,8 @@ def of_target(target: str, *, table: str | None, top: int, epochs: int) -> tuple
     Raises:
         LabError: none of these, or a study without runs.
     """
-    if Path(target).is_dir():
-        return _of_study(Path(target), table, top)
+    if paths.is_folder(target):
+        return _of_study(paths.home(target), table, top)
     cells = _cells(target)
     if cells:
         return catalog.load(table or catalog.default()), [Candidate(arch, "given") for arch in cells]

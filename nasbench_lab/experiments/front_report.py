@@ -183,7 +183,7 @@ def write(front: Front, found: Sequence[Attained], folder: Path) -> list[Path]:
     pair = len(front.objectives) == 2
     median = medians(front, found) if pair and found else []
     if pair:
-        content["front.svg"] = charts.front(front.rows(), median, front.objectives[1], front.title)
+        content["front.svg"] = charts.front(front.points(), median, front.objectives[1], front.title)
     if found:
         curves = pd.concat([each.curves() for each in found], ignore_index=True)
         content["reached.csv"] = _csv(pd.DataFrame([each.row() for each in found]))

@@ -102,7 +102,7 @@ def _heads(spec: str) -> set[str]:
     """How a user may name what is in a spec: with or without class and parameters."""
     with suppress(LabError):
         head = loading.split_spec(spec)[0]
-        return {head, head.rpartition(":")[0] or head}
+        return {head, loading.module_of(head)[0] or head}
     return set()
 
 

@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from nasbench_lab.core import LabError, stream
 from nasbench_lab.evaluators.training import Training, default_cache
 from nasbench_lab.experiments import candidates, inheritance
 from nasbench_lab.experiments.candidates import Candidate
+from nasbench_lab.files import paths
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import agreement
 from nasbench_lab.tables.table import Schedule, Table
@@ -114,9 +114,9 @@ def _heirs(target: str, settings: Settings) -> list[inheritance.Heir]:
     """The one-shot runs whose cells are trained from inherited weights too."""
     if not settings.inherit:
         return []
-    if not Path(target).is_dir():
+    if not paths.is_folder(target):
         raise LabError(f"weights are inherited from the runs of a study; {target!r} is no results folder")
-    return inheritance.heirs(inheritance.of_study(candidates.runs_of(Path(target))), settings.problem)
+    return inheritance.heirs(inheritance.of_study(candidates.runs_of(paths.home(target))), settings.problem)
 
 
 def _check_new(table: Table, settings: Settings) -> None:

@@ -74,8 +74,8 @@ def all_of(file: Readable, limit: int) -> bytes:
 
 
 def text(path: Path, limit: int = JSON) -> str:
-    """A text file in UTF-8; bounds and errors as for `content`, and ValueError where it is no UTF-8."""
-    return content(path, limit).decode()
+    """A text file in UTF-8, with a mark of byte order or without; as `content`, and ValueError where it is no UTF-8."""
+    return content(path, limit).decode("utf-8-sig")
 
 
 def read_json(path: Path, limit: int = JSON, *, nan: bool = False) -> Any:
@@ -96,7 +96,7 @@ def parsed(raw: bytes | str, *, nan: bool = False) -> Any:
     """
     try:
         return json.loads(
-            raw,
+            raw.decode("utf-8-sig") if isinstance(raw, bytes) else raw,
             parse_constant=_nan if nan else _refused,
             parse_float=_finite,
             parse_int=_whole,

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import platformdirs
 
 from nasbench_lab.errors import LabError
+from nasbench_lab.files import paths
 
 
-def user_folder() -> Path:
-    """The user's data folder (platformdirs); may not exist yet."""
-    return Path(platformdirs.user_data_dir("nasbench_lab", appauthor=False))
+def user_folder() -> Path | None:
+    """The user's data folder (platformdirs), which may not exist yet; None where no home folder is known."""
+    try:
+        found = Path(platformdirs.user_data_dir("nasbench_lab", appauthor=False))
+    except RuntimeError:
+        return None
+    return found if found.is_absolute() else None  # older ones leave `~` as it is
 
 
 def data_folders() -> list[Path]:
     """Where data is looked for: `$NASBENCH_LAB_DATA` if it is set, then the user's data folder."""
-    chosen = os.environ.get("NASBENCH_LAB_DATA")
-    return [*([Path(chosen)] if chosen else []), user_folder()]
+    return [folder for folder in (paths.of_variable("NASBENCH_LAB_DATA"), user_folder()) if folder]
 
 
 def not_there(paths: Iterable[Path], *, force: bool) -> None:
@@ -70,13 +74,17 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 
 def _write_beside(path: Path, data: bytes, temporary: dict[Path, Path]) -> None:
     try:
+        if path.exists() and not path.is_file():
+            raise LabError(
+                f"cannot write {path}: it is there, and is no file"
+            )  # a folder, or /dev/null, which is not replaced
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise LabError(f"cannot write to {path.parent}: {error.strerror or error}") from error
-    temporary[path] = Path(name)
-    with os.fdopen(handle, "wb") as file:
+        beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+        file = beside.open("xb")  # with the permissions that the umask leaves
+    except (OSError, ValueError) as error:
+        raise LabError(f"cannot write to {path.parent}: {getattr(error, 'strerror', None) or error}") from error
+    temporary[path] = beside
+    with file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.chmod(name, 0o644)

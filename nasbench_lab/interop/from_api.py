@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import paths
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import nats_simple, official
 from nasbench_lab.tables.formats.collect import Collector, Row, rows_of
@@ -48,7 +48,7 @@ def _rows(api: Any) -> Iterator[tuple[int, list[Row]]]:
     """In fast mode the records are read from their folder: the object would keep every one it is asked for."""
     folder = getattr(api, "archive_dir", None)
     if getattr(api, "fast_mode", False) and folder:
-        yield from nats_simple.rows(Path(folder))
+        yield from nats_simple.rows(paths.home(folder))
         return
     for arch, schedules in api.arch2infos_dict.items():
         rows: list[Row] = []

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import paths
 from nasbench_lab.interop.results import ArchResults, Metrics
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
@@ -48,8 +49,8 @@ def nats(*sources: Table | str | Path, seed: int = 0, verbose: bool = False) -> 
     Raises:
         LabError: a source that does not exist, or two of one dataset.
     """
-    if len(sources) == 1 and not isinstance(sources[0], Table) and Path(sources[0]).is_dir():
-        return _of_folder(Path(sources[0]), seed)
+    if len(sources) == 1 and not isinstance(sources[0], Table) and paths.home(sources[0]).is_dir():
+        return _of_folder(paths.home(sources[0]), seed)
     tables = [source if isinstance(source, Table) else catalog.load(str(source)) for source in sources]
     found = [Trials(table) for table in tables]
     names = [source.dataset for source in found]

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import Any
 
 from nasbench_lab import extras, loading
 from nasbench_lab.errors import LabError
+from nasbench_lab.files import paths
 from nasbench_lab.listing import classes, needs
 from nasbench_lab.listing import source as sources
 from nasbench_lab.listing.classes import Parameter, Written
@@ -179,9 +179,8 @@ def _pointed(kind: str, point: EntryPoint, why: str) -> Plugin:
 
 def _outside(name: str) -> Plugin:
     """A strategy that is named by its file or its class."""
-    module, _, class_name = ("", "", "") if name.endswith(".py") else name.rpartition(":")
-    path = name if name.endswith(".py") else module
-    source = sources.read(Path(path)) if path.endswith(".py") else sources.module(path)
+    path, class_name = loading.module_of(name)
+    source = sources.read(paths.home(path)) if path.endswith(".py") else sources.module(path)
     return _told(Plugin("strategies", name, path), classes.find(source, class_name))
 
 

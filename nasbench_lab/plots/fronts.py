@@ -14,7 +14,7 @@ def front(rows: list[dict[str, Any]], medians: list[dict[str, Any]], metric: str
     """The exact front of test accuracy against a metric, and the median fronts that strategies reached.
 
     Args:
-        rows: cell, test and the metric, a row per cell of the exact front.
+        rows: cell, test and the metric, a row per point of the exact front.
         medians: strategy, test and the metric, a row per point; may be empty.
         metric: name of the metric; smaller is better.
         title: above the chart.

@@ -85,7 +85,7 @@ def local_optima(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
             }
             for row in rows
         ]
-    )
+    ).drop_duplicates(["test", "basin"])  # where cells tie, one mark stands for all that would lie under it
     low, high = float(frame["test"].min()), float(frame["test"].max())
     margin = 0.06 * (high - low) or 0.5
     x = alt.X(

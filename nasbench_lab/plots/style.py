@@ -203,7 +203,10 @@ def finished(chart: Any, title: str = "") -> Any:
 
 def spec(chart: Any) -> str:
     """A chart's description as JSON; what is not a number is null there, as JSON knows no nan."""
-    return json.dumps(json.loads(chart.to_json(), parse_constant=lambda _: None))
+    with alt.data_transformers.enable(
+        "default", max_rows=None
+    ):  # the limit is a notebook's; tables where cells tie exceed it
+        return json.dumps(json.loads(chart.to_json(), parse_constant=lambda _: None))
 
 
 def svg(chart: Any) -> str:

@@ -150,7 +150,7 @@ def section(name: str, title: str, inner: str) -> str:
 
 def frame(title: str, links: str, lead: str, body: str, by: str) -> str:
     """What every page has around its sections: style, script, title, the bar with links and the theme switch."""
-    css, script = (_ASSETS / "page.css").read_text(), (_ASSETS / "page.js").read_text()
+    css, script = (_ASSETS / "page.css").read_text(encoding="utf-8"), (_ASSETS / "page.js").read_text(encoding="utf-8")
     theme = (
         '<button type="button" id="theme" class="needs-script" aria-label="Switch between light and dark">Dark</button>'
     )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from nasbench_lab import extras
 from nasbench_lab.core import LabError
 
 _NEEDS = {"dask": ("distributed",), "ray": ("ray",)}  # packages of engines that joblib does not bring
+_LOOK = 1.0  # seconds between two looks after the parent
+_MOST = 1024  # processes; more is a slip of the finger
 J = TypeVar("J")  # a job: plain data, so that any engine can carry it to another process
 
 
@@ -20,6 +27,8 @@ def execute(function: Callable[[J], int], jobs: Sequence[J], workers: int, backe
         LabError: a worker process died, or there is no such engine.
     """
     check(backend)
+    if not 1 <= workers <= _MOST:
+        raise LabError(f"workers must be 1..{_MOST:,}, got {workers:,}")
     if not jobs:
         return
     if workers == 1 and backend == "loky":  # one process needs no engine
@@ -28,7 +37,7 @@ def execute(function: Callable[[J], int], jobs: Sequence[J], workers: int, backe
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     try:
-        yield from _spread(function, jobs, backend, workers)
+        yield from _spread(function, jobs, backend, min(workers, len(jobs)))
     except BrokenProcessPool as error:
         raise LabError("a worker process died (out of memory?); what is finished is kept, run it again") from error
 
@@ -39,6 +48,8 @@ def check(backend: str) -> None:
     Raises:
         MissingPackage: it is not.
     """
+    if not isinstance(backend, str):
+        raise LabError(f"backend must be the name of an engine, got {backend!r}")
     name = backend.partition(":")[0]
     extras.need(f"engine {name!r}", *_NEEDS.get(name, ()))
 
@@ -48,7 +59,33 @@ def _spread(function: Callable[[J], int], jobs: Sequence[J], backend: str, worke
 
     returning = "list" if backend.startswith("ray") else "generator_unordered"  # ray's cannot yield as it goes
     with _engine(backend, workers):
-        yield from joblib.Parallel(return_as=returning)(joblib.delayed(function)(job) for job in jobs)
+        work = joblib.delayed(_Work(function, os.getpid()))
+        yield from joblib.Parallel(return_as=returning)(work(job) for job in jobs)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A function as a worker process calls it, which ends when the process that started it does, however that ended."""
+
+    function: Callable[[Any], int]
+    parent: int
+
+    def __call__(self, job: Any) -> int:
+        if os.getppid() == self.parent:  # of this machine, and no thread of the parent itself
+            _watch(self.parent)
+        return self.function(job)
+
+
+@cache
+def _watch(parent: int) -> None:
+    """Once a process: look after the parent every second; without one, a worker would wait for work for minutes."""
+    threading.Thread(target=_outlive, args=(parent,), daemon=True).start()
+
+
+def _outlive(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from nasbench_lab import core, loading
 from nasbench_lab.core import LabError, Strategy
@@ -75,16 +76,11 @@ def _written(head: str, strategy: Strategy) -> str:
     Raises:
         LabError: a parameter that cannot be written down.
     """
+    core.parameters(strategy)
     values = []
     for field in dataclasses.fields(strategy):  # type: ignore[arg-type]  # `_instance` looked
         value = getattr(strategy, field.name)
-        try:
-            json.dumps(value)
-        except (TypeError, ValueError):
-            kind = type(value).__name__
-            raise LabError(
-                f"{head}: parameter {field.name} is a {kind}; only plain values (numbers, text, lists) can be written down"
-            ) from None
+        value = value.item() if isinstance(value, np.generic) else value
         if value != _default(field):
             text = value if isinstance(value, str) else repr(value)
             values.append(f"{field.name}=({text})" if set(text) & set(":,=()") else f"{field.name}={text}")

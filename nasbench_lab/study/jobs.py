@@ -94,7 +94,8 @@ def pickled(group: Group) -> bytes:
     import cloudpickle
 
     try:
-        content: bytes = cloudpickle.dumps(group.strategy)
+        with errors.contained(group.spec):
+            content: bytes = cloudpickle.dumps(group.strategy)
     except Exception as error:  # whatever is in it raises
         raise LabError(
             f"{group.spec} cannot be carried to where it is run ({error}); put its class into a file and name that"
@@ -144,7 +145,8 @@ def _unpickled(job: Job) -> Strategy:
         LabError: it needs something that is not in this process.
     """
     try:
-        strategy: Strategy = pickle.loads(job.carried or b"")  # noqa: S301 - this study's own process made it
+        with errors.contained(job.header["strategy"]):
+            strategy: Strategy = pickle.loads(job.carried or b"")  # noqa: S301 - this study's own process made it
     except Exception as error:  # whatever it imports raises
         raise LabError(f"{job.header['strategy']} cannot be had in a worker process: {errors.place(error)}") from error
     return strategy

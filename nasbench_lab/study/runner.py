@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task, real, whole
+from nasbench_lab.core import LAST_SEED, Evaluator, LabError, Query, Record, Result, Strategy, Task, real, whole
 from nasbench_lab.errors import StrategyError, contained
 from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.spaces.whole import real_number, whole_number
@@ -61,7 +61,7 @@ def search(
         StrategyError: the strategy asked for a cell or a fidelity that does not exist, or ended the program.
     """
     task = bounded(evaluator.task, max_queries=max_queries, max_seconds=max_seconds, workers=workers, repeats=repeats)
-    loop = _Loop(strategy, evaluator, task, whole(seed, "seed", least=0), int(workers), repeats)
+    loop = _Loop(strategy, evaluator, task, whole(seed, "seed", least=0, most=LAST_SEED), int(workers), repeats)
     with contained(type(strategy).__name__):
         return loop.run()
 

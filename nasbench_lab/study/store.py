@@ -127,14 +127,20 @@ def columns_of(runs: Mapping[int, Run], objectives: tuple[str, ...] = ("val",)) 
     }
     for name in objectives[1:]:
         values[name] = [record.result.metrics.get(name, np.nan) for _, record in rows]
-    return {
-        name: np.array(column, dtype=np.int32 if name in _INTEGERS else np.float64) for name, column in values.items()
-    }
+    kinds = dict.fromkeys(_INTEGERS, np.int32) | {"seed": _seed_kind(runs)}
+    return {name: np.array(column, dtype=kinds.get(name, np.float64)) for name, column in values.items()}
+
+
+def _seed_kind(seeds: Iterable[int]) -> type[np.signedinteger[Any]]:
+    """Of 32 bits, or of 64 where a seed needs them."""
+    return np.int64 if max(seeds, default=0) > np.iinfo(np.int32).max else np.int32
 
 
 def digest(columns: Mapping[str, NDArray[Any]]) -> str:
     """SHA-256 of all columns but the measured one."""
     sha = hashlib.sha256()
+    if "seed" in columns:  # the same for the runs of a block and for one of them
+        columns = {**columns, "seed": columns["seed"].astype(_seed_kind(columns["seed"].tolist()))}
     for name in sorted(columns):
         if name != MEASURED:
             sha.update(f"{name} {columns[name].dtype.str} {columns[name].shape}".encode())

@@ -20,10 +20,13 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from nasbench_lab.core import LabError, real, whole
+import numpy as np
+
+from nasbench_lab.core import LAST_SEED, LabError, real, whole
 from nasbench_lab.files import bounded, sealed
 from nasbench_lab.spaces.frozen import ReadOnly
 
+MOST = 10_000_000  # seeds of a study: beyond them the list of its files alone would fill the memory
 _LONGEST = 1 << 20  # bytes of a study file
 
 
@@ -50,8 +53,11 @@ class StudyTask:
         Raises:
             LabError: says which.
         """
+        _plain(self)
         for name in ("max_queries", "max_seconds", "noise"):
             object.__setattr__(self, name, real(getattr(self, name), name))
+            if math.isnan(getattr(self, name)):
+                raise LabError(f"{name} must be a number, got nan")
         object.__setattr__(self, "simulated_workers", whole(self.simulated_workers, "simulated_workers", least=1))
         if self.search is not None and not isinstance(self.search, str):
             object.__setattr__(self, "search", whole(self.search, "search", least=1))
@@ -87,11 +93,16 @@ class Study:
     block: int | None = None
 
     def __post_init__(self) -> None:
+        _plain(self)
         if not self.strategies or not self.tasks:
             raise LabError("a study needs at least one strategy and one task")
         for name, least in (("seeds", 1), ("block", 1), ("first_seed", 0)):
             if name != "block" or self.block is not None:
                 object.__setattr__(self, name, whole(getattr(self, name), name, least=least))
+        if self.seeds > MOST or self.first_seed + self.seeds - 1 > LAST_SEED:
+            raise LabError(
+                f"a study has {MOST:,} seeds at most, and the last below 2^63; got {self.seeds} from {self.first_seed} on"
+            )
         if len(set(self.tasks)) < len(self.tasks):
             raise LabError("a task is listed twice")
         if len(set(self.strategies)) < len(self.strategies):
@@ -167,6 +178,23 @@ _KINDS: Mapping[str, tuple[type, ...]] = ReadOnly(
         "tuple[StudyTask, ...]": (tuple,),
     }
 )
+
+
+def _plain(made: Study | StudyTask) -> None:
+    """Numpy's numbers become numbers, and what is of another type than its field is refused.
+
+    Raises:
+        LabError: names the field, its type and what was given.
+    """
+    for spec in fields(made):
+        value = getattr(made, spec.name)
+        value = value.item() if isinstance(value, np.generic) else value
+        allowed = _KINDS[str(spec.type)]
+        if not (isinstance(value, allowed) and not isinstance(value, bool)) and not (
+            value is None and spec.default is None
+        ):
+            raise LabError(f"{spec.name} must be {spec.type}, got {value!r}")
+        object.__setattr__(made, spec.name, value)
 
 
 def _from_toml(kind: type[Any], raw: dict[str, Any], where: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasbench_lab.errors import LabError
+from nasbench_lab.files import paths
 from nasbench_lab.files.writing import data_folders
 
 if TYPE_CHECKING:
@@ -23,8 +24,15 @@ def folders() -> list[Path]:
 
 
 def target_folder() -> Path:
-    """Where imports go unless told otherwise."""
-    return folders()[0]
+    """Where imports go unless told otherwise.
+
+    Raises:
+        LabError: nothing says where: no variable is set, and no home folder is known.
+    """
+    there = data_folders()
+    if not there:
+        raise LabError("no home folder is known to keep tables in; set NASBENCH_LAB_DATA to a folder, or HOME")
+    return there[0]
 
 
 def available() -> dict[str, Path]:
@@ -32,7 +40,8 @@ def available() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in folders():
         for path in sorted(folder.glob("*.npz")) if folder.is_dir() else []:
-            found.setdefault(path.stem, path)
+            if path.is_file() and not path.name.startswith("."):  # no folder, no link to nowhere, no `._x.npz` of a Mac
+                found.setdefault(path.stem, path)
     return found
 
 
@@ -43,7 +52,7 @@ def find(name: str) -> Path:
         LabError: nothing there; says where it looked and what there is.
     """
     if name.endswith(".npz") or os.sep in name:
-        path = Path(name)
+        path = paths.home(name)
         if not path.is_file():
             raise LabError(f"no such table file: {path}")
         return path.resolve()

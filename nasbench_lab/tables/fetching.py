@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, downloads, unpickle
+from nasbench_lab.files.paths import home
 from nasbench_lab.files.unpickle.names import make_type_or_objects
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats.collect import UNITS
@@ -180,7 +181,7 @@ def fetch(datasets: Sequence[str], cache: Path, *, origin: str = "", progress: R
 def _obtain(keys: Iterable[str], cache: Path, origin: str, progress: Report | None) -> dict[str, Path]:
     wanted = {key: FILES[key] for key in keys}
     if origin and "://" not in origin:
-        return {key: _local(Path(origin), file) for key, file in wanted.items()}
+        return {key: _local(home(origin), file) for key, file in wanted.items()}
     base = (origin or BASE).rstrip("/") + "/"
     paths, done, total = {}, 0, sum(file.size for file in wanted.values())
     for key, file in wanted.items():

@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from nasbench_lab.errors import LabError
+from nasbench_lab.files import paths
 from nasbench_lab.spaces import cell
 from nasbench_lab.training.network import Cell, ConvBN, Network, Residual
 
@@ -38,10 +40,9 @@ _SOURCE = Path(__file__).with_name("fused.cpp")
 
 
 def _cache_folder() -> Path:
-    base = os.environ.get("NASBENCH_LAB_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "nasbench_lab"
-    )
-    return Path(base)
+    """Raises LabError where no home folder is known."""
+    own = paths.of_variable("NASBENCH_LAB_CACHE")
+    return own or (paths.of_variable("XDG_CACHE_HOME") or paths.home("~/.cache")) / "nasbench_lab"
 
 
 @cache
@@ -52,8 +53,8 @@ def library() -> ctypes.CDLL | None:
         return None
     cpu = f"{platform.machine()} {platform.processor()} {platform.node()}"
     digest = hashlib.sha256(_SOURCE.read_bytes() + " ".join((compiler, *_FLAGS, cpu)).encode()).hexdigest()[:16]
-    target = _cache_folder() / f"fused-{digest}.so"
     try:
+        target = _cache_folder() / f"fused-{digest}.so"
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent) as folder:
@@ -61,7 +62,7 @@ def library() -> ctypes.CDLL | None:
                 subprocess.run([compiler, *_FLAGS, "-o", str(built), str(_SOURCE)], check=True, capture_output=True)
                 os.replace(built, target)
         found = ctypes.CDLL(str(target))
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, LabError, subprocess.CalledProcessError):
         return None
     found.net_new.restype = ctypes.c_void_p
     found.net_train.restype = ctypes.c_double

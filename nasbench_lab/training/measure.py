@@ -131,6 +131,10 @@ def _run(
             while pending:
                 finished, pending = wait(pending, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
+        except (KeyboardInterrupt, GeneratorExit):  # nobody waits for what is left of their blocks
+            for child in multiprocessing.active_children():
+                child.kill()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import bounded
+from nasbench_lab.files import bounded, paths
 from nasbench_lab.files.writing import data_folders
 from nasbench_lab.training import cifar, imagenet16
 from nasbench_lab.training.data import Data, Images
@@ -100,7 +100,7 @@ def open_data(
         raise LabError(f"no image set named {name!r}; there are {', '.join(NAMES)}")
     if name == "digits":
         return Digits(device=device)
-    folders = [*([Path(folder)] if folder is not None else []), *data_folders()]
+    folders = [*([paths.home(folder)] if folder is not None else []), *data_folders()]
     if name == "ImageNet16-120":
         return _assemble(name, imagenet16.load(folders), imagenet16.CLASSES, folders, device)
     source = name.removesuffix("-valid")

@@ -4,7 +4,7 @@ The lab says hello first; after that every message of the program gets exactly o
 
     {"ask": {"arch": 11}}   ->   {"arch": 11, "epochs": 12, "val": 84.2, "seconds": 110.3}
     anything else           ->   {"error": "..."}, and the program may go on
-    {"done": true}, or the end of the input: nothing more will be asked
+    {"done": true}: nothing more will be asked
 
 One query at a time: with several simulated workers the others stay idle.
 """
@@ -22,6 +22,7 @@ from nasbench_lab.core import LabError, Query, Result, Strategy, Task
 from nasbench_lab.spaces import cell
 
 PROTOCOL = 1
+_LONGEST = 1 << 20  # letters of a line
 _DESIGN = 20  # cells of the common design that the hello message names
 Message = dict[str, Any]
 
@@ -35,6 +36,7 @@ class Spoken(Strategy):
     def setup(self) -> None:
         self.waiting = False  # whether the program has asked and was not answered yet
         self._done = False
+        self.cut = False  # whether the program's lines ended before it was done
         self.send(hello(self.task, int(self.rng.integers(2**31)), [self.design() for _ in range(_DESIGN)]))
 
     @abstractmethod
@@ -57,7 +59,7 @@ class Spoken(Strategy):
                 if errors > self.patience:
                     raise LabError(f"the program made {errors} errors in a row, the last one: {error}") from None
                 continue
-            self._done, self.waiting = query is None, query is not None
+            self._done, self.waiting, self.cut = query is None, query is not None, line is None
             return query
         return None
 
@@ -72,7 +74,7 @@ class Standard(Spoken):
 
     def receive(self) -> str | None:
         """The next line of the other side; None at its end."""
-        return sys.stdin.readline() or None
+        return sys.stdin.readline(_LONGEST) or None
 
     def send(self, message: Message) -> None:
         """A message to the other side, as a line."""

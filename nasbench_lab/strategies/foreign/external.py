@@ -13,19 +13,17 @@ import hashlib
 import json
 import shlex
 import shutil
-import subprocess
 import sys
-import weakref
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files import paths
 from nasbench_lab.strategies.foreign._lines import Message, Spoken
+from nasbench_lab.strategies.foreign._program import Program
 
 _EXAMPLE = Path(__file__).with_name("_external_example.py")
-_GRACE = 2.0  # seconds a program has to end after its input did
 
 
 @dataclass
@@ -34,16 +32,20 @@ class External(Spoken):
 
     Attributes:
         command: the program and its arguments, as in a shell but without one.
+        timeout: seconds the program may take for a line; one that takes longer is ended, and the run has failed.
         program: SHA-256 of the files the command names, so that an edited program makes other runs; not to be set.
     """
 
     command: str = ""
+    timeout: float = 600.0
     program: str = field(init=False)
 
     paper = "any"
     patience = 100
 
     def __post_init__(self) -> None:
+        if not 0 < self.timeout < 1e9:
+            raise ValueError(f"timeout is in seconds, more than 0; got {self.timeout}")
         command = self._arguments()
         if shutil.which(command[0]) is None:
             raise ValueError(f"command {command[0]!r} is not a program that can be run")
@@ -52,7 +54,8 @@ class External(Spoken):
         self.program = hashlib.sha256(content).hexdigest()[:16]
 
     def _arguments(self) -> list[str]:
-        return shlex.split(self.command) if self.command.strip() else [sys.executable, str(_EXAMPLE)]
+        words = shlex.split(self.command)
+        return [str(paths.home(word)) for word in words] or [sys.executable, str(_EXAMPLE)]
 
     def setup(self) -> None:
         self._stop()
@@ -60,58 +63,35 @@ class External(Spoken):
         super().setup()
 
     def receive(self) -> str | None:
-        process = self._running()
-        line = process.stdout.readline()
-        if line:
+        program = self._running()
+        if line := program.line():
             self._said.append((False, line))
-            return str(line)
-        if code := process.wait():
-            raise LabError(f"{shlex.join(self._arguments())} ended with exit code {code}")
-        return None
+            return line
+        answered = sum(ours for ours, _ in self._said) - 1
+        why = f"with exit code {code}" if (code := program.code()) else 'without saying {"done": true}'
+        raise LabError(f"{program.name} ended after {answered} answers, {why}: the run is not finished")
 
     def send(self, message: Message) -> None:
         self._said.append((True, json.dumps(message) + "\n"))
-        if "_process" in self.__dict__:
-            _write(self._process, self._said[-1][1])
+        if "_program" in self.__dict__:
+            self._program.say(self._said[-1][1])
 
-    def _running(self) -> Any:
+    def _running(self) -> Program:
         """The program; started, and told all that was said so far, if it does not run."""
-        if "_process" not in self.__dict__:
-            pipe: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
-            process: Any = subprocess.Popen(self._arguments(), bufsize=1, **pipe)
-            self._process = process
-            self._finish = weakref.finalize(self, _end, process)
+        if "_program" not in self.__dict__:
+            self._program = Program(self._arguments(), self.timeout)
             for ours, line in self._said:
                 if ours:
-                    _write(process, line)
-                elif process.stdout.readline() != line:
-                    raise LabError(f"{shlex.join(self._arguments())} asks otherwise when it is told the same again")
-        return self._process
+                    self._program.say(line)
+                elif self._program.line() != line:
+                    raise LabError(f"{self._program.name} asks otherwise when it is told the same again")
+        return self._program
 
     def _stop(self) -> None:
         """End the program of an earlier run."""
-        if "_process" in self.__dict__:
-            self._finish()
-            del self._process, self._finish
+        if "_program" in self.__dict__:
+            self._program.end()
+            del self._program
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_process", "_finish")}
-
-
-def _write(process: Any, line: str) -> None:
-    """To a program that may have ended; reading from it will show that."""
-    with suppress(BrokenPipeError):
-        process.stdin.write(line)
-        process.stdin.flush()
-
-
-def _end(process: Any) -> None:
-    """End its input, wait a moment, then end the program."""
-    with suppress(BrokenPipeError):
-        process.stdin.close()
-    try:
-        process.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    process.stdout.close()
+        return {name: value for name, value in self.__dict__.items() if name != "_program"}

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ from torch import Tensor
 
 from nasbench_lab import sources
 from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy, parameters
-from nasbench_lab.files import bounded, sealed
+from nasbench_lab.files import bounded, paths, sealed
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell
 from nasbench_lab.training import shared
@@ -252,7 +251,7 @@ class OneShot(Strategy):
 
 def _checkpoint_file(strategy: OneShot, start: Any) -> Path | None:
     """Where a run's state is kept; None if it is not."""
-    folder = os.environ.get(CHECKPOINTS)
+    folder = paths.of_variable(CHECKPOINTS)
     if not folder:
         return None
     cls = type(strategy)
@@ -262,7 +261,7 @@ def _checkpoint_file(strategy: OneShot, start: Any) -> Path | None:
         "problem": strategy.problem().described,
     }  # fmt: skip
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    return Path(folder) / f"{cls.__name__}-{digest[:20]}.pt"
+    return folder / f"{cls.__name__}-{digest[:20]}.pt"
 
 
 class Kept(dict[str, Any]):

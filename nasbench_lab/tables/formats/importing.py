@@ -12,14 +12,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import bounded
+from nasbench_lab.files import bounded, paths
 from nasbench_lab.tables.formats import hw_nas_bench, monolith, nats_export, nats_simple
 from nasbench_lab.tables.formats.collect import Collector
 from nasbench_lab.tables.table import Table
@@ -50,7 +49,7 @@ def locate(path: Path) -> Path:
     """
     if path.exists():
         return path
-    home = Path(os.environ.get("TORCH_HOME") or Path.home() / ".torch")
+    home = paths.of_variable("TORCH_HOME") or paths.home("~/.torch")
     if not path.is_absolute() and (home / path).exists():
         return home / path
     raise LabError(f"no such file: {path} (nor {home / path})")

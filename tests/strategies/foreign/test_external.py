@@ -7,7 +7,10 @@ import json
 import pickle
 import re
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from nasbench_lab.core import LabError, Query, Result, Strategy, Task
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.strategies.foreign._lines import answer, query_of
+from nasbench_lab.strategies.foreign._program import Program
 from nasbench_lab.strategies.foreign.external import External
 from nasbench_lab.study import store
 from nasbench_lab.study.runner import search
@@ -130,7 +134,7 @@ def test_serve_ask_and_external_make_the_same_run(tmp_path, lab, monkeypatch, ev
     """The same lines, by hand."""
     archs = asked(External(command(tmp_path, "python")), evaluator, queries=4)
     lines = iter([json.dumps({"ask": {"arch": arch}}) + "\n" for arch in archs] + ['{"done": true}\n'])
-    monkeypatch.setattr("sys.stdin.readline", lambda: next(lines), raising=False)
+    monkeypatch.setattr("sys.stdin.readline", lambda *_: next(lines), raising=False)
     code, out, _ = lab(
         "serve-ask", "--table", "toy", "--seed", 3, "--max-queries", 4, "--out", tmp_path / "run.parquet"
     )
@@ -155,7 +159,7 @@ def test_serve_ask_survives_what_it_cannot_read(lab, monkeypatch):
     lines = iter(
         ["nonsense\n", '{"ask": {"arch": -1}}\n', '{"ask": {"arch": 7, "epochs": 5}}\n', '{"ask": {"arch": 7}}\n', ""]
     )
-    monkeypatch.setattr("sys.stdin.readline", lambda: next(lines), raising=False)
+    monkeypatch.setattr("sys.stdin.readline", lambda *_: next(lines), raising=False)
     code, out, _ = lab("serve-ask", "--table", "toy")
     said = [json.loads(line) for line in out.splitlines()]
     assert code == 0
@@ -166,7 +170,7 @@ def test_serve_ask_survives_what_it_cannot_read(lab, monkeypatch):
 
 def test_a_query_past_the_seconds_is_answered_by_the_end(lab, monkeypatch):
     lines = iter(['{"ask": {"arch": 7}}\n'] * 3)
-    monkeypatch.setattr("sys.stdin.readline", lambda: next(lines), raising=False)
+    monkeypatch.setattr("sys.stdin.readline", lambda *_: next(lines), raising=False)
     code, out, _ = lab("serve-ask", "--table", "toy", "--max-seconds", 1)
     assert [next(iter(json.loads(line))) for line in out.splitlines()] == ["hello", "final"]
 
@@ -199,11 +203,11 @@ def test_a_program_that_forgets_its_seed_cannot_be_pickled(tmp_path, evaluator):
 def test_no_program_stays_behind(tmp_path, evaluator):
     strategy = External(command(tmp_path, "python"))
     first = asked(strategy, evaluator)
-    process = strategy._process
+    process = strategy._program.process
     assert process.poll() is None
     assert asked(strategy, evaluator) == first
     assert process.poll() == 0  # ended when the next run started
-    process = strategy._process
+    process = strategy._program.process
     del strategy
     gc.collect()
     assert process.poll() == 0
@@ -214,20 +218,84 @@ def test_no_program_stays_behind(tmp_path, evaluator):
     [
         ("import sys; sys.exit(3)", "exit code 3"),
         ("while True: print('hm', flush=True)", "errors in a row"),
+        (PYTHON.replace("while True", "for _ in range(3)"), "ended after 3 answers, without saying"),
+        ("pass", "ended after 0 answers"),
+        ("import os; os.close(1); import time; time.sleep(60)", "ended after 0 answers"),
+        ("import time; time.sleep(60)", "says nothing for 1 s"),
+        ("print('x' * 100, end='', flush=True); import time; time.sleep(60)", "says nothing for 1 s"),
+        ("while True: print('x' * 9000, end='')", "a line of more than"),
+        ("import sys; sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush(); input(); input()", "no text in UTF-8"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "exit code -9"),
     ],
 )
 def test_a_broken_program_is_told_on(tmp_path, evaluator, text, complaint):
     path = tmp_path / "broken.py"
     path.write_text(text)
+    strategy = External(f"{sys.executable} {path}", timeout=1)
+    begin = time.monotonic()
     with pytest.raises(LabError, match=complaint):
-        asked(External(f"{sys.executable} {path}"), evaluator)
+        asked(strategy, evaluator)
+    strategy._stop()
+    assert time.monotonic() - begin < 20
 
 
-def test_a_program_that_ends_ends_the_run(tmp_path, evaluator):
+def test_a_program_that_reads_nothing_is_told_on(tmp_path):
+    path = tmp_path / "deaf.py"
+    path.write_text("import time; time.sleep(60)")
+    program = Program([sys.executable, str(path)], timeout=0.5)
+    with pytest.raises(LabError, match=r"reads nothing for 0\.5 s"):
+        program.say("x" * (1 << 20))
+    program.end()
+
+
+def test_what_a_program_started_ends_with_it(tmp_path):
+    program = Program(["sh", "-c", f"sleep 77 & echo $! > {tmp_path / 'pid'}; cat"], timeout=5)
+    program.say("hm\n")
+    assert program.line() == "hm\n"
+    program.end()
+    assert not running(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="the system cannot end a program with another")
+def test_a_program_ends_with_the_process_that_speaks_with_it(tmp_path):
+    code = (
+        "import os, signal; from nasbench_lab.strategies.foreign._program import Program;"
+        "program = Program(['sleep', '77'], 5); print(program.process.pid, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not running(int(done.stdout))
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there after a moment; one that nobody has waited for does not count."""
+    for _ in range(40):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        if state == "Z":
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_a_program_that_is_done_ends_the_run(tmp_path, evaluator):
     path = tmp_path / "short.py"
-    path.write_text(PYTHON.replace("while True", "for _ in range(3)"))
+    path.write_text(PYTHON.replace("while True", "for _ in range(3)") + "print('{\"done\": true}')\n")
     run = search(External(f"{sys.executable} {path}"), evaluator, seed=0, max_queries=9)
     assert (len(run.records), run.ended) == (3, "strategy")
+
+
+def test_an_unfinished_run_is_not_written(lab, monkeypatch, tmp_path):
+    lines = iter(['{"ask": {"arch": 7}}\n', ""])
+    monkeypatch.setattr("sys.stdin.readline", lambda *_: next(lines), raising=False)
+    code, out, err = lab("serve-ask", "--table", "toy", "--out", tmp_path / "run.parquet")
+    assert code == 2
+    assert "unfinished" in err
+    assert json.loads(out.splitlines()[-1])["final"]["ended"] == "input"
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_run_is_refused():
