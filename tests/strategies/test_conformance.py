@@ -47,10 +47,27 @@ ONE_SHOT = {
 FAST = "same seed, same records"  # of every first variant; the rest, about 8 minutes, in the slow session
 
 
-@pytest.mark.strategies(*(name for name in loading.names("strategies") if name not in ONE_SHOT), *VARIANTS)
+SLOW = ("optuna_gp",)  # a second a query: the rest in the slow session too
+TABULAR = tuple(name for name in loading.names("strategies") if name not in (*ONE_SHOT, *SLOW))
+
+
+@pytest.mark.strategies(*TABULAR, *VARIANTS)
 def test_conformance(strategy_check):
     with skipped_where_absent():
         strategy_check()
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, id=f"{name}-{check.name}", marks=() if check.name == FAST else pytest.mark.slow)
+        for name in SLOW
+        for check in check_strategy(name)
+    ],
+)
+def test_slow_conformance(check):
+    with skipped_where_absent():
+        check()
 
 
 def test_every_one_shot_strategy_is_listed():
