@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.stats import misses
 
 FloatArray = NDArray[np.float64]
@@ -172,8 +173,7 @@ def _resampled(runs: int, resamples: int, seed: int) -> NDArray[np.uint8]:
     counts = np.empty((resamples, runs), dtype=np.uint8)
     for start in range(0, resamples, step := max(1, _CHUNK // runs)):
         counts[start : start + step] = rng.multinomial(runs, share, min(step, resamples - start))
-    counts.flags.writeable = False
-    return counts
+    return frozen(counts)
 
 
 def _parts(counts: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:

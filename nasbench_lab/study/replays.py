@@ -73,6 +73,11 @@ def of(collected: Collected, kept: Mapping[str, Row] | None = None) -> dict[str,
     return found
 
 
+def is_program(spec: str) -> bool:
+    """Whether a strategy is a program of its own: what that opens is not seen from here."""
+    return loading.split_spec(spec)[0] == "external"
+
+
 def kept(manifest: Mapping[str, Any]) -> dict[str, Row]:
     """The same, as a manifest has stored it."""
     return {str(run["id"]): run["replayed"] for run in manifest.get("runs", ()) if "replayed" in run}
@@ -124,7 +129,7 @@ def _repeated(group: Group, runs: store.Runs, seeds: list[int]) -> tuple[str, st
     """The verdict on some seeds, and its reason."""
     if group.task.trains:
         return NOT_DONE, "cells are trained for real, which is not done again"
-    if group.spec.startswith("external"):
+    if is_program(group.spec):
         return NOT_DONE, "it is a program of its own"
     evaluator, how, spec = group.task.evaluator, jobs.loop_of(group.header), loading.located(group.spec)
     setting = setting_of(spec, evaluator, 0, how, jobs.pickled(group) if group.given else None)

@@ -2,7 +2,8 @@
 
 Same kernel (a `ScaleKernel` per part on its scaled columns), same normal priors on logarithms, a `ConstantMean`; fitted
 by botorch's L-BFGS on `ExactMarginalLogLikelihood`, everything in float64. The mean is a free parameter there and
-profiled out here; at the optimum that is the same.
+profiled out here; at the optimum that is the same. L-BFGS amplifies rounding errors, which the grid of `_likelihood` forgets:
+what this engine chooses may be another cell on another processor.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class TorchGP:
         self._build(targets)
         self.model.eval(), self.likelihood.eval()
         with torch.no_grad():
-            x, y = self.inputs[self.rows], torch.from_numpy(np.asarray(targets, dtype=np.float64))
+            x, y = self.inputs[self.rows], torch.tensor(np.asarray(targets), dtype=torch.float64)
             covariance = self.model.covar_module(x).to_dense()
             factor = torch.linalg.cholesky(covariance + self.likelihood.noise * torch.eye(len(y), dtype=y.dtype))
             solved = torch.cholesky_solve(torch.stack([torch.ones_like(y), y], dim=1), factor)
@@ -85,7 +86,7 @@ class TorchGP:
 
     def _build(self, targets: FloatArray) -> None:
         """A fresh gpytorch model at `theta`."""
-        y = torch.from_numpy(np.asarray(targets, dtype=np.float64))
+        y = torch.tensor(np.asarray(targets), dtype=torch.float64)
         noise = gpytorch.constraints.GreaterThan(JITTER)
         self.likelihood = gpytorch.likelihoods.GaussianLikelihood(noise_constraint=noise).double()
         kernels = [self._kernel(g).double() for g in range(len(self.parts))]

@@ -64,7 +64,7 @@ class Tasks:
     def of(cls, archs: IntArray, sources: FloatArray, others: FloatArray) -> Tasks:
         """The tasks with their digest."""
         sha = hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in (archs, sources, others)))
-        return cls(archs, sources, others, sha.hexdigest())
+        return cls(frozen(archs), frozen(sources), frozen(others), sha.hexdigest())
 
 
 class Trained(NamedTuple):

@@ -6,10 +6,15 @@ differ is where they start and which rows are withheld from them. At these sizes
 overhead per operation would dominate, and nothing needs to be imported. The gradient is tested against torch's.
 
 Optimiser: AdamW (Loshchilov & Hutter 2019), learning rate falling to 0 along a half cosine.
+
+Training amplifies what rounding leaves, so that networks fitted on two processors would differ. What is multiplied here is
+therefore rounded to so few bits that sums of products are exact (`_rounded`), in whatever order and with whatever
+instructions they are taken; all else is done number by number, which IEEE 754 fixes.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -23,6 +28,7 @@ Loss = Literal["mae", "mse", "nll"]
 Float32 = NDArray[np.float32]
 _FIRST, _SECOND = 0.9, 0.99  # decay of Adam's moments; the second is short as there are few steps
 _LOG_VARIANCE = (-8.0, 3.0)
+_DIGITS = 24  # bits of a float32
 _CHUNK = 1024  # rows predicted at once: what fits the cache
 
 
@@ -69,27 +75,38 @@ class Ensemble:
             start += size
         return found[: self.depth + 1], found[self.depth + 1 :]
 
-    def _layers(self, rows: Float32) -> list[Float32]:
-        """What every layer puts out, the input (B, d) first, then (M, B, units)."""
-        weights, biases = self.views(self.vector)
-        layers = [rows]
-        for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+    def _bits(self, rows: int = 0) -> int:
+        """Bits of a factor that leave room for sums of as many products as there are rows, inputs or units of a layer."""
+        terms = max(rows, *(max(shape[1:]) for shape in self._shapes))
+        return (_DIGITS - math.ceil(math.log2(terms))) // 2
+
+    def _layers(self, rows: Float32, weights: list[Float32], bits: int, axes: tuple[int, ...]) -> list[Float32]:
+        """What every layer puts out, the input (B, d) first, then (M, B, units); all but the last one rounded."""
+        layers = [_rounded(rows, bits, axes)]
+        for i, (weight, bias) in enumerate(zip(weights, self.views(self.vector)[1], strict=True)):
             out = np.matmul(layers[-1], weight)
             out += bias
-            layers.append(np.maximum(out, 0.0, out=out) if i < self.depth else out)
+            if i < self.depth:
+                np.maximum(out, 0.0, out=out)
+                _round(out, out.max(axis=axes, keepdims=True), bits)
+            layers.append(out)
         return layers
 
     def predict(self, rows: Float32) -> tuple[FloatArray, FloatArray]:
         """Mean and variance, (M, R) each, of rows (R, d)."""
-        parts = [self._layers(rows[i : i + _CHUNK])[-1] for i in range(0, max(len(rows), 1), _CHUNK)]
+        bits, starts = self._bits(), range(0, max(len(rows), 1), _CHUNK)
+        weights = [_rounded(weight, bits, (-2, -1)) for weight in self.views(self.vector)[0]]
+        # row by row: what is predicted of one does not depend on which others are asked for
+        parts = [self._layers(rows[i : i + _CHUNK], weights, bits, (-1,))[-1] for i in starts]
         out = np.concatenate(parts, axis=1).astype(np.float64)
         return out[..., 0], np.exp(np.clip(out[..., 1], *_LOG_VARIANCE))
 
     def gradient(self, rows: Float32, targets: Float32, weights: Float32, loss: Loss, out: Float32) -> None:
         """Write into `out` the gradient of the sum over members and rows of weights (M, B) x loss."""
-        layers = self._layers(rows)
-        slope = _slope(layers[-1], targets, weights, loss)
-        kernels = self.views(self.vector)[0]
+        bits = self._bits(len(rows))
+        kernels = [_rounded(weight, bits, (-2, -1)) for weight in self.views(self.vector)[0]]
+        layers = self._layers(rows, kernels, bits, (-2, -1))
+        slope = _rounded(_slope(layers[-1], targets, weights, loss), bits, (-2, -1))
         to_weights, to_biases = self.views(out)
         for i in range(self.depth, -1, -1):
             below = layers[i]
@@ -98,6 +115,7 @@ class Ensemble:
             if i:
                 slope = np.matmul(slope, kernels[i].swapaxes(1, 2))
                 slope *= below > 0
+                slope = _rounded(slope, bits, (-2, -1))
 
     def train(
         self, rows: Float32, targets: Float32, use: Float32, loss: Loss, schedule: Schedule, rng: np.random.Generator
@@ -109,12 +127,26 @@ class Ensemble:
             weight[...] = schedule.weight_decay
         for step, batch in enumerate(_batches(len(rows), schedule, rng), start=1):
             self.gradient(rows[batch], targets[batch], use[:, batch] / np.float32(len(batch)), loss, gradient)
-            rate = schedule.learning_rate * 0.5 * (1.0 + np.cos(np.pi * (step - 1) / schedule.steps))
+            rate = schedule.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - 1) / schedule.steps))
             first += (1.0 - _FIRST) * (gradient - first)
             second += (1.0 - _SECOND) * (gradient * gradient - second)
             vector *= 1.0 - rate * decay
             divisor = np.sqrt(second / (1.0 - _SECOND**step)) + 1e-8
             vector -= rate / (1.0 - _FIRST**step) * first / divisor
+
+
+def _rounded(values: Float32, bits: int, axes: tuple[int, ...]) -> Float32:
+    """Numbers as whole multiples, at most 2^bits, of a power of two that those along `axes` share."""
+    out = values.copy()
+    _round(out, np.abs(values).max(axis=axes, keepdims=True), bits)
+    return out
+
+
+def _round(values: Float32, largest: Float32, bits: int) -> None:
+    """In place: what is added to a number so much larger keeps no digits below the multiple."""
+    beside = largest * np.float32(2.0 ** (_DIGITS - bits))
+    values += beside
+    values -= beside
 
 
 def _batches(n: int, schedule: Schedule, rng: np.random.Generator) -> list[NDArray[np.int64]]:
@@ -132,7 +164,8 @@ def _slope(out: Float32, targets: Float32, weights: Float32, loss: Loss) -> Floa
     residual = out[..., 0] - targets
     slope = np.zeros_like(out)
     if loss == "nll":
-        precision = np.exp(-np.clip(out[..., 1], *_LOG_VARIANCE))
+        # in float64: of a processor's float32 exponential the last digit is its own
+        precision = np.exp(-np.clip(out[..., 1].astype(np.float64), *_LOG_VARIANCE)).astype(np.float32)
         slope[..., 0] = weights * residual * precision
         slope[..., 1] = weights * 0.5 * (1.0 - residual**2 * precision)
     else:

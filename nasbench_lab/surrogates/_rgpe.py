@@ -27,6 +27,7 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._base import Parameters, generator
 from nasbench_lab.surrogates._pool_gp import PoolGP
+from nasbench_lab.surrogates._settled import settled
 from nasbench_lab.surrogates.gp import GaussianProcess
 
 _EQUAL = 2
@@ -89,7 +90,7 @@ class Rgpe(Parameters):
 
 def ranking_weights(predicted: FloatArray, y: FloatArray, bootstraps: int, rng: np.random.Generator) -> FloatArray:
     """(T + 1, n) predictions, the target model's last, and (n,) observations -> (T + 1,) weights that sum to 1."""
-    wrong = np.stack([misranked(row, y) for row in predicted])
+    wrong = np.stack([misranked(settled(row), y) for row in predicted])
     counts = rng.multinomial(len(y), np.full(len(y), 1.0 / len(y)), size=bootstraps).astype(np.float64)
     losses = np.einsum("sj,tsj->ts", counts, counts @ wrong)  # (T + 1, S)
     diluting = np.median(losses[:-1], axis=1) > np.percentile(losses[-1], _PERCENTILE)

@@ -14,12 +14,13 @@ from scipy.stats import rankdata
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces.frozen import ReadOnly
 
+_SHARED = 9  # decimals of a logarithm or quantile that all C libraries agree on
 _TAIL = 3.0  # `winsorised` cuts this many times the distance from best to median below the best
 
 
 def rank_gauss(y: FloatArray) -> FloatArray:
     """Normal quantiles of the mid-ranks, Phi^-1((rank - 1/2) / n); equal scores share a rank."""
-    return np.asarray(ndtri((rankdata(y) - 0.5) / len(y)), dtype=np.float64)
+    return np.asarray(ndtri((rankdata(y) - 0.5) / len(y)), dtype=np.float64).round(_SHARED)
 
 
 def known_quantiles(values: FloatArray) -> FloatArray:
@@ -50,12 +51,12 @@ def blended(y: FloatArray) -> FloatArray:
 def logit(y: FloatArray) -> FloatArray:
     """Standardised log odds of the accuracy."""
     share = np.clip(y / 100.0, 1e-3, 1 - 1e-3)
-    return standardised(np.log(share / (1.0 - share)))
+    return standardised(np.log(share / (1.0 - share)).round(_SHARED))
 
 
 def log_error(y: FloatArray) -> FloatArray:
     """Minus the logarithm of the error in percent, standardised (Ru et al. 2021, NAS-BOWL)."""
-    return standardised(-np.log(np.maximum(100.0 - y, 1e-2)))
+    return standardised(-np.log(np.maximum(100.0 - y, 1e-2)).round(_SHARED))
 
 
 TRANSFORMS: Mapping[str, Callable[[FloatArray], FloatArray]] = ReadOnly(

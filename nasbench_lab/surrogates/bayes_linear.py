@@ -95,6 +95,8 @@ class BayesLinear(RowModel):
     def sample(self, archs: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
         """(m,) scores under one draw of the weights for all cells: linear Thompson sampling (Agrawal & Goyal 2013)."""
         rows, back = self._asked(archs)
-        drawn = self.basis_ @ (np.sqrt(self.factor_ * self.variances_) * rng.standard_normal(len(self.variances_)))
+        # by the symmetric root of their covariance: the basis itself, signs and all, is a processor's own
+        normal = self.basis_.T @ rng.standard_normal(len(self.variances_))
+        drawn = self.basis_ @ (np.sqrt(self.factor_ * self.variances_) * normal)
         level = self.offset_ + np.sqrt(self.factor_ / (self.beta_ * self.count_)) * rng.standard_normal()
         return self.scale_.back(level + (self.inputs_[rows] - self.middle_) @ (self.weights_ + drawn))[back]

@@ -9,7 +9,8 @@ no path from input to output count as `none` and stay apart. Notation: M members
 As BONAS: graph convolutions whose readout feeds a regression. As GATES: information flows along the directed graph.
 Deviations: both directions, sums over arcs instead of means (how many paths meet matters), an ensemble instead of
 Bayesian regression on the embedding; an absolute loss on transformed scores. Members, withheld rows and calibrated
-spread are those of `mlp`. Another space than the cell is the complete graph of its decisions, one-hot as usual.
+spread are those of `mlp`. Another space than the cell is the complete graph of its decisions, one-hot as usual. In float64,
+as training amplifies rounding errors: they must stay below what choices are compared in (`_settled`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nasbench_lab.core import FloatArray
@@ -30,7 +30,6 @@ from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._rows import RowModel, added_noise, folds, spaced
 from nasbench_lab.surrogates._scale import check_targets
 
-Float32 = NDArray[np.float32]
 _CHUNK = 512  # graphs predicted at once
 
 
@@ -78,8 +77,8 @@ class GraphNetworks(RowModel):
 
     def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
         withheld = folds(rows, self.members, rng)
-        use = torch.from_numpy((withheld != np.arange(self.members)[:, None]).astype(np.float32))
-        goal = torch.from_numpy(targets.astype(np.float32))
+        use = torch.from_numpy((withheld != np.arange(self.members)[:, None]).astype(np.float64))
+        goal = torch.from_numpy(np.asarray(targets, dtype=np.float64))
         self.weights_ = self._first_weights(rng)
         for weight in self.weights_:
             weight.requires_grad_(True)
@@ -107,7 +106,7 @@ class GraphNetworks(RowModel):
             found += [rng.standard_normal((self.members, 3 * inputs, units)) * spread]
             found += [rng.uniform(-0.1, 0.1, (self.members, 1, units))]
         found.append(rng.standard_normal((self.members, 2 * self.width, 1)) * np.sqrt(0.05 / self.width))
-        return [torch.from_numpy(values.astype(np.float32)) for values in found]
+        return [torch.from_numpy(values.astype(np.float64)) for values in found]
 
     def _forward(self, nodes: Tensor, arcs: Tensor) -> Tensor:
         """(M, B) targets of graphs: nodes (B, V, d), arcs (B, V, V)."""
@@ -142,11 +141,11 @@ class GraphNetworks(RowModel):
 
 
 @lru_cache(maxsize=4)
-def _graphs(space: Space) -> tuple[Float32, Float32]:
+def _graphs(space: Space) -> tuple[FloatArray, FloatArray]:
     """Nodes (R, V, d) and arcs (R, V, V), arcs[:, i, j] from j to i, of the distinct rows of a space."""
     rows = encodings.rows("live", space).values
     nodes, arcs = _cell_graphs(rows) if space == cell.SPACE else _complete_graphs(rows, space)
-    return frozen((nodes.astype(np.float32), arcs.astype(np.float32)))
+    return frozen((nodes.astype(np.float64), arcs.astype(np.float64)))
 
 
 def _cell_graphs(live: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -27,6 +27,7 @@ from nasbench_lab.surrogates._canonical import KERNELS, first_of, pool_of, with_
 from nasbench_lab.surrogates._kernels import Pool
 from nasbench_lab.surrogates._pool_gp import PoolGP
 from nasbench_lab.surrogates._scale import Scale
+from nasbench_lab.surrogates._settled import settled
 from nasbench_lab.surrogates._targets import TRANSFORMS
 
 Engine = Literal["fast", "gpytorch"]
@@ -45,7 +46,7 @@ class GaussianProcess(Parameters):
         kernel: canonical, one_hot, categorical, path, wl or canonical3, see `_canonical`.
         targets: transform of the scores, see `_targets`; "none" takes them as they are.
         engine: "fast" or "gpytorch".
-        iterations: of L-BFGS in `fit`; `update` goes on from where the hyper-parameters were, with half as many.
+        iterations: steps to the hyper-parameters in `fit`; `update` goes on from where they were, with half as many.
         spent: results that the hyper-parameters cost: variances grow by 1 + spent / n.
         proxies: add a part on what is known of all cells beforehand (zero-cost scores, size), if anything is.
     """
@@ -201,7 +202,7 @@ class GaussianProcess(Parameters):
         if self.engine != "fast":
             return super().sample(archs, rng)
         mean, std = self._moments()
-        rows = np.argsort(-(mean + 3.0 * std), kind="stable")[:_JOINT]
+        rows = np.argsort(-settled(mean + 3.0 * std), kind="stable")[:_JOINT]
         root = np.linalg.cholesky(self.model_.covariance(rows) + self.model_.noise * np.eye(len(rows)))
         draw = mean.copy()
         draw[rows] += root @ rng.standard_normal(len(rows))

@@ -6,9 +6,10 @@ from conftest import held_out
 from conftest import structure_scores as scores
 from scipy.stats import chi2
 
-from nasbench_lab.core import stream
+from nasbench_lab.core import FloatArray, stream
 from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.spaces.space import IntArray
+from nasbench_lab.surrogates import _network
 from nasbench_lab.surrogates._network import Ensemble, Schedule
 from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, added_noise
 from nasbench_lab.surrogates._scale import Scale
@@ -17,8 +18,9 @@ from nasbench_lab.surrogates.mlp import NetworkEnsemble
 
 
 @pytest.mark.parametrize("loss", ["mae", "mse", "nll"])
-def test_gradients_are_torchs(loss: str) -> None:
+def test_gradients_are_torchs(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
+    monkeypatch.setattr(_network, "_round", lambda *_: None)
     rng = stream(3, 1)
     net = Ensemble(4, 5, 2, 3, rng)
     rows, targets = rng.normal(size=(7, 4)).astype(np.float32), rng.normal(size=7).astype(np.float32)
@@ -41,6 +43,29 @@ def test_gradients_are_torchs(loss: str) -> None:
     }
     (torch.tensor(use) * losses[loss]).sum().backward()
     np.testing.assert_allclose(found, vector.grad.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["mae", "mse", "nll"])
+@pytest.mark.parametrize(("inputs", "batch"), [(5, 3), (155, 50), (104, 200)])
+def test_the_order_of_sums_changes_no_bit(loss: str, inputs: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another processor would sum: from the other end. Without rounding the networks differ (the test's own check)."""
+
+    def fitted() -> FloatArray:
+        rng = stream(3, 8)
+        rows, targets = rng.normal(size=(230, inputs)).astype(np.float32), rng.normal(size=230).astype(np.float32)
+        net = Ensemble(inputs, 16, 2, 2, rng)
+        net.train(rows, targets, np.ones((2, 230), np.float32), loss, Schedule(12, batch, 0.01, 0.1), rng)  # type: ignore[arg-type]
+        return np.concatenate([net.vector, *net.predict(rows)[0]])
+
+    matmul = np.matmul
+    plain = fitted()
+    with monkeypatch.context() as other:
+        other.setattr(np, "matmul", lambda a, b, out=None: matmul(a[..., ::-1], b[..., ::-1, :], out=out))
+        np.testing.assert_array_equal(plain, fitted())
+        other.setattr(_network, "_round", lambda *_: None)
+        turned = fitted()
+    monkeypatch.setattr(_network, "_round", lambda *_: None)
+    assert (turned != fitted()).any()
 
 
 def test_a_withheld_row_does_not_reach_its_member() -> None:

@@ -53,7 +53,7 @@ def packed(members: dict[str, bytes]) -> bytes:
 def publish(monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> str:
     """Make `content` the published archive; returns its file name."""
     archive = replace(cifar.ARCHIVES[name], sha256=hashlib.sha256(content).hexdigest(), size=len(content))
-    monkeypatch.setitem(cifar.ARCHIVES, name, archive)
+    monkeypatch.setattr(cifar, "ARCHIVES", {**cifar.ARCHIVES, name: archive})
     return archive.file
 
 

@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def publish(monkeypatch: pytest.MonkeyPatch, path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    monkeypatch.setitem(imagenet16.MD5, path.name, hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(imagenet16, "MD5", {**imagenet16.MD5, path.name: hashlib.md5(content).hexdigest()})
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -24,6 +24,7 @@ import numpy as np
 from nasbench_lab.core import FloatArray, Result
 from nasbench_lab.strategies._density import Density, Options
 from nasbench_lab.strategies.bandits.hyperband import Hyperband
+from nasbench_lab.surrogates._settled import largest
 
 
 @dataclass
@@ -77,9 +78,11 @@ class Bohb(Hyperband):
         good, bad = found
         rows = good.sample(self.num_samples, self.rng, widen=self.bandwidth_factor)
         archs = self.task.space.indices(rows).tolist()
-        ratio = (good(rows) / np.maximum(bad(rows), 1e-32)).tolist()
-        allowed = [(value, -i) for i, value in enumerate(ratio) if self.replacement or archs[i] not in self._seen]
-        return int(archs[-max(allowed)[1]]) if allowed else super().begin()
+        allowed = [i for i, arch in enumerate(archs) if self.replacement or arch not in self._seen]
+        if not allowed:
+            return super().begin()
+        ratio = (good(rows) / np.maximum(bad(rows), 1e-32))[allowed]
+        return int(archs[allowed[int(largest(ratio, float(ratio.max()))[0])]])
 
     def densities(self) -> tuple[Density, Density] | None:
         """The densities l and g at the largest number of epochs with enough results; None if there is none."""

@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy
 from nasbench_lab.spaces.space import IntArray
-from nasbench_lab.surrogates._acquisition import expected_improvement, log_expected_improvement, upper_confidence_bound
+from nasbench_lab.surrogates._acquisition import log_expected_improvement, upper_confidence_bound
+from nasbench_lab.surrogates._settled import best, settled
 from nasbench_lab.surrogates._targets import TRANSFORMS
 
 ACQUISITIONS: Mapping[str, str] = MappingProxyType(
     {
         "log_ei": "logarithm of the expected improvement on the best target seen",
-        "ei": "the expected improvement itself: the same choice up to rounding",
+        "ei": "the expected improvement: the same choice, as it is compared by its logarithm",
         "ucb": "mean + beta std",
         "thompson": "one draw of the surrogate's own (`sample`): joint where it can, else cell by cell",
         "its": "independent Thompson sampling: mean + std times a normal number of every cell (White et al. 2021)",
@@ -202,12 +203,10 @@ class ModelBased(Strategy):
         chosen: list[int] = []
         while len(chosen) < count and allowed.any():
             if not chosen or self.acquisition in ("thompson", "its"):
-                by_group[groups] = draw()
+                by_group[groups] = settled(draw(), self._unit) if self.candidates == "climb" else draw()
                 values = by_group[group_of]
             among = self._climbed(values, allowed) if self.candidates == "climb" else np.flatnonzero(allowed)
-            scores = values[among]
-            best = among[scores == scores.max()]
-            arch = int(best[int(self.rng.integers(len(best)))])
+            arch = int(among[best(values[among], self.rng, self._unit)])
             allowed[arch] = False
             chosen.append(arch)
         return chosen
@@ -224,8 +223,13 @@ class ModelBased(Strategy):
             return lambda: mean
         if self.acquisition == "ucb":
             return lambda: upper_confidence_bound(mean, std, self.beta)
-        improvement = log_expected_improvement if self.acquisition == "log_ei" else expected_improvement
-        return lambda: improvement(mean, std, float(self._targets.max()))
+        return lambda: log_expected_improvement(mean, std, float(self._targets.max()))
+
+    @property
+    def _unit(self) -> float:
+        """What acquisition values are compared in: the spread of the targets, but for logarithms."""
+        logarithm = self.acquisition in ("log_ei", "ei")
+        return 1.0 if logarithm else float(np.std(self._targets)) or 1.0
 
     def _allowed(self) -> NDArray[np.bool_]:
         """(N,) cells that may be asked for; all unasked ones where no mutant is left."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
+from nasbench_lab.surrogates._settled import settled
 
 _PARENTS = 5
 _ROUND = 10  # cells trained with one predictor after the last level
@@ -134,4 +135,5 @@ class Pnas(Strategy):
         y: FloatArray = np.array(list(self._scores.values()))
         model.update(known, y, self.rng, space=self.task.space, known=self.task.known)
         mean = model.predict(np.array(shuffled, dtype=np.int64))[0]
-        return [shuffled[i] for i in np.argsort(-mean, kind="stable").tolist()]
+        order = np.argsort(-settled(mean, float(np.std(y)) or 1.0), kind="stable")
+        return [shuffled[i] for i in order.tolist()]

@@ -22,6 +22,7 @@ import numpy as np
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
 from nasbench_lab.strategies._density import Density, Options
 from nasbench_lab.strategies._unseen import unseen
+from nasbench_lab.surrogates._settled import largest
 
 Weights = Literal["ei", "uniform"]
 _MOST_GOOD = 25  # hyperopt's and Optuna's limit
@@ -103,6 +104,8 @@ class Tpe(Strategy):
         good, others = found
         rows = good.sample(self.candidates, self.rng)
         archs = self.task.space.indices(rows).tolist()
-        ratio = (good(rows) / others(rows)).tolist()
-        fresh = [(value, -place) for place, value in enumerate(ratio) if archs[place] not in self._seen]
-        return int(archs[-max(fresh)[1]]) if fresh else None
+        fresh = [place for place, arch in enumerate(archs) if arch not in self._seen]
+        if not fresh:
+            return None
+        ratio = (good(rows) / others(rows))[fresh]
+        return int(archs[fresh[int(largest(ratio, float(ratio.max()))[0])]])

@@ -23,6 +23,7 @@ from nasbench_lab.core import FloatArray, Query, Result, Strategy
 from nasbench_lab.spaces import cell
 from nasbench_lab.strategies.multi_objective._objective_gps import ObjectiveGps
 from nasbench_lab.strategies.multi_objective._pareto import costs_of, crowded_order, unasked
+from nasbench_lab.surrogates._settled import settled
 
 _FAST = "pool_gp"
 
@@ -112,9 +113,10 @@ class Dppnet(Strategy):
     def _predicted(self, candidates: list[int]) -> FloatArray:
         """(n, m) expected costs, in any unit that keeps their order."""
         if self.predictor == _FAST:
-            return np.stack([mean[candidates] for mean in self._gps.predict()[0]], axis=1)
+            return np.stack([settled(mean[candidates]) for mean in self._gps.predict()[0]], axis=1)
         archs, costs = np.array(list(self._known)), np.stack(list(self._known.values()))
         model = loading.build("surrogates", self.predictor)
         chosen = np.array(candidates)
         columns = [-model.fit(archs, -column, self.rng).predict(chosen)[0] for column in costs.T]
-        return np.stack(columns, axis=1)
+        units = [float(np.std(column)) or 1.0 for column in costs.T]
+        return np.stack([settled(each, unit) for each, unit in zip(columns, units, strict=True)], axis=1)

@@ -22,8 +22,10 @@ from nasbench_lab.core import FloatArray, Query, Result, Strategy, Task
 from nasbench_lab.strategies.multi_objective._ehvi import boxes, expected_hypervolume_improvement
 from nasbench_lab.strategies.multi_objective._objective_gps import ObjectiveGps
 from nasbench_lab.strategies.multi_objective._pareto import costs_of
+from nasbench_lab.surrogates._settled import best
 from nasbench_lab.surrogates._targets import TRANSFORMS
 
+_LEAST = 1e-4  # improvements below this are differences of larger numbers: they are compared in this unit
 _BEYOND = 0.1  # reference point: so much of the range beyond the worst
 
 
@@ -92,5 +94,4 @@ class Ehvi(Strategy):
         values: FloatArray = np.full(len(self._asked), -np.inf)
         free = np.flatnonzero(~self._asked)
         values[free] = expected_hypervolume_improvement([m[free] for m in mean], [s[free] for s in std], cut)
-        best = np.flatnonzero(values == values.max())
-        return int(best[int(self.rng.integers(len(best)))])
+        return best(values, self.rng, max(float(values.max()), _LEAST))

@@ -26,6 +26,7 @@ from nasbench_lab.surrogates._acquisition import log_expected_improvement
 from nasbench_lab.surrogates._canonical import pool_of
 from nasbench_lab.surrogates._kernels import Part
 from nasbench_lab.surrogates._pool_gp import PoolGP
+from nasbench_lab.surrogates._settled import best
 from nasbench_lab.surrogates._targets import blended
 
 _RHO = 0.05
@@ -87,8 +88,7 @@ class Parego(Strategy):
         mean, variance = self._gp.posterior(self._pending)
         values = log_expected_improvement(mean, np.sqrt(variance + self._gp.noise), float(targets.max()))
         values[list(self._asked)] = -np.inf
-        best = np.flatnonzero(values == values.max())
-        return int(best[int(self.rng.integers(len(best)))])
+        return best(values, self.rng)
 
     def _weights(self) -> FloatArray:
         """(m,) a uniform one of the vectors of multiples of 1 / `_STEPS` that sum to 1: bars among stars."""

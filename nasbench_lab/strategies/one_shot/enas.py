@@ -104,7 +104,7 @@ class Enas(OneShot):
 
     def entropy(self) -> float:
         """Of the controller's distribution over all cells, a sixth per edge."""
-        every = torch.as_tensor(cell.SPACE.choices, device=self.weights.device).long()
+        every = torch.tensor(cell.SPACE.choices, dtype=torch.long, device=self.weights.device)
         with torch.no_grad():
             _, log_chance, _ = self.controller(every)
         return float(-(log_chance.double().exp() * log_chance.double()).sum()) / 6
