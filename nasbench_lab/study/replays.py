@@ -221,9 +221,9 @@ def _met_blindly(asked: set[int], truth: FloatArray) -> float:
 
 def _conversation(setting: Setting, evaluator: Evaluator, most: float, seconds: float) -> Row:
     """Answer that process, `most` times, until it says how it ended."""
-    path = os.pathsep.join(p for p in sys.path if p)
+    path = os.pathsep.join(p or os.getcwd() for p in sys.path)
     env = {key: value for key, value in os.environ.items() if key != "NASBENCH_LAB_DATA"} | {"PYTHONPATH": path}
-    command = [sys.executable, "-m", "nasbench_lab.study.blind"]
+    command = [sys.executable, "-P", "-m", "nasbench_lab.study.blind"]
     with (
         tempfile.TemporaryFile() as noise,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, env=env) as process,

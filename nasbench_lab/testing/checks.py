@@ -128,14 +128,15 @@ def standing(thread: threading.Thread) -> str:
 
 def in_fresh_process(code: str, spec: str) -> str:
     """The last word that `code` prints, run with `spec` as its argument in a process with another PYTHONHASHSEED."""
-    path = [p for p in sys.path if p]
+    path = [p or os.getcwd() for p in sys.path]
     env = os.environ | {"PYTHONHASHSEED": "4242", "PYTHONPATH": os.pathsep.join(path)}
-    command = [sys.executable, "-c", code, spec]
+    command = [sys.executable, "-P", "-c", code, spec]  # or a file beside, numpy.py say, would hide a library
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=0.9 * SECONDS)
     except subprocess.TimeoutExpired:
         raise CheckFailed(f"the fresh process did not end within {0.9 * SECONDS:g} s") from None
-    require(done.returncode == 0, f"the fresh process failed:\n{done.stderr[-2000:]}")
+    said = done.stderr.strip().splitlines()[-1:]
+    require(done.returncode == 0, f"the fresh process failed: {''.join(said)[:2000]}")
     require(bool(done.stdout.split()), "the fresh process ended without a word")
     return done.stdout.split()[-1]
 
