@@ -70,7 +70,7 @@ def aside() -> Iterator[None]:
         os.dup2(kept, 1)
         os.close(kept)
         _answer.reset(token)
-    print("".join(parts), end="", flush=True)
+        print("".join(parts), end="", flush=True)  # also where the command ends with another exit code
 
 
 AsJson = Annotated[bool, typer.Option("--json", callback=_aside, help="Print rows as JSON instead of a table.")]

@@ -56,7 +56,7 @@ def _json(then: Any, now: Any, where: str, file: str) -> Iterator[str]:
         for number, (old, new) in enumerate(zip(then, now, strict=False)):
             yield from _json(old, new, f"{where} {_label(new) or number}", file)
     elif not _same(then, now):
-        yield f"{where}: {_told(then)} then, {_told(now)} now"
+        yield f"{where}: {' then, '.join(_apart(then, now))} now"
 
 
 def _label(value: Any) -> str:
@@ -73,6 +73,16 @@ def _same(then: Any, now: Any) -> bool:
 
 def _told(value: Any) -> str:
     return "nothing" if value is None else repr(value) if len(repr(value)) < 60 else f"{repr(value)[:57]}..."
+
+
+def _apart(then: Any, now: Any) -> tuple[str, str]:
+    """Two values that differ, of long texts what stands about the first difference."""
+    if not (isinstance(then, str) and isinstance(now, str)) or max(len(then), len(now)) < 60:
+        return _told(then), _told(now)
+    at = next((i for i, (a, b) in enumerate(zip(then, now, strict=False)) if a != b), min(len(then), len(now)))
+    start = max(0, at - 25)
+    old, new = (("..." if start else "") + text[start : at + 25] for text in (then, now))
+    return repr(old), repr(new)
 
 
 def _csv(then: str, now: str) -> Iterator[str]:
@@ -92,6 +102,4 @@ def _csv(then: str, now: str) -> Iterator[str]:
 def _lines(then: str, now: str) -> Iterator[str]:
     for number, (old, new) in enumerate(zip_longest(then.split("\n"), now.split("\n")), start=1):
         if old != new:
-            at = next((i for i, (a, b) in enumerate(zip(old or "", new or "", strict=False)) if a != b), 0)
-            start = max(0, at - 25)
-            yield f"line {number}: {_told((old or '')[start : at + 25])} then, {_told((new or '')[start : at + 25])} now"
+            yield f"line {number}: {' then, '.join(_apart(old or '', new or ''))} now"

@@ -144,7 +144,7 @@ def _pair(pair: Row, labels: Mapping[str, str]) -> tuple[str, ...]:
     return (
         labels[pair["one"]],
         labels[pair["other"]],
-        f"{difference} ({low} to {high})",
+        f"{difference} ({low} to {high})" if low and high else difference,
         "" if pair["improvement"] is None else shares.decimal(pair["improvement"]),
         _p(pair["p_holm"]),
         "yes" if pair["separated"] else "no",

@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -318,11 +319,12 @@ def test_parameters_that_can_be_written_down_are_run_again(tmp_path, lab, value)
 @pytest.mark.slow
 def test_tables_on_which_everything_ties(tmp_path, lab):
     table = make_table("ties", metrics={"params_m": np.ones(15625)})
-    for schedule in table.schedules.values():
-        for values in (schedule.val, schedule.val_trials, schedule.test, schedule.test_trials, schedule.seconds):
-            values.setflags(write=True)
-            values[...] = 50.0
-    table.save(tmp_path / "ties.npz")
+    names = ("val", "val_trials", "test", "test_trials", "seconds")
+    schedules = {
+        last: replace(schedule, **{name: np.full_like(getattr(schedule, name), 50.0) for name in names})
+        for last, schedule in table.schedules.items()
+    }
+    replace(table, schedules=schedules).save(tmp_path / "ties.npz")
     ties = ("--table", tmp_path / "ties.npz")
     out = tmp_path / "r"
     objectives = ("--objectives", "params_m")

@@ -65,6 +65,8 @@ def export(
         writing.write_together(content)
     else:
         path = to or Path(f"{name}.{format}")
+        if path.suffix != f".{format}":
+            raise LabError(f"a {format} file is called something.{format}, got {path}")
         writing.not_there([path], force=force)
         frame, buffer = tables[0].frame(), io.BytesIO()
         frame.attrs = {}

@@ -52,7 +52,7 @@ def locate(path: Path) -> Path:
     home = paths.of_variable("TORCH_HOME") or paths.home("~/.torch")
     if not path.is_absolute() and (home / path).exists():
         return home / path
-    raise LabError(f"no such file: {path} (nor {home / path})")
+    raise LabError(f"no such file: {path}" + ("" if path.is_absolute() else f" (nor {home / path})"))
 
 
 def read(

@@ -27,7 +27,7 @@ def _started(**settings: float) -> Enas:
 def test_the_controller_is_a_distribution_over_all_cells():
     controller = _started().controller.double()
     with torch.no_grad():
-        rows, log_chance, entropy = controller(torch.from_numpy(cell.SPACE.choices).long())
+        rows, log_chance, entropy = controller(torch.tensor(cell.SPACE.choices, dtype=torch.long))
     assert len(rows) == 15_625
     np.testing.assert_allclose(log_chance.exp().sum(), 1.0)
     np.testing.assert_allclose((log_chance.exp() * entropy).sum(), -(log_chance.exp() * log_chance).sum())
@@ -37,7 +37,7 @@ def test_the_estimator_is_unbiased():
     """The mean over drawn cells against the exact gradient of the expected reward, summed over all 15,625 cells."""
     controller = _started().controller.double()
     reward = torch.from_numpy(cell.SPACE.one_hot @ np.random.default_rng(0).normal(size=30))
-    _, log_chance, _ = controller(torch.from_numpy(cell.SPACE.choices).long())
+    _, log_chance, _ = controller(torch.tensor(cell.SPACE.choices, dtype=torch.long))
     (exact,) = torch.autograd.grad(-(log_chance.exp() * reward).sum(), controller.head.weight)
     generator, estimates = torch.Generator().manual_seed(0), []
     for _ in range(300):
