@@ -272,7 +272,7 @@ def test_names_of_objects_are_those_that_build_them_and_differ():
     [
         (3, "a strategy is a spec such as 'local_search', a Strategy class or an instance; got 3"),
         (int, "got <class 'int'>"),
-        (made(1)(cell=object()), "parameter cell is a object; only plain values"),
+        (made(1)(cell=object()), "parameter cell is a object; only numbers, text, lists and None"),
     ],
 )
 def test_what_is_no_strategy_is_refused(wrong, message):

@@ -209,7 +209,8 @@ def test_objects_are_repeated_too_and_a_table_they_carry_is_found(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"), [({"evaluator": "training"}, "trained for real"), ({"strategies": ("external:x",)}, "program")]
+    ("changes", "why"),
+    [({"evaluator": "training"}, "trained for real"), ({"strategies": ("external:command=(x)",)}, "program")],
 )
 def test_what_cannot_be_repeated_is_not_checked(changes, why):
     class Text:
