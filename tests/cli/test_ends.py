@@ -173,6 +173,15 @@ def test_a_surrogate_that_ends_the_process_has_failed(tmp_path, lab):
     assert "SystemExit" in err
 
 
+@pytest.fixture
+def _interruptible():
+    """Ctrl-C as it is in a terminal: a process that was started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interruption_is_no_failure_of_the_code_it_meets():
     def meets() -> None:
         with errors.contained("X"):
