@@ -270,25 +270,35 @@ def check_objectives(names: Iterable[str], table: Table) -> None:
 
 
 def _header(spec: str, strategy: Strategy, planned: PlannedTask, given: bool) -> store.Header:
-    cls, task = type(strategy), planned.text
+    cls = type(strategy)
     specs = (loading.located(spec), planned.evaluator.policy["evaluator"])
     code = f"given {uuid.uuid4().hex}" if given else sources.digest(cls, type(planned.evaluator), specs)
     header = {
         "format": FORMAT,
-        "strategy": spec,
         "class": cls.__qualname__
         if cls.__module__.startswith(imports.PREFIX)
         else f"{cls.__module__}:{cls.__qualname__}",
         "parameters": core.parameters(strategy),
+        **asked(spec, planned),
+        "code": code,
+        "versions": sources.versions(strategy, planned.evaluator, task=planned.task),
+    }
+    plain: store.Header = json.loads(json.dumps(header))
+    return plain
+
+
+def asked(spec: str, planned: PlannedTask) -> store.Header:
+    """What a header says of what its study asked for: no code is needed to know it."""
+    task = planned.text
+    found: store.Header = {
+        "strategy": spec,
         "evaluator": planned.evaluator.policy,
         "max_queries": _finite(task.max_queries),
         "max_seconds": _finite(task.max_seconds),
         "workers": task.simulated_workers,
         "repeats": task.repeats,
-        "code": code,
-        "versions": sources.versions(strategy, planned.evaluator, task=planned.task),
     }
-    plain: store.Header = json.loads(json.dumps(header))
+    plain: store.Header = json.loads(json.dumps(found))
     return plain
 
 

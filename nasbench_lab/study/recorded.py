@@ -12,7 +12,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import sealed
 from nasbench_lab.study import store
 from nasbench_lab.study.execute import Collected
-from nasbench_lab.study.plan import Group, Plan, opened, run_id
+from nasbench_lab.study.plan import Group, Plan, PlannedTask, asked, opened, run_id
 from nasbench_lab.study.study import Study, StudyTask, load_study
 
 Row = dict[str, Any]
@@ -57,8 +57,34 @@ def look(out: Path, tasks: Sequence[StudyTask] | None = None) -> Look:
     collected: Collected = []
     for task, run in found:
         runs = runs_of(out, str(run["id"]), range(study.first_seed, study.first_seed + study.seeds))
+        _check_asked(out, str(run["strategy"]), by_text[task], runs.header)
         collected.append((Group(str(run["strategy"]), None, by_text[task], runs.header), runs))
     return Look(manifest, Plan(study, tables, planned, tuple(group for group, _ in collected)), collected)
+
+
+def _check_asked(out: Path, spec: str, task: PlannedTask, header: store.Header) -> None:
+    """Refuse runs of anything else than the study asks for: another strategy, table, budget or policy.
+
+    Raises:
+        LabError: what is another, then and now.
+    """
+    wanted = asked(spec, task)
+    for name, now in wanted.items():
+        then = header.get(name)
+        if isinstance(now, dict) and isinstance(then, dict):
+            name, then, now = next(
+                ((key, then.get(key), now.get(key)) for key in {**now, **then} if then.get(key) != now.get(key)),
+                (name, now, now),
+            )
+        if then != now:
+            raise LabError(
+                f"runs of {spec} in {out} are not those of its study: {name} {_short(then)} in the runs, "
+                f"{_short(now)} in the study or the table that is here"
+            )
+
+
+def _short(value: object) -> str:
+    return repr(value) if len(repr(value)) < 60 else f"{repr(value)[:57]}..."
 
 
 def files_of(out: Path, identity: str) -> list[Path]:
