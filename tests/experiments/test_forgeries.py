@@ -13,8 +13,10 @@ from conftest import make_table
 from run_files import forge
 
 import nasbench_lab
+from nasbench_lab.core import LabError
 from nasbench_lab.experiments.reproduce import reproduce
 from nasbench_lab.files import sealed
+from nasbench_lab.leaderboard import rebuild
 from nasbench_lab.study import plan, store
 
 MINE = '''"""Mine: cells of the design."""
@@ -168,6 +170,41 @@ def test_an_honest_rerun_passes(folder):
 def test_a_forgery_is_caught(forgery, folder):
     FORGERIES[forgery](folder)
     assert bad(folder)
+
+
+def names_exchanged(study):
+    study["strategies"] = [study["strategies"][1], study["strategies"][0], *study["strategies"][2:]]
+
+
+OTHER_STUDIES = {
+    "names exchanged": names_exchanged,
+    "another budget": lambda study: study["tasks"][0].update(max_queries=5),
+    "noise": lambda study: study["tasks"][0].update(noise=1.0),
+    "another schedule": lambda study: study["tasks"][0].update(search="oracle"),
+    "another table": lambda study: study["tasks"][0].update(table="toy", score=[]),
+    "simulated workers": lambda study: study["tasks"][0].update(simulated_workers=4),
+    "repeats": lambda study: study["tasks"][0].update(repeats="free"),
+    "trials": lambda study: study["tasks"][0].update(trials="sample"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_STUDIES)
+def test_runs_are_not_shown_as_those_of_another_study(name, made, tmp_path):
+    """Everything fits together again, but the runs were asked for otherwise."""
+    out = shutil.copytree(made / "out", tmp_path / "out")
+    before = (out / "leaderboard.json").read_bytes()
+
+    def change(content):
+        OTHER_STUDIES[name](content["study"])
+        tables = [task["table"] for task in content["study"]["tasks"] for _ in content["study"]["strategies"]]
+        for run, table, spec in zip(content["runs"], tables, content["study"]["strategies"], strict=True):
+            run.update(table=table, strategy=spec)
+
+    rewrite(out / "manifest.json", change)
+    with pytest.raises(LabError, match="are not those of its study"):
+        rebuild.again(out)
+    assert (out / "leaderboard.json").read_bytes() == before
+    assert any(outcome.verdict != "same" for outcome in reproduce(out, trusted=None))
 
 
 def test_a_file_of_runs_that_is_gone_is_missed(made, tmp_path):
