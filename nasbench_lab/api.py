@@ -110,6 +110,8 @@ def _evaluator(table: Table | str | Evaluator, evaluation: dict[str, Any]) -> Ev
     """
     if isinstance(table, (str, Table)):
         return Tabular.open(table, **evaluation)
+    if not (hasattr(table, "evaluate") and hasattr(table, "task")):
+        raise LabError(f"a table is a name, a path, a Table or an evaluator; got {table!r}"[:200])
     given = [name for name, value in evaluation.items() if value != _PLAIN[name]]
     if given:
         raise LabError(f"{given[0]} is the evaluator's own; got {given[0]}={evaluation[given[0]]!r} beside {table!r}")

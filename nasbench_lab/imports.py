@@ -267,7 +267,7 @@ class _Heard:
     def _opened(self, path: Any, mode: str | None, flags: int) -> None:
         name = os.path.realpath(os.fsdecode(path))
         if authored(name):
-            if set(mode) & set("wax+") if mode else flags & _WRITING:
+            if set(mode) & set("wax") if mode else flags & _WRITING:  # "r+" reads what is there: numpy's memmap does
                 self.written.add(name)
             else:
                 before = self.opened[name].owners if name in self.opened else frozenset()

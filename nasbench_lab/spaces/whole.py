@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from numbers import Real
 from operator import index
 from typing import Any
@@ -31,7 +32,9 @@ def real_number(value: Any, what: str) -> float:
         ValueError: anything else: "2.5", True, None.
     """
     if not isinstance(value, bool) and isinstance(value, Real):
-        return float(value)
+        with suppress(OverflowError):
+            return float(value)
+        raise ValueError(f"{what} must be a number that a float can hold, got one of {len(str(value)):,} digits")
     raise ValueError(f"{what} must be a number, got {value!r}")
 
 

@@ -75,8 +75,13 @@ def mean_interval(
     low, high = mean - factor * error, mean + factor * error
     if possible is None:
         return low, high
-    least, most = misses.limits(values, possible, confidence=confidence)
-    return np.minimum(low, least), np.maximum(high, most)
+    known = possible[np.isfinite(possible)]
+    if not known.size:
+        return low, high
+    least, most = misses.limits(values, known, confidence=confidence)
+    low, high = np.minimum(low, least), np.maximum(high, most)
+    inside = (values.min(axis=0) >= known.min()) & (values.max(axis=0) <= known.max())  # a mean lies where values can
+    return np.where(inside, np.maximum(low, known.min()), low), np.where(inside, np.minimum(high, known.max()), high)
 
 
 def _deviations(unit: FloatArray, resamples: int, seed: int) -> FloatArray:

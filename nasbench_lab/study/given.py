@@ -67,7 +67,17 @@ def _spec(strategy: Strategy) -> str | None:
         again = loading.build("strategies", spec)
     except LabError:  # of a function, or with a value that a spec cannot have
         return None
-    return spec if type(again) is cls and core.parameters(again) == core.parameters(strategy) else None
+    same = type(again) is cls and core.parameters(again) == core.parameters(strategy)
+    return spec if same and not _more(strategy, again) else None
+
+
+def _more(strategy: Strategy, built: Strategy) -> bool:
+    """Whether an instance has more than its spec would build: an attribute that was set, a method that was replaced."""
+    own = {name for name in vars(strategy) if name not in core.parameters(strategy)}
+    replaced = any(callable(getattr(type(strategy), name, None)) for name in own)
+    return replaced or (
+        "task" not in own and own != set(vars(built)) - set(core.parameters(built))
+    )  # "task": it was started
 
 
 def _written(head: str, strategy: Strategy) -> str:

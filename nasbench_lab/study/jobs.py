@@ -6,8 +6,10 @@ A block is the unit of work and one file, so that a killed study goes on where i
 from __future__ import annotations
 
 import math
+import os
 import pickle
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,12 +182,27 @@ def searched(job: Job, found: Opened) -> Iterator[tuple[int, runner.Run]]:
     """
     for seed in job.seeds:
         try:
-            with one_blas_thread(), imports.watched(sources.owner(job.strategy)):
-                yield seed, runner.search(found.strategy, found.evaluator, seed=seed, **found.loop)
+            with _same_folder(), one_blas_thread(), imports.watched(sources.owner(job.strategy)):
+                run = runner.search(found.strategy, found.evaluator, seed=seed, **found.loop)
         except LabError:
             raise
         except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
             raise LabError(f"{job.header['strategy']} failed with seed {seed}: {errors.place(error)}") from error
+        yield seed, run
+
+
+@contextmanager
+def _same_folder() -> Iterator[None]:
+    """The working folder is shared with what comes after: a strategy that changes it changes it for itself."""
+    try:
+        before = os.getcwd()
+    except FileNotFoundError:  # it is gone already
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def one_blas_thread() -> Any:

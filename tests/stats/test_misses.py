@@ -102,3 +102,18 @@ def test_the_mean_is_covered_where_nearly_all_runs_agree(runs, misses, kind):
     low, high = intervals.mean_interval(values, possible=np.array([0.0, -4.0]), resamples=400)
     mean = -share * drawn.mean()
     assert ((low <= mean) & (mean <= high)).mean() >= 0.94
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2, 30])
+def test_ends_lie_where_means_can(lost):
+    """No mean is better than the best value there can be, nor worse than the worst."""
+    values = np.full((100, 1), 85.0)
+    values[:lost] = 60.0
+    low, high = intervals.mean_interval(values, possible=np.array([60.0, 70.0, 85.0, np.nan]))
+    assert 60.0 <= low[0] <= values.mean() <= high[0] <= 85.0
+
+
+@pytest.mark.parametrize("possible", [np.array([]), np.array([np.nan]), np.array([-np.inf, np.nan])])
+def test_of_values_of_which_none_is_known_nothing_follows(possible):
+    values = np.random.default_rng(0).normal(size=(30, 2))
+    assert np.array_equal(intervals.mean_interval(values, possible=possible), intervals.mean_interval(values))

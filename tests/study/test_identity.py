@@ -18,6 +18,7 @@ from nasbench_lab.study import notes
 from nasbench_lab.study.given import named
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
+from nasbench_lab.tables import catalog
 
 STRATEGY = '''"""Mine: the cell that a helper picks."""
 import sys
@@ -339,3 +340,20 @@ def test_what_is_edited_while_a_study_runs_is_not_collected(tmp_path):
 
     with pytest.raises(LabError, match="2 runs of the study are missing, damaged or made by other code"):
         execute.collect(plan, tmp_path / "out")
+
+
+def test_an_instance_that_was_changed_runs_as_it_is(tmp_path, monkeypatch):
+    """An attribute that was set, or a method that was replaced, is no parameter: no spec builds it."""
+    (tmp_path / "changed.py").write_text(
+        "from dataclasses import dataclass\nfrom nasbench_lab import Query, Strategy\n"
+        "@dataclass\nclass Fixed(Strategy):\n    def propose(self):\n"
+        "        return Query(getattr(self, 'cell', 3), self.task.full)\n    def observe(self, result):\n        pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("changed")
+    plain, set_, replaced = module.Fixed(), module.Fixed(), module.Fixed()
+    set_.cell = 7000
+    replaced.propose = lambda: Query(5, replaced.task.full)
+    for instance, cell in ((plain, 3), (set_, 7000), (replaced, 5)):
+        frame = nasbench_lab.compare(instance, table="toy", seeds=1, max_queries=1, out=tmp_path / "out")
+        assert list(frame["test_mean"]) == [pytest.approx(catalog.load("toy").truth[cell])]
