@@ -7,17 +7,18 @@ names of the package's modules and classes stand for.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from nasbench_lab.core import Evaluator, Query
+from nasbench_lab.core import Evaluator, Query, Task
 from nasbench_lab.spaces import cell
 
 _REFUSALS = re.compile(r"read-?only|WRITEABLE|ReadOnly|cannot assign to field", re.IGNORECASE)
@@ -67,6 +68,38 @@ def names() -> dict[str, int]:
             if inspect.isclass(value) and value.__module__ == module:
                 found |= {f"{module}.{name}.{key}": id(member) for key, member in vars(value).items()}
     return found
+
+
+def contents(task: Task) -> dict[tuple[str, int], str]:
+    """Digests of the arrays that runs share, by name and identity: of the space, of what is known, and what functions keep.
+
+    Read-only arrays can be written to all the same by code that is given their address, torch's `from_numpy` for one.
+    """
+    found: dict[tuple[str, int], str] = {}
+    shared: list[tuple[str, Any]] = [(f"the space's {name}", value) for name, value in vars(task.space).items()]
+    shared += [(f"what is known, {name},", value) for name, value in task.known.items()]
+    for module, content in list(sys.modules.items()):
+        if module.startswith("nasbench_lab.") and not module.startswith("nasbench_lab.testing"):
+            kept = [(name, value) for name, value in vars(content).items() if hasattr(value, "cache_info")]
+            shared += [(f"what {module}.{name} keeps", value) for name, value in kept]
+            arrays = [(name, value) for name, value in vars(content).items() if isinstance(value, np.ndarray)]
+            shared += [(f"{module}.{name}", value) for name, value in arrays]
+    for name, value in shared:
+        for array in _arrays(value):
+            found[name, id(array)] = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return found
+
+
+def _arrays(value: Any, depth: int = 6) -> Iterator[np.ndarray[Any, Any]]:
+    """The arrays that a value holds, in containers and in what a cached function keeps."""
+    if isinstance(value, np.ndarray):
+        if value.dtype != object:
+            yield value
+        return
+    holds = isinstance(value, (dict, tuple, list, set)) or hasattr(value, "cache_info")
+    if depth and (holds or type(value).__name__ in ("_lru_list_elem", "ReadOnly", "mappingproxy")):
+        for inner in gc.get_referents(value):
+            yield from _arrays(inner, depth - 1)
 
 
 def changed(before: dict[str, int]) -> list[str]:
