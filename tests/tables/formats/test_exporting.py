@@ -143,4 +143,7 @@ def test_what_cannot_be_exported_is_said(lab, digits, tmp_path, blocked):
     assert "csv holds one table, got 2" in lab("tables", "export", "digits", "toy", "--format", "csv")[2]
     for format in exporting.FORMATS:
         with pytest.raises(LabError, match="cannot write|not empty"):
-            exporting.export([digits], format, blocked)
+            exporting.export([digits], format, blocked.with_suffix(f".{format}"))
+    for name in ("exported", "exported.txt", "exported.parquet.csv.gz"):
+        with pytest.raises(LabError, match="a csv file is called something.csv, got"):
+            exporting.export([digits], "csv", tmp_path / name)
