@@ -2,7 +2,8 @@
 
 Arrays, tables and spaces are read-only, so an attempt raises an error; one that is swallowed is seen by a trace function.
 Python lets anybody put something else in the place of a function or a class of ours; that is seen by comparing what the
-names of the package's modules and classes stand for.
+names of the package's modules and classes stand for. Code that has an array's address can write all the same; that is
+seen by comparing what the arrays hold.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from types import FrameType
 from typing import Any
 
@@ -60,10 +62,8 @@ def told(evaluator: Evaluator, seed: int = 0) -> str:
 def names() -> dict[str, int]:
     """What the names of the package's modules, their classes and the shared space stand for, by identity."""
     found = {f"the space's {name}": id(value) for name, value in vars(cell.SPACE).items()}
-    for module, content in list(sys.modules.items()):
-        if not module.startswith("nasbench_lab") or module.startswith("nasbench_lab_file_"):
-            continue
-        for name, value in list(vars(content).items()):
+    for module, content in _modules():
+        for name, value in list(content.items()):
             found[f"{module}.{name}"] = id(value)
             if inspect.isclass(value) and value.__module__ == module:
                 found |= {f"{module}.{name}.{key}": id(member) for key, member in vars(value).items()}
@@ -76,18 +76,33 @@ def contents(task: Task) -> dict[tuple[str, int], str]:
     Read-only arrays can be written to all the same by code that is given their address, torch's `from_numpy` for one.
     """
     found: dict[tuple[str, int], str] = {}
+    for name, made in vars(type(task.space)).items():
+        if isinstance(made, cached_property):
+            getattr(task.space, name)
     shared: list[tuple[str, Any]] = [(f"the space's {name}", value) for name, value in vars(task.space).items()]
     shared += [(f"what is known, {name},", value) for name, value in task.known.items()]
-    for module, content in list(sys.modules.items()):
-        if module.startswith("nasbench_lab.") and not module.startswith("nasbench_lab.testing"):
-            kept = [(name, value) for name, value in vars(content).items() if hasattr(value, "cache_info")]
-            shared += [(f"what {module}.{name} keeps", value) for name, value in kept]
-            arrays = [(name, value) for name, value in vars(content).items() if isinstance(value, np.ndarray)]
-            shared += [(f"{module}.{name}", value) for name, value in arrays]
+    for module, content in _modules():
+        for name, value in content.items():
+            if hasattr(value, "cache_info"):
+                shared.append((f"what {module}.{name} keeps", value))
+            elif isinstance(value, np.ndarray):
+                shared.append((f"{module}.{name}", value))
     for name, value in shared:
         for array in _arrays(value):
             found[name, id(array)] = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
     return found
+
+
+def written(before: dict[tuple[str, int], str], after: dict[tuple[str, int], str]) -> list[str]:
+    """Names of arrays that hold something else than before."""
+    return list(dict.fromkeys(key[0] for key, digest in before.items() if after.get(key, digest) != digest))
+
+
+def _modules() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The names of this package's modules, with what they hold; files of strategies are none of them."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("nasbench_lab") and not name.startswith("nasbench_lab_file_"):
+            yield name, vars(module)
 
 
 def _arrays(value: Any, depth: int = 6) -> Iterator[np.ndarray[Any, Any]]:

@@ -225,17 +225,15 @@ class _Kit:
 
     def shared(self) -> None:
         task = self.evaluator.task
-        self.run(9, queries=15)  # what is made on first use is there
         said, before, arrays = sharing.told(self.evaluator), sharing.names(), sharing.contents(task)
         tried = sharing.attempts(lambda: self.run(9, queries=15), type(self.make()).__module__)
         require(not tried, f"tries to change what other runs share: {'; '.join(tried[:1])}; change a copy instead")
         changed = sharing.changed(before)
         require(not changed, f"puts something else in the place of {', '.join(changed[:3])}")
-        now = sharing.contents(task)
-        written = [key[0] for key, digest in arrays.items() if now.get(key, digest) != digest]
-        require(
-            not written, f"writes to {', '.join(dict.fromkeys(written))}, which all runs share; change a copy instead"
-        )
+        after = sharing.contents(task)
+        self.run(9, queries=15)  # what was made on first use was there this time
+        written = sharing.written(arrays, after) + sharing.written(after, sharing.contents(task))
+        require(not written, f"writes to {', '.join(written)}, which all runs share; change a copy instead")
         require(sharing.told(self.evaluator) == said, "changes what its evaluator answers, or how cells are scored")
 
     def permuted(self) -> None:
