@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 
 import pytest
+from kit import outcome
 
 import nasbench_lab
 from nasbench_lab.errors import LabError
@@ -100,16 +101,6 @@ class LeavesAtOnce(RandomSearch):
 class Interrupts(RandomSearch):
     def propose(self):
         raise KeyboardInterrupt
-
-
-def outcome(load, part):
-    """The message of the one check whose name contains `part`; "" if it passes."""
-    (check,) = [check for check in check_strategy(load) if part in check.name]
-    try:
-        check()
-    except CheckFailed as error:
-        return str(error)
-    return ""
 
 
 @pytest.mark.parametrize(

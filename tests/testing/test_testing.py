@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from conftest import Additive
+from kit import outcome
 
 from nasbench_lab.core import LabError, Query, Strategy
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
@@ -216,16 +217,6 @@ class OldSchool(Strategy):
 class NotADataclass(Strategy):
     propose = OldSchool.propose
     observe = OldSchool.observe
-
-
-def outcome(load, part):
-    """The message of the one check whose name contains `part`; "" if it passes."""
-    (check,) = [check for check in check_strategy(load) if part in check.name]
-    try:
-        check()
-    except CheckFailed as error:
-        return str(error)
-    return ""
 
 
 @pytest.mark.parametrize(
