@@ -133,6 +133,12 @@ def made_piles() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     }
     for name, (share, losses) in made.items():
         yield name, -np.where(rng.random(count) < share, losses, 0.0), MADE_UP
+    mixed = {
+        "4% miss by 0.05, 1% by 30": ((0.0, 0.05, 30.0), (0.95, 0.04, 0.01)),
+        "49% miss by 0.1, 2% by 10": ((0.0, 0.1, 10.0), (0.49, 0.49, 0.02)),
+    }
+    for name, (values, chances) in mixed.items():
+        yield name, -rng.choice(values, count, p=chances), MADE_UP
 
 
 def before_and_after(population: np.ndarray, possible: np.ndarray, n: int) -> str:
