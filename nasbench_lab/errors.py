@@ -22,6 +22,12 @@ class StrategyError(LabError):
     """A strategy asked for something that does not exist, or ended the program."""
 
 
+def brief(value: object) -> str:
+    """A value as a message shows it: of a long one its beginning."""
+    text = repr(value)
+    return "nothing" if value is None else text if len(text) < 60 else f"{text[:57]}..."
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal told this process to end: Ctrl-C, SIGTERM or SIGHUP. Nobody's code raises it."""
 

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from nasbench_lab.cli import once
 from nasbench_lab.cli.audit import audit
 from nasbench_lab.cli.check import check
 from nasbench_lab.cli.commands import Commands, sentences
@@ -72,7 +71,6 @@ app.command()(report)
 app.command("serve-ask")(serve_ask)
 app.command()(supernet)
 app.command()(surrogates)
-once.refused_twice(app)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ _ALLOWED = {"strategies", "baseline", "alpha", "seeds", "workers", "backend", "o
 
 
 def study_of(
-    context: typer.Context, baseline: Path, strategies: Sequence[str], seeds: int, trust: Sequence[str]
+    context: typer.Context, baseline: Path, strategies: Sequence[str], seeds: int, trusted: Sequence[str] | None
 ) -> Study:
     """The baseline's study; its seeds unless another number was given.
 
@@ -38,7 +38,6 @@ def study_of(
     if given - _ALLOWED:
         options = ", ".join("--" + name.replace("_", "-") for name in sorted(given - _ALLOWED))
         raise LabError(f"the baseline {baseline} decides {options}; leave out what is not about how to run")
-    trusted = None if "all" in trust else trust
     return regression.study_of(baseline, strategies, seeds if "seeds" in given else None, trusted)
 
 

@@ -15,19 +15,21 @@ from typing import Any
 import typer
 
 from nasbench_lab import errors, extras
+from nasbench_lab.cli import once
 from nasbench_lab.errors import LabError
 from nasbench_lab.files import paths
 
 _LONG = 200  # letters of one word in a message; of a longer one its beginning is shown
+_INTERRUPTED = "interrupted; what was finished is kept"
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Commands(typer.Typer):
-    """Commands whose paths may begin with `~`, and that end in one sentence however they are ended."""
+    """Commands whose paths may begin with `~`, whose options of one value are given once, and that end in one sentence."""
 
     def command(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:
         """As Typer's, of a function that is called as described above."""
-        register = super().command(*arguments, **options)
+        register = super().command(*arguments, cls=once.Command, **options)
         return lambda function: register(_called(function))
 
 
@@ -37,7 +39,7 @@ def _called(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*arguments, **{name: _at_home(value) for name, value in options.items()})
         except KeyboardInterrupt:  # here, as Typer has an end of its own for it
-            raise LabError("interrupted; what was finished is kept") from None
+            raise LabError(_INTERRUPTED) from None
         except BrokenPipeError:  # the reader went away (`| head`): nothing to say, and no one to say it to
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
@@ -62,7 +64,7 @@ def sentences() -> Iterator[None]:
     except LabError as error:
         _end(str(error))
     except KeyboardInterrupt:
-        _end("interrupted; what was finished is kept")
+        _end(_INTERRUPTED)
     except MemoryError:
         _end("there is not enough memory for this")
     except OSError as error:
@@ -71,9 +73,7 @@ def sentences() -> Iterator[None]:
 
 def _streams() -> None:
     """Have standard input, output and error, closed ones too; a terminal that cannot show a letter shows its number."""
-    while (
-        number := os.open(os.devnull, os.O_RDWR)
-    ) < 3:  # or a file of ours would have its number, and what is printed
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:  # else a file of ours gets that number, and what is printed
         os.set_inheritable(number, True)
     os.close(number)
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - as long as the process

@@ -84,7 +84,7 @@ def compare(
     from nasbench_lab import api
 
     if baseline:
-        again = cli_baseline.study_of(context, baseline, strategies or [], seeds, trust or ())
+        again = cli_baseline.study_of(context, baseline, strategies or [], seeds, screen.trusted(trust))
         _run(again, out, workers, backend, as_json, baseline=baseline, alpha=alpha)
         return
     study = api.make_study(

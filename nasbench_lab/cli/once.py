@@ -20,12 +20,3 @@ class Command(typer.core.TyperCommand):
                 ctx.fail(f"{names} is given {count} times; it takes one value")
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
-
-
-def refused_twice(app: typer.Typer) -> None:
-    """Make all commands of an app, and of the apps in it, such commands."""
-    for command in app.registered_commands:
-        command.cls = Command
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            refused_twice(group.typer_instance)

@@ -30,8 +30,9 @@ def reproduce(
 
     runs: Counter[str] = Counter()
     others: Counter[str] = Counter()  # tables and what is shown: only told where they differ
-    trusted = None if "all" in (trust or ()) else trust or ()
-    for outcomes, lines in again.told(again.reproduce(folder, run=run_id, workers=workers, trusted=trusted)):
+    for outcomes, lines in again.told(
+        again.reproduce(folder, run=run_id, workers=workers, trusted=screen.trusted(trust))
+    ):
         for outcome in outcomes:
             (runs if outcome.kind == "run" else others)[outcome.kind if outcome.kind != "run" else outcome.verdict] += 1
         if lines:

@@ -73,6 +73,11 @@ def aside() -> Iterator[None]:
         print("".join(parts), end="", flush=True)  # also where the command ends with another exit code
 
 
+def trusted(names: list[str] | None) -> list[str] | None:
+    """What `--trust` names; None for all."""
+    return None if "all" in (names or ()) else names or []
+
+
 AsJson = Annotated[bool, typer.Option("--json", callback=_aside, help="Print rows as JSON instead of a table.")]
 
 

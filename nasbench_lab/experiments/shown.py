@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from nasbench_lab.core import LabError
+from nasbench_lab.errors import LabError, brief
 from nasbench_lab.files import bounded, sealed
 
 FILES = ("leaderboard.json", "leaderboard.csv", "leaderboard.md", "curves.csv", "details.json", "manifest.json")
@@ -71,14 +71,10 @@ def _same(then: Any, now: Any) -> bool:
     )
 
 
-def _told(value: Any) -> str:
-    return "nothing" if value is None else repr(value) if len(repr(value)) < 60 else f"{repr(value)[:57]}..."
-
-
 def _apart(then: Any, now: Any) -> tuple[str, str]:
     """Two values that differ, of long texts what stands about the first difference."""
     if not (isinstance(then, str) and isinstance(now, str)) or max(len(then), len(now)) < 60:
-        return _told(then), _told(now)
+        return brief(then), brief(now)
     at = next((i for i, (a, b) in enumerate(zip(then, now, strict=False)) if a != b), min(len(then), len(now)))
     start = max(0, at - 25)
     old, new = (("..." if start else "") + text[start : at + 25] for text in (then, now))
@@ -88,7 +84,7 @@ def _apart(then: Any, now: Any) -> tuple[str, str]:
 def _csv(then: str, now: str) -> Iterator[str]:
     old, new = (list(csv.reader(io.StringIO(text))) for text in (then, now))
     if old[:1] != new[:1]:
-        yield f"columns: {_told(old[:1])} then, {_told(new[:1])} now"
+        yield f"columns: {brief(old[:1])} then, {brief(new[:1])} now"
         return
     if len(old) != len(new):
         yield f"{len(old) - 1} rows then, {len(new) - 1} now"
@@ -96,7 +92,7 @@ def _csv(then: str, now: str) -> Iterator[str]:
         row = dict(zip(new[0], other, strict=False))
         for name, before, after in zip_longest(new[0], one, other, fillvalue=""):
             if before != after:
-                yield f"row {_label(row)}, {name}: {_told(before)} then, {_told(after)} now"
+                yield f"row {_label(row)}, {name}: {brief(before)} then, {brief(after)} now"
 
 
 def _lines(then: str, now: str) -> Iterator[str]:

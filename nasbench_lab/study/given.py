@@ -73,11 +73,9 @@ def _spec(strategy: Strategy) -> str | None:
 
 def _more(strategy: Strategy, built: Strategy) -> bool:
     """Whether an instance has more than its spec would build: an attribute that was set, a method that was replaced."""
-    own = {name for name in vars(strategy) if name not in core.parameters(strategy)}
+    own, plain = (vars(each).keys() - core.parameters(each).keys() for each in (strategy, built))
     replaced = any(callable(getattr(type(strategy), name, None)) for name in own)
-    return replaced or (
-        "task" not in own and own != set(vars(built)) - set(core.parameters(built))
-    )  # "task": it was started
+    return replaced or ("task" not in own and own != plain)  # "task": it was started
 
 
 def _written(head: str, strategy: Strategy) -> str:

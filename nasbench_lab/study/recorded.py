@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from nasbench_lab import loading
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import brief
 from nasbench_lab.files import sealed
 from nasbench_lab.study import store
 from nasbench_lab.study.execute import Collected
@@ -69,22 +70,14 @@ def _check_asked(out: Path, spec: str, task: PlannedTask, header: store.Header) 
         LabError: what is another, then and now.
     """
     wanted = asked(spec, task)
-    for name, now in wanted.items():
-        then = header.get(name)
-        if isinstance(now, dict) and isinstance(then, dict):
-            name, then, now = next(
-                ((key, then.get(key), now.get(key)) for key in {**now, **then} if then.get(key) != now.get(key)),
-                (name, now, now),
-            )
-        if then != now:
+    found = {name: header.get(name) for name in wanted}
+    now, then = ({**of, **(of["evaluator"] if isinstance(of["evaluator"], dict) else {})} for of in (wanted, found))
+    for name in {**now, **then}:
+        if then.get(name) != now.get(name):
             raise LabError(
-                f"runs of {spec} in {out} are not those of its study: {name} {_short(then)} in the runs, "
-                f"{_short(now)} in the study or the table that is here"
+                f"runs of {spec} in {out} are not those of its study: {name} {brief(then.get(name))} in the runs, "
+                f"{brief(now.get(name))} in the study or the table that is here"
             )
-
-
-def _short(value: object) -> str:
-    return repr(value) if len(repr(value)) < 60 else f"{repr(value)[:57]}..."
 
 
 def files_of(out: Path, identity: str) -> list[Path]:

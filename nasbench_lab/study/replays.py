@@ -47,12 +47,9 @@ _SECONDS, _SLOWER = 60.0, 10.0  # real ones that a run may take at least, and as
 _COLUMNS = ("arch", "epochs", "val", "seconds", "finished", "incumbent")
 SAME, DIFFERS, KNOWS, NOT_DONE = "same", "differs", "knows", "not done"
 _MARKS = MappingProxyType({SAME: "", DIFFERS: "other records without tables", KNOWS: "knows good cells beforehand"})
-# Dealt anew: the best cell asked for early must be one that so few blind searches meet, every time, to be called known.
-_DEALS, _EARLY, _BLIND = (
-    6,
-    100,
-    0.05,
-)  # 1.6e-8 for a search that favours no cell; which is found after 1.05 deals on average
+# Dealt anew: the best cell asked for early must be one that so few blind searches meet, every time, to be called known;
+# a chance of 1.6e-8 for a search that favours no cell, which is found out after 1.05 deals on average.
+_DEALS, _EARLY, _BLIND = 6, 100, 0.05
 _DEALT = 15  # stream
 UNCHECKED = "not checked for peeking"
 
