@@ -129,6 +129,11 @@ _homes: dict[str, Home] = {}
 _files: dict[Path, tuple[Home, types.ModuleType]] = {}
 
 
+def search_path() -> str:
+    """Where this process finds modules, as `PYTHONPATH` tells a process that it starts."""
+    return os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+
+
 def _part(text: str) -> str:
     return text.replace(".", "_")
 

@@ -159,7 +159,7 @@ def resolve(study: Study, given: Mapping[str, Strategy] | None = None) -> Plan:
         for spec, strategy in strategies.items()
     )
     title = study.title or f"Search strategies on {tasks[0].table.label}"
-    block = study.block or (1 if _trains(strategies.values(), study.tasks) else BLOCK)
+    block = study.block or (1 if _trains(strategies.values(), tasks) else BLOCK)
     return Plan(replace(study, title=title, block=block), tables, tasks, groups)
 
 
@@ -229,10 +229,9 @@ def _task(text: StudyTask, tables: Mapping[str, Table]) -> PlannedTask:
     return PlannedTask(text, table, scored, evaluator, bounded, f"{reading}: {chosen.what}" if chosen else "")
 
 
-def _trains(strategies: Iterable[Strategy], tasks: Iterable[StudyTask]) -> bool:
+def _trains(strategies: Iterable[Strategy], tasks: Iterable[PlannedTask]) -> bool:
     """Whether runs train networks: each is then a file of its own, so that an interruption loses one at most."""
-    training = any(loading.split_spec(task.evaluator)[0] == "training" for task in tasks)
-    return training or any(strategy.family == "one_shot" for strategy in strategies)
+    return any(task.trains for task in tasks) or any(strategy.family == "one_shot" for strategy in strategies)
 
 
 def open_evaluator(spec: str, table: Table, policies: Mapping[str, Any]) -> Any:

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
-from nasbench_lab import loading, sources
+from nasbench_lab import imports, loading, sources
 from nasbench_lab.core import Evaluator, FloatArray, Query, Result, Task, stream
 from nasbench_lab.errors import place
 from nasbench_lab.study import jobs, store
@@ -218,8 +218,8 @@ def _met_blindly(asked: set[int], truth: FloatArray) -> float:
 
 def _conversation(setting: Setting, evaluator: Evaluator, most: float, seconds: float) -> Row:
     """Answer that process, `most` times, until it says how it ended."""
-    path = os.pathsep.join(p or os.getcwd() for p in sys.path)
-    env = {key: value for key, value in os.environ.items() if key != "NASBENCH_LAB_DATA"} | {"PYTHONPATH": path}
+    env = {key: value for key, value in os.environ.items() if key != "NASBENCH_LAB_DATA"}
+    env["PYTHONPATH"] = imports.search_path()
     command = [sys.executable, "-P", "-m", "nasbench_lab.study.blind"]
     with (
         tempfile.TemporaryFile() as noise,

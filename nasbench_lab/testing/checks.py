@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nasbench_lab import imports
 from nasbench_lab.core import LabError
 from nasbench_lab.errors import StrategyError, contained, place
 
@@ -128,8 +129,7 @@ def standing(thread: threading.Thread) -> str:
 
 def in_fresh_process(code: str, spec: str) -> str:
     """The last word that `code` prints, run with `spec` as its argument in a process with another PYTHONHASHSEED."""
-    path = [p or os.getcwd() for p in sys.path]
-    env = os.environ | {"PYTHONHASHSEED": "4242", "PYTHONPATH": os.pathsep.join(path)}
+    env = os.environ | {"PYTHONHASHSEED": "4242", "PYTHONPATH": imports.search_path()}
     command = [sys.executable, "-P", "-c", code, spec]  # or a file beside, numpy.py say, would hide a library
     try:
         done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=0.9 * SECONDS)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_lab import imports
 from nasbench_lab.core import Evaluator, Query, Task
 from nasbench_lab.spaces import cell
 
@@ -101,7 +102,7 @@ def written(before: dict[tuple[str, int], str], after: dict[tuple[str, int], str
 def _modules() -> Iterator[tuple[str, dict[str, Any]]]:
     """The names of this package's modules, with what they hold; files of strategies are none of them."""
     for name, module in list(sys.modules.items()):
-        if name.startswith("nasbench_lab") and not name.startswith("nasbench_lab_file_"):
+        if name.startswith("nasbench_lab") and not name.startswith(imports.PREFIX):
             yield name, vars(module)
 
 
