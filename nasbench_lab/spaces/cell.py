@@ -15,20 +15,19 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from functools import cache
-from itertools import product
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_lab.spaces import cells
 from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.spaces.whole import whole_number
 
+EDGES, PATHS, ROLES = cells.EDGES, cells.PATHS, cells.ROLES
+NONE, SKIP, CONV1, CONV3, POOL = cells.NONE, cells.SKIP, cells.CONV1, cells.CONV3, cells.POOL
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-NONE, SKIP, CONV1, CONV3, POOL = range(5)
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # input-to-output paths, as positions in EDGES
 _NASLIB_OPS = (1, 0, 3, 2, 4)  # ours -> NASLib's number (0 skip 1 none 2 conv3x3 3 conv1x1 4 avgpool)
 _NASLIB_EDGES = (0, 1, 3, 2, 4, 5)  # NASLib's edge order 12 13 14 23 24 34, as positions in EDGES
 
@@ -56,39 +55,12 @@ def _official_order() -> IntArray:
 
 
 def canonical_string(ops: Ops) -> str:
-    """The official unique string: equal for two cells iff the benchmark calls them isomorphic.
-
-    A node is the sorted sum of its incoming `(parent)@op`; a skip is the parent itself; `none`, or a dead parent,
-    is `#` (NATS-Bench's `to_unique_str(consider_zero=True)`). 6,466 distinct strings over the space.
-    """
-    nodes = ["0"]
-    for node in (1, 2, 3):
-        terms = []
-        for (source, target), op in zip(EDGES, ops, strict=True):
-            if target != node:
-                continue
-            if op == NONE or nodes[source] == "#":
-                terms.append("#")
-            elif op == SKIP:
-                terms.append(nodes[source])
-            else:
-                terms.append(f"({nodes[source]})@{OPS[op]}")
-        nodes.append("+".join(sorted(terms)))
-    return nodes[-1]
-
-
-def _classes(order: IntArray) -> IntArray:
-    """(A,) class numbers, in order of the first (lowest-index) member."""
-    strings = [""] * len(order)
-    for position, ops in enumerate(product(range(5), repeat=6)):
-        strings[order[position]] = canonical_string(ops)
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(s, len(numbers)) for s in strings])
+    """The official unique string, see `cells.canonical`; 6,466 distinct ones over the space."""
+    return cells.canonical(ops, OPS, ROLES)
 
 
 def _make_space() -> Space:
-    order = _official_order()
-    return Space((5,) * 6, order=order, classes=_classes(order), name="nas-bench-201")
+    return cells.make(dict(zip(OPS, ROLES, strict=True)), name="nas-bench-201", order=_official_order())
 
 
 SPACE = _make_space()
@@ -117,9 +89,7 @@ def ops(arch: int) -> Ops:
 
 def to_string(arch: int) -> str:
     """The official string, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
-    names = [OPS[op] for op in ops(arch)]
-    nodes = (names[:1], names[1:3], names[3:])
-    return "+".join("|" + "|".join(f"{name}~{i}" for i, name in enumerate(node)) + "|" for node in nodes)
+    return cells.to_string(SPACE, arch)
 
 
 def from_string(text: str) -> int:
@@ -128,22 +98,7 @@ def from_string(text: str) -> int:
     Raises:
         ValueError: not the string of a NAS-Bench-201 cell; says which part is wrong.
     """
-    found: list[int] = []
-    nodes = text.strip().split("+")
-    if len(nodes) != 3:
-        raise ValueError(f"a cell string has 3 nodes joined by '+', got {len(nodes)} in {text!r}")
-    for node, part in enumerate(nodes, start=1):
-        edges = part[1:-1].split("|")
-        if len(edges) != node or not (part.startswith("|") and part.endswith("|")):
-            raise ValueError(f"node {node} needs {node} edges written |op~0|...|, got {part!r}")
-        for source, edge in enumerate(edges):
-            name, _, parent = edge.partition("~")
-            if name not in OPS or parent != str(source):
-                raise ValueError(
-                    f"edge {source}->{node} must be 'op~{source}' with op in {', '.join(OPS)}, got {edge!r}"
-                )
-            found.append(OPS.index(name))
-    return SPACE.index(found)
+    return cells.from_string(SPACE, text)
 
 
 def to_naslib(arch: int) -> Ops:

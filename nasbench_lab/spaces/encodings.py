@@ -1,4 +1,7 @@
-"""Cells as rows of numbers: what the surrogates learn from. Notation: A = 15,625 cells in official order.
+"""Cells as rows of numbers: what the surrogates learn from. Notation: A = 15,625 cells of NAS-Bench-201 in official order.
+
+Any other space of four-node cells has the rows of its cells' counterparts among these, by the roles of its operations
+(`standing`); any other space has `plain` rows: one-hot, and beside it the level of every ordered decision.
 
 Only `one_hot` and `adjacency` look at the cell as written. Everything else looks at its *live* part: an edge that lies
 on no path from input to output counts as `none`. Isomorphic cells have equal path features; their op counts may differ,
@@ -22,8 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbench_lab.spaces import cell
-from nasbench_lab.spaces.cell import CONV1, CONV3, NONE, POOL, SKIP
+from nasbench_lab.spaces import cell, cells
+from nasbench_lab.spaces.cells import CONV1, CONV3, NONE, POOL, SKIP
 from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import FloatArray, IntArray, Space
 
@@ -206,15 +209,38 @@ class Rows(NamedTuple):
     row_of: IntArray
 
 
+def plain(space: Space) -> FloatArray:
+    """(N, D + O) one-hot rows, and the levels of the O ordered decisions with more than two options."""
+    ordered = [e for e, each in enumerate(space.decisions) if each.ordered and len(each.options) > 2]
+    return np.concatenate([space.one_hot, space.levels[:, ordered]], axis=1) if ordered else space.one_hot
+
+
+@lru_cache(maxsize=8)
+def standing(space: Space) -> IntArray:
+    """(N,) the NAS-Bench-201 cell whose operations have the same roles, of every cell of a space of cells."""
+    if space == cell.SPACE:
+        return frozen(np.arange(space.size))
+    return frozen(cell.SPACE.indices(cells.kinds(space)))
+
+
+def of(name: str, space: Space) -> FloatArray:
+    """(N, d) rows of a space under a name of `FEATURES`; see the module's docstring."""
+    if space == cell.SPACE:
+        return FEATURES[name]()
+    if name == "one_hot" or not cells.is_cell(space):
+        return space.one_hot if name == "one_hot" else plain(space)
+    return FEATURES[name]()[standing(space)]
+
+
 @lru_cache(maxsize=32)
 def rows(name: str, space: Space = cell.SPACE) -> Rows:
-    """The rows of a space under a name of `FEATURES`; computed once per process. Any other space than the cell has one-hot rows.
+    """The rows of a space under a name of `FEATURES`; computed once per process.
 
     Raises:
         ValueError: no such features.
     """
     check(name)
-    return frozen(distinct(FEATURES[name]() if space == cell.SPACE else space.one_hot))
+    return frozen(distinct(of(name, space)))
 
 
 def check(name: str) -> None:
