@@ -357,6 +357,11 @@ def _listed(given: NDArray[np.integer[Any]], decisions: tuple[Decision, ...]) ->
     rows = whole_numbers(given, "listed options")
     if rows.ndim != 2 or rows.shape[1] != len(decisions) or not len(rows):
         raise ValueError(f"listed must be (N, {len(decisions)}) with at least one cell, got shape {rows.shape}")
+    _, first, counts = np.unique(rows, axis=0, return_index=True, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"a cell is listed twice: row {int(first[np.argmax(counts > 1)])}, {rows[first[np.argmax(counts > 1)]]}"
+        )
     for edge, decision in enumerate(decisions):
         taken = np.unique(rows[:, edge])
         if taken[0] < 0 or taken[-1] >= len(decision.options):
@@ -366,9 +371,4 @@ def _listed(given: NDArray[np.integer[Any]], decisions: tuple[Decision, ...]) ->
         if len(taken) < len(decision.options):
             unused = sorted(set(range(len(decision.options))) - set(taken.tolist()))
             raise ValueError(f"decision {decision.name!r}: no listed cell takes {decision.options[unused[0]]!r}")
-    _, first, counts = np.unique(rows, axis=0, return_index=True, return_counts=True)
-    if (counts > 1).any():
-        raise ValueError(
-            f"a cell is listed twice: row {int(first[np.argmax(counts > 1)])}, {rows[first[np.argmax(counts > 1)]]}"
-        )
     return rows.astype(np.int16)

@@ -71,7 +71,8 @@ def test_a_space_is_what_was_written_of_it(space):
 def test_spaces_are_compared_by_content():
     assert Space((2, 2), name="a") == Space((2, 2), name="b")
     named = Space([Decision("a", ("x", "y")), Decision("b", ("x", "y"))])
-    assert named != Space((2, 2)) and named != Space([Decision("a", ("x", "z")), Decision("b", ("x", "y"))])
+    assert named != Space((2, 2))
+    assert named != Space([Decision("a", ("x", "z")), Decision("b", ("x", "y"))])
     rows = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     assert Space((2, 2), listed=rows) != Space((2, 2))
     for space in (cell.SPACE, MICRO):
@@ -117,7 +118,8 @@ def test_ordered_numbers_keep_their_scale():
     assert Decision("drop", (0.0, 0.3, 0.6), True).levels == pytest.approx([0, 0.5, 1])
     assert Decision("n", (10, 11, 20), True).levels == pytest.approx([0, 0.1, 1])
     assert Decision("size", ("s", "m", "l"), True).levels == pytest.approx([0, 0.5, 1])
-    assert Decision("n", (1, 2.5)).number("2.50") == 1 and Decision("n", (1, 2)).number(2.0) == 1
+    assert Decision("n", (1, 2.5)).number("2.50") == 1
+    assert Decision("n", (1, 2)).number(2.0) == 1
 
 
 def test_cells_of_four_operations_have_their_place_among_those_of_five():
