@@ -25,7 +25,7 @@ from scipy.stats import kendalltau
 from nasbench_lab.core import stream
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog, predicted
-from nasbench_lab.tables.table import CLASSES, Table
+from nasbench_lab.tables.table import Table
 
 Floats = NDArray[np.float64]
 FITTED = 2000  # classes
@@ -54,7 +54,7 @@ def main() -> None:
 
 def split(seed: int = SEED) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The classes that are fitted and those that are held out."""
-    order = stream(seed, _SPLIT).permutation(CLASSES)
+    order = stream(seed, _SPLIT).permutation(cell.CLASSES)
     return np.sort(order[:FITTED]), np.sort(order[FITTED:])
 
 
@@ -67,7 +67,7 @@ def fit(table: Table) -> predicted.Networks:
     costs = np.concatenate([schedule.seconds for schedule in table.schedules.values()], axis=1)
     seconds = np.linalg.lstsq(predicted.counts()[cells], costs[cells], rcond=None)[0].astype(np.float32)
     about = {
-        "title": f"PREDICTED scores of networks fitted to {FITTED:,} of {CLASSES:,} classes of NAS-Bench-201; "
+        "title": f"PREDICTED scores of networks fitted to {FITTED:,} of {cell.CLASSES:,} classes of NAS-Bench-201; "
         "nothing was measured",
         "kind": "predicted",
         "dataset": table.name,

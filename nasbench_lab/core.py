@@ -24,6 +24,7 @@ from nasbench_lab.spaces.whole import real_number, whole_number
 __all__ = [
     "DIRECTIONS",
     "NO_METRICS",
+    "SIZES",
     "Evaluator",
     "FloatArray",
     "LabError",
@@ -43,9 +44,12 @@ __all__ = [
 NO_METRICS: ReadOnly[str, float] = ReadOnly({})
 
 
+SIZES = ("params_m", "flops_m", "params", "n_params", "flops", "macs", "size_mb")  # known before any training
+
+
 # The one table of directions: an objective's name up to the first "/" decides. +1: larger is better.
 DIRECTIONS: Mapping[str, int] = ReadOnly(
-    {"val": 1, "latency_ms": -1, "energy_mj": -1, "params_m": -1, "flops_m": -1, "seconds": -1}
+    {"val": 1, "latency_ms": -1, "energy_mj": -1, "seconds": -1} | dict.fromkeys(SIZES, -1)
 )
 
 
@@ -117,7 +121,8 @@ class Query(NamedTuple):
 class Result(NamedTuple):
     """An answer. There is no field for a test score, so that none can be searched on.
 
-    `val` is a validation accuracy in percent, nan if the evaluation failed; `seconds` is what it cost, simulated.
+    `val` is a validation score, larger is better (percent of a table in percent), nan if the evaluation failed;
+    `seconds` is what it cost, simulated.
     """
 
     query: Query
@@ -163,7 +168,7 @@ class Evaluator(Protocol):
         ...
 
     def truth(self, arch: int) -> float:
-        """Test accuracy in percent. Only the scorer calls it, after the search."""
+        """Test score, larger is better. Only the scorer calls it, after the search."""
         ...
 
 

@@ -20,7 +20,7 @@ from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.spaces import encodings
 from nasbench_lab.study import runner
 from nasbench_lab.study.study import Study, StudyTask
-from nasbench_lab.tables import catalog, predicted, table
+from nasbench_lab.tables import catalog, predicted, stored
 from nasbench_lab.tables.formats import tidy
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -41,12 +41,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def evaluator(folder: Path) -> Tabular:
-    return Tabular(table.read(folder / "cifar10.npz"), search=12)
+    return Tabular(stored.read(folder / "cifar10.npz"), search=12)
 
 
 @pytest.mark.benchmark(group="load a table (mark: 20 ms)")
 def test_load(benchmark, folder: Path) -> None:
-    benchmark(table.read, folder / "cifar10.npz")
+    benchmark(stored.read, folder / "cifar10.npz")
 
 
 @pytest.mark.benchmark(group="predict a table from its networks (mark: 50 ms)")

@@ -155,10 +155,10 @@ def _said(state: str) -> Iterator[None]:
 
 def _there(path: Path) -> Table | None:
     """The table in a file; None where there is none that can be read."""
-    from nasbench_lab.tables import table
+    from nasbench_lab.tables import stored
 
     try:
-        return table.read(path)
+        return stored.read(path)
     except LabError:
         return None
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.core import SIZES, FloatArray, LabError
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
 Sources = Mapping[str, Table] | Iterable[str]
-_KINDS = ("params_m", "flops_m", "proxy", "proxy_seconds")
+_KINDS = (*SIZES, "proxy", "proxy_seconds")
 
 
 def opened(table: Table | str) -> Table:
@@ -31,24 +31,28 @@ def from_metrics(metrics: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     return {name: values for name, values in metrics.items() if name.partition("/")[0] in _KINDS}
 
 
-def from_sources(
-    dataset: str, sources: Mapping[str, Table], *, searched: FloatArray | None = None
-) -> dict[str, FloatArray]:
-    """Validation scores after the longest schedule of tables of other datasets, by "source/<name>".
+def from_sources(dataset: str, sources: Mapping[str, Table], *, searched: Table | None = None) -> dict[str, FloatArray]:
+    """Validation scores, larger better, after the longest schedule of tables of other datasets, by "source/<name>".
 
     Args:
         dataset: what is searched.
         sources: by the name, or path, that the study gives them.
-        searched: (A,) validation scores of the table that is searched; a table that holds the same ones is the same
-            dataset under another name.
+        searched: the table that is searched; one that holds the same validation scores is the same dataset under another
+            name, and one of another space is of no use.
 
     Raises:
-        LabError: a source of the dataset that is searched, or two of one name.
+        LabError: a source of the dataset that is searched or of another space, or two of one name.
     """
     found: dict[str, FloatArray] = {}
     for given, source in sources.items():
-        scores = source.last.val[:, -1]
-        copied = searched is not None and np.array_equal(scores, searched, equal_nan=True)
+        scores = source.sign * source.last.val[:, -1]
+        if searched is not None and source.space != searched.space:
+            raise LabError(
+                f"source {given!r} is of the space {source.space.name!r}, and {searched.space.name!r} is searched"
+            )
+        copied = searched is not None and np.array_equal(
+            scores, searched.sign * searched.last.val[:, -1], equal_nan=True
+        )
         if copied or _plain(dataset_of(source)) == _plain(dataset):
             raise LabError(f"source {given!r} is of the dataset that is searched, {dataset!r}; use another one's")
         name = f"source/{Path(given).stem if given.endswith('.npz') else given}"

@@ -30,9 +30,9 @@ from nasbench_lab.evaluators._known import Sources, opened, opened_sources
 from nasbench_lab.evaluators.tabular import ORACLE, Tabular
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import frozen
-from nasbench_lab.spaces.space import IntArray
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.tables.predicted import counts
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.table import PERCENT, Schedule, Table
 
 _CELLS, _FIT = 5, 6  # streams of the fit's seed: which cells, and the model's own randomness
 
@@ -88,7 +88,7 @@ class Fitted(Tabular):
         self._described = {"parameters": parameters(self._model), "file": _file_digest(type(self._model))}
         self.archs = frozen(_chosen(table, cells, fit_seed))
         if seconds == "predicted":
-            costed = {last: _costed(schedule, self.archs) for last, schedule in table.schedules.items()}
+            costed = {last: _costed(schedule, self.archs, table.space) for last, schedule in table.schedules.items()}
             table = replace(table, schedules=costed)
         super().__init__(table, search=search, trials=trials, noise=noise, objectives=objectives, sources=sources)
 
@@ -150,22 +150,24 @@ class Fitted(Tabular):
         return self.predicted(self.task.full)[0]
 
     def predicted(self, epochs: int) -> tuple[FloatArray, FloatArray]:
-        """(A,) mean and standard deviation of all cells at one fidelity, in percent; the mean lies in 0 to 100."""
+        """(A,) mean and standard deviation of all cells at one fidelity, larger better; percentages lie in 0 to 100."""
         known = tuple((name, source.digest) for name, source in self._sources.items())
         key = (self._measured.digest, str(self.search), epochs, self.cells, self.fit_seed, repr(self._described), known)
         return _fitted(_Asked(key, lambda: self._fit(epochs)))
 
     def _fit(self, epochs: int) -> tuple[FloatArray, FloatArray]:
         schedule = self._answering(epochs)
-        scores = self.table.truth if self.search == ORACLE else schedule.val[:, schedule.column(epochs)]
+        scores = self.table.sign * (
+            self.table.truth if self.search == ORACLE else schedule.val[:, schedule.column(epochs)]
+        )
         extra = {"known": self.task.known} if getattr(self._model, "uses_known", False) else {}
         rng = stream(self.fit_seed, _FIT, epochs)
         try:
-            self._model.fit(self.archs, scores[self.archs], rng, space=cell.SPACE, **extra)
-            mean, std = self._model.predict(np.arange(cell.SPACE.size))
+            self._model.fit(self.archs, scores[self.archs], rng, space=self.table.space, **extra)
+            mean, std = self._model.predict(np.arange(self.table.space.size))
         except ValueError as error:
             raise LabError(f"surrogate {self.model}: {error}") from error
-        return frozen((np.clip(mean, 0.0, 100.0), std))
+        return frozen((np.clip(mean, 0.0, 100.0) if self.table.unit == PERCENT else mean, std))
 
     def _vector(self, epochs: int) -> FloatArray:
         """(A,) answers at one fidelity for the current seed."""
@@ -179,18 +181,22 @@ class Fitted(Tabular):
 
 def _chosen(table: Table, count: int, seed: int) -> IntArray:
     """(count,) cells: the lowest-index members of random classes that were measured."""
-    first = np.unique(cell.representatives())
+    first = np.unique(table.space.representatives)
     known = first[table.measured[first]]
     if not 2 <= count <= len(known):
         raise LabError(f"surrogate: cells must lie in 2..{len(known)}, the measured classes, got {count}")
     return np.sort(stream(seed, _CELLS).permutation(known)[:count])
 
 
-def _costed(schedule: Schedule, archs: IntArray) -> Schedule:
-    """The schedule with seconds predicted from those of some cells; none is cheaper than the cheapest of these."""
+def _costed(schedule: Schedule, archs: IntArray, space: Space) -> Schedule:
+    """The schedule with seconds predicted from those of some cells; none is cheaper than the cheapest of these.
+
+    Linear in a NAS-Bench-201 cell's counts of operations, in any other space in the options taken.
+    """
     known = schedule.seconds[archs]
-    slopes = np.linalg.lstsq(counts()[archs], known, rcond=None)[0]
-    seconds = np.maximum(counts() @ slopes, known.min(axis=0))
+    rows = counts() if space == cell.SPACE else np.concatenate([np.ones((space.size, 1)), space.one_hot], axis=1)
+    slopes = np.linalg.lstsq(rows[archs], known, rcond=None)[0]
+    seconds = np.maximum(rows @ slopes, known.min(axis=0))
     return replace(schedule, seconds=np.maximum.accumulate(np.round(seconds, 3), axis=1))
 
 

@@ -1,5 +1,7 @@
 """Answers queries from a table: search on one schedule's validation scores, scored on test afterwards.
 
+A strategy maximises: where lower scores are better, answers and truth are the table's scores times -1.
+
 Policies, all written into the run's header: which schedule is searched (or the labelled oracle, which sees mean test
 accuracy and exists to compare with papers that do the same), which trial a query returns, and extra query noise.
 """
@@ -14,7 +16,6 @@ from numpy.typing import NDArray
 
 from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream, real
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources, opened, opened_sources
-from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.tables import readings
 from nasbench_lab.tables.table import Schedule, Table
@@ -34,7 +35,7 @@ class Tabular:
             to "search sees validation only"); or None for the table's default.
         trials: "mean" returns the mean over trials; "sample" one trial per (seed, cell), drawn uniformly from those
             that exist, the same at every epoch.
-        noise: standard deviation of extra Gaussian query noise, in points of accuracy; per (seed, cell, epochs).
+        noise: standard deviation of extra Gaussian query noise, in units of the score; per (seed, cell, epochs).
         objectives: "val" and any of the table's metrics that every cell has.
         sources: tables of *other* datasets, by the name the study gives them; a strategy may read their validation
             scores after the longest schedule (`Task.known`, "source/<name>").
@@ -70,11 +71,9 @@ class Tabular:
         self._schedule = self._schedules[max(self._schedules)]
         epochs = tuple(sorted(self._schedules))
         one_run = self._schedule.one_run and len(set(map(id, self._schedules.values()))) == 1
-        known = from_metrics(table.metrics) | from_sources(
-            dataset_of(table), self._sources, searched=table.last.val[:, -1]
-        )
+        known = from_metrics(table.metrics) | from_sources(dataset_of(table), self._sources, searched=table)
         try:
-            self.task = Task(cell.SPACE, epochs, objectives, one_run=one_run, known=known)
+            self.task = Task(table.space, epochs, objectives, one_run=one_run, known=known)
         except ValueError as error:
             raise LabError(str(error)) from error
         self._check()
@@ -119,9 +118,9 @@ class Tabular:
         if not 0 <= self.noise < np.inf:
             raise LabError(f"noise is a standard deviation in points, got {self.noise}")
         known = int(self.table.measured.sum())
-        if known < cell.SPACE.size:
+        if known < self.table.space.size:
             raise LabError(
-                f"table {self.table.name!r} has scores for {known} of {cell.SPACE.size} cells; a search needs all"
+                f"table {self.table.name!r} has scores for {known} of {self.table.space.size} cells; a search needs all"
             )
         only_means = any(schedule.val_trials.shape[2] == 0 for schedule in self._schedules.values())
         if self.trials == "sample" and (self.search == ORACLE or only_means):
@@ -163,8 +162,8 @@ class Tabular:
 
     @property
     def seen(self) -> FloatArray:
-        """(A,) what the search sees at the highest fidelity, without noise. For the scorer's references."""
-        return self.table.truth if self.search == ORACLE else self._schedule.val[:, -1]
+        """(A,) what the search sees at the highest fidelity, without noise, larger better. For the scorer's references."""
+        return self.table.sign * (self.table.truth if self.search == ORACLE else self._schedule.val[:, -1])
 
     def evaluate(self, query: Query, seed: int) -> Result:
         """The answer to a query whose `epochs` is one of `task.fidelities`."""
@@ -183,8 +182,8 @@ class Tabular:
         return self._vector(epochs)[archs], schedule.seconds[archs, schedule.column(epochs)]
 
     def truth(self, arch: int) -> float:
-        """Mean test accuracy after the longest schedule."""
-        return float(self.table.truth[self.task.space.known_cell(arch)])
+        """Mean test score after the longest schedule, larger better: negated where the table's lower scores are better."""
+        return self.table.sign * float(self.table.truth[self.task.space.known_cell(arch)])
 
     def _forget(self, seed: int) -> None:
         """Values are kept per seed only where they depend on it."""
@@ -213,6 +212,8 @@ class Tabular:
         values: FloatArray = self.table.truth if self.search == ORACLE else schedule.val[:, column]
         if self.trials == "sample":
             values = self._sampled(schedule.val_trials[:, column, :])
+        if self.table.sign < 0:
+            values = -values
         if self.noise:
             values = values + self.noise * noise_stream(self._seed, epochs).standard_normal(values.shape)
         return values

@@ -18,7 +18,7 @@ import numpy as np
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import measured
-from nasbench_lab.tables.table import CLASSES, Table
+from nasbench_lab.tables.table import Table
 from nasbench_lab.training import cost, measure
 from nasbench_lab.training.digits import Clutter
 from nasbench_lab.training.problem import Problem, check_device
@@ -54,8 +54,8 @@ class Plan:
         every = self.seeds + self.more
         if not self.seeds or len(set(every)) < len(every) or min(every) < 0:
             raise LabError(f"seeds are different whole numbers, at least one; got {self.seeds} and {self.more}")
-        if min(self.best, self.random) < 0 or (self.classes is not None and not 1 <= self.classes <= CLASSES):
-            raise LabError(f"need best, random >= 0 and 1 to {CLASSES} classes, got {self}")
+        if min(self.best, self.random) < 0 or (self.classes is not None and not 1 <= self.classes <= cell.CLASSES):
+            raise LabError(f"need best, random >= 0 and 1 to {cell.CLASSES} classes, got {self}")
         if self.problem.data != "digits":
             raise LabError(f"only digits can be measured into a table so far, got {self.problem.data!r}")
 
@@ -145,10 +145,10 @@ def merge(name: str, shards: Path, *, partial: bool = False) -> Table:
         metrics={"params_m": cost.params(shape) / 1e6, "flops_m": np.round(cost.flops(shape) / 1e6, 6)},
         about=_about(problem, headers, trials),
     )
-    missing = CLASSES - len(np.unique(cell.SPACE.classes[table.measured]))
+    missing = cell.CLASSES - len(np.unique(cell.SPACE.classes[table.measured]))
     if missing and not partial:
         raise LabError(
-            f"{missing:,} of {CLASSES:,} classes have no finished training in {shards}; "
+            f"{missing:,} of {cell.CLASSES:,} classes have no finished training in {shards}; "
             "train them first, or --partial for a table with gaps (which cannot be searched)"
         )
     return table

@@ -117,7 +117,7 @@ def _profile(setting: Setting, final: FloatArray) -> Row:
 
 def _best(setting: Setting, members: Sequence[Entry]) -> list[Row]:
     """The best cells that runs ended with, one of each class, and who ended with them."""
-    same = cell.SPACE.classes if len(setting.truth) == cell.SPACE.size else np.arange(len(setting.truth))
+    same = setting.space.classes
     ended: Counter[tuple[int, str]] = Counter()
     shown: dict[int, int] = {}
     total = 0
@@ -138,9 +138,9 @@ def _found(
     by = {entry.strategy: ended[number, entry.strategy] for entry in members if ended[number, entry.strategy]}
     return {
         "cell": arch,
-        "test": float(setting.truth[arch]),
+        "test": setting.sign * float(setting.truth[arch]),
         "test_rank": _rank(setting.truth, arch),
-        "seen": float(setting.seen[arch]),
+        "seen": setting.sign * float(setting.seen[arch]),
         "seen_rank": _rank(setting.seen, arch),
         "of": int((~np.isnan(setting.truth)).sum()),
         "runs": sum(by.values()),

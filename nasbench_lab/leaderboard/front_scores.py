@@ -25,7 +25,7 @@ def target_of(truth: FloatArray, metrics: Mapping[str, FloatArray], objectives: 
     """The front that runs with these objectives are scored against; None with one objective, or without a metric of one.
 
     Args:
-        truth: (N,) test accuracy in percent; the first cost is the error, 100 minus it.
+        truth: (N,) test score, larger is better; the first cost is 100 minus it, the error of an accuracy in percent.
         metrics: (N,) values by name.
         objectives: "val", then names of metrics.
     """

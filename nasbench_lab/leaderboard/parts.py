@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray
+from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import standings
 from nasbench_lab.stats.fronts import Target
 from nasbench_lab.study.store import Runs
@@ -66,6 +68,14 @@ MARK_COLUMNS = MappingProxyType(
         "were others there; empty where they were the same",
     }
 )
+MEASURE_COLUMNS = MappingProxyType(
+    {  # of boards with tables whose scores are not test accuracies in percent
+        "unit": "unit of the scores; percent where it is empty",
+        "better": "lower, where lower scores are better; columns of scores are in the table's direction, regrets are not "
+        "negative either way",
+        "scored": "what stands for the test score where the table has none",
+    }
+)
 FRONT_COLUMNS = MappingProxyType(
     {  # of boards that have a setting with several objectives; their rows are ranked by the first
         "hypervolume_mean": "several objectives: normalised hypervolume of the cells queried, on test error and the other "
@@ -86,10 +96,14 @@ class Setting:
         search: schedule searched on.
         max_queries, max_seconds: the budget, inf where there is none.
         policy: policies that are not the defaults, in words; "" if all are.
-        seen: (N,) what the search sees without noise, at the highest fidelity.
-        truth: (N,) mean test accuracy on the scored table.
+        seen: (N,) what the search sees without noise, at the highest fidelity; larger is better.
+        truth: (N,) mean test score on the scored table; larger is better.
         front: with several objectives, the exact front that archives are scored against.
         full: then, the epochs at which a query counts.
+        space: of the cells.
+        unit: of the scored table's scores.
+        sign: what `truth` and `seen` are multiplied by where people read them: -1 where lower scores are better.
+        scored: what stands for a test score where there is none, in words; "" where there is one.
     """
 
     table: str
@@ -103,6 +117,21 @@ class Setting:
     truth: FloatArray
     front: Target | None = None
     full: int = 0
+    space: Space = cell.SPACE
+    unit: str = "%"
+    sign: int = 1
+    scored: str = ""
+
+    @property
+    def measure(self) -> Row:
+        """What departs from test accuracy in percent, as columns of its rows."""
+        found: Row = {} if self.unit == "%" else {"unit": self.unit}
+        found |= {} if self.sign > 0 else {"better": "lower"}
+        return found | ({"scored": self.scored} if self.scored else {})
+
+    def read(self, scores: FloatArray) -> FloatArray:
+        """Scores as people read them: in the table's direction."""
+        return scores if self.sign > 0 else -scores
 
     @property
     def budget(self) -> str:
@@ -165,7 +194,8 @@ class Leaderboard:
         """Names and meanings of the columns."""
         fronts = FRONT_COLUMNS if any("hypervolume_mean" in row for row in self.rows) else {}
         marks = MARK_COLUMNS if any("mark" in row for row in self.rows) else {}
-        return {**COLUMNS, **fronts, **marks}
+        measures = {name: said for name, said in MEASURE_COLUMNS.items() if any(name in row for row in self.rows)}
+        return {**COLUMNS, **measures, **fronts, **marks}
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame, columns as in `columns`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,7 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
         if setting.front is not None:
             decisive, by = _add_fronts(setting, members, rows, curves[-len(members) :]), "hypervolume"
         rows = _ranked(rows)
+        _in_direction(setting, rows, curves[-len(members) :])
         possible = setting.truth if setting.front is None else SHARES
         sections.append(Section(rows, _reference(setting, members), _stand(rows, decisive, by, possible)))
         if setting.random_is_exact:
@@ -192,7 +193,23 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
         "unanswered": int(np.isnan(test).sum()),
         "rank_mean": rank,
         **_effort(entry),
+        **entry.setting.measure,
     }
+
+
+def _in_direction(setting: Setting, rows: Sequence[Row], curves: Sequence[pd.DataFrame]) -> None:
+    """Scores of ranked rows and of curves in the direction of a table whose lower scores are better."""
+    if setting.sign > 0:
+        return
+    both: tuple[Any, ...] = (*rows, *curves)
+    for of in both:
+        for name in ("test_mean", "test_median", "test_iqm"):
+            if name in of:
+                of[name] = -of[name]
+            if f"{name}_lo" in of:
+                of[f"{name}_lo"], of[f"{name}_hi"] = -of[f"{name}_hi"], -of[f"{name}_lo"]
+        if "test_lo" in of:
+            of["test_lo"], of["test_hi"] = -of["test_hi"], -of["test_lo"]
 
 
 def _accuracy(test: FloatArray, interval: tuple[float, float]) -> Row:
@@ -266,7 +283,9 @@ def _random_curve(setting: Setting, queries: int) -> pd.DataFrame:
     points = progress.checkpoints(float(queries))
     mean = references.random_search_expectation(setting.seen, setting.truth, points)
     regret = setting.truth.max() - mean
-    frame = pd.DataFrame({"axis": "queries", "at": np.array(points, float), "test_mean": mean, "regret_mean": regret})
+    frame = pd.DataFrame(
+        {"axis": "queries", "at": np.array(points, float), "test_mean": setting.read(mean), "regret_mean": regret}
+    )
     return _labelled(frame, setting, f"({_NO_RUN}) random search without replacement")
 
 
@@ -292,13 +311,14 @@ def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
     front = {} if setting.front is None else {"front_hypervolume": setting.front.possible, "front": setting.front.size}
     return {
         **_setting_columns(setting),
+        **setting.measure,
         **front,
-        "optimum": float(setting.truth.max()),
+        "optimum": setting.sign * float(setting.truth.max()),
         "optimum_cells": np.flatnonzero(setting.optimal).tolist(),
-        "best_by_search": float(setting.truth[best_seen].mean()),
+        "best_by_search": setting.sign * float(setting.truth[best_seen].mean()),
         "best_by_search_cells": best_seen.tolist(),
         "random_queries": n,
-        "random_test": None if expected is None else float(expected),
+        "random_test": None if expected is None else setting.sign * float(expected),
         "random_queries_to_optimum": references.random_search_queries_to(
             int(setting.optimal.sum()), len(setting.truth)
         ),

@@ -15,6 +15,8 @@ from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import checklist, details, front_scores, ranking, written
 from nasbench_lab.leaderboard.parts import Entry, Leaderboard, Setting
 from nasbench_lab.leaderboard.rereading import reread
+from nasbench_lab.leaderboard.wording import FULL
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.study import execute, recorded, replays, store, study
 from nasbench_lab.study.execute import Collected
 from nasbench_lab.study.notes import notes
@@ -122,18 +124,23 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         f"objectives {', '.join(task.objectives)}": task.objectives != ("val",),
         f"sources {', '.join(task.sources)}": task.sources != (),
     }
+    truth = scored.truth if scored.sign > 0 else frozen(-scored.truth)
     return Setting(
         table=searched.name,
         score=scored.name,
         kind=searched.kind,
-        search=str(planned.search),
+        search=str(planned.search) if searched.counts_epochs else FULL,
         max_queries=task.max_queries,
         max_seconds=task.max_seconds,
         policy=", ".join(text for text, departs in departures.items() if departs),
         seen=planned.seen,
-        truth=scored.truth,
-        front=front_scores.target_of(scored.truth, {**searched.metrics, **scored.metrics}, task.objectives),
+        truth=truth,
+        front=front_scores.target_of(truth, {**searched.metrics, **scored.metrics}, task.objectives),
         full=planned.full,
+        space=searched.space,
+        unit=scored.unit,
+        sign=scored.sign,
+        scored=scored.scored,
     )
 
 

@@ -25,14 +25,17 @@ MARKDOWN = (
     "ms/query",
 )
 
+FULL = "full"  # how a search of a table that counts no epochs is called
 _MOST_DIGITS = 6  # of an interval that is narrow
+_SIGNIFICANT = 4  # digits of scores that are no percentages
 
 FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2:])
 
 
 def heads_of(row: Row) -> tuple[str, ...]:
     """The heads of a row's cells."""
-    heads = FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
+    heads: tuple[str, ...] = FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
+    heads = tuple(f"test {unit_of(row)}" if head == "test %" else head for head in heads)
     place = heads.index("queries")
     return (*heads[:place], *(("seconds",) if _timed(row) else ()), *heads[place:])
 
@@ -54,11 +57,11 @@ def cells_of(row: Row) -> tuple[str, ...]:
         + (f" ({row['mark']})" if row.get("mark") else "")
         + (f" ({row['unanswered']} of {row['runs']} runs without an answer)" if row["unanswered"] else ""),
         *front,
-        _text(row["test_mean"], 2),
-        _interval(row["test_lo"], row["test_hi"], 2),
-        _text(row["test_median"], 2),
-        _text(row["regret_mean"], 2),
-        _text(row["val_regret_mean"], 2),
+        score(row["test_mean"], row),
+        _scores(row["test_lo"], row["test_hi"], row),
+        score(row["test_median"], row),
+        score(row["regret_mean"], row),
+        score(row["val_regret_mean"], row),
         seeds(row["seeds_to_next"]),
         *((_text(row["seconds"], 0),) if _timed(row) else ()),
         _text(row["queries"], 0),
@@ -74,6 +77,30 @@ def _interval(low: float, high: float, digits: int) -> str:
     while low < high and digits < _MOST_DIGITS and _text(low, digits) == _text(high, digits):
         digits += 1  # an interval that is narrow is not shown as none
     return f"{_text(low, digits)} – {_text(high, digits)}"
+
+
+def unit_of(row: Row) -> str:
+    """The unit of a row's scores, and an arrow down where lower ones are better."""
+    return str(row.get("unit", "%")) + (" ↓" if row.get("better") == "lower" else "")
+
+
+def score(value: float, row: Row) -> str:
+    """A score as people read it: percentages with two decimals, anything else with four significant digits."""
+    return _text(value, 2) if row.get("unit", "%") == "%" else _significant(value, _SIGNIFICANT)
+
+
+def _scores(low: float, high: float, row: Row) -> str:
+    """An interval of scores."""
+    if low != low or row.get("unit", "%") == "%":
+        return _interval(low, high, 2)
+    digits = _SIGNIFICANT
+    while low < high and digits < 2 * _SIGNIFICANT and _significant(low, digits) == _significant(high, digits):
+        digits += 1
+    return f"{_significant(low, digits)} – {_significant(high, digits)}"
+
+
+def _significant(value: float, digits: int) -> str:
+    return f"{value:.{digits}g}" if math.isfinite(value) else ""
 
 
 def _range(low: float, high: float) -> str:
@@ -98,12 +125,13 @@ def heading(row: Row) -> str:
     policy = f" ({row['policy']})" if row["policy"] else ""
     sees = seen(row["search"])
     kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
-    return f"{row['table']}{kind} → {row['score']}: {sees}, {row['budget']}, seeds: {row['runs']}{policy}"
+    scored = f", scored on {row['scored']}" if row.get("scored") else ""
+    return f"{row['table']}{kind} → {row['score']}: {sees}, {row['budget']}, seeds: {row['runs']}{scored}{policy}"
 
 
 def seen(search: str) -> str:
     """What a search sees, in words: a schedule's last epoch, "all" or "oracle"."""
-    named = {"oracle": "mean test accuracy (oracle)", "all": "validation of all schedules"}
+    named = {"oracle": "mean test accuracy (oracle)", "all": "validation of all schedules", FULL: "validation"}
     return named.get(search, f"{search}-epoch validation")
 
 
@@ -128,7 +156,9 @@ def footing(reference: Row) -> str:
     at = f"{reference['random_queries']} queries" + (
         " (the rows' mean)" if "queries" not in reference["budget"] else ""
     )
-    random = f"{reference['random_test']:.2f} after {at} and " if reference["random_test"] is not None else ""
+    random = (
+        f"{score(reference['random_test'], reference)} after {at} and " if reference["random_test"] is not None else ""
+    )
     ever = (
         f", which is its choice at some time in {shares.percent(reference['random_chance_of_optimum'])} of searches of all cells"
         if reference["random_chance_of_optimum"] is not None and reference["random_chance_of_optimum"] < 0.995
@@ -140,7 +170,8 @@ def footing(reference: Row) -> str:
         else ""
     )
     return (
-        f"Exact: optimum {reference['optimum']:.2f}; best by what the search sees {reference['best_by_search']:.2f}; "
+        f"Exact: optimum {score(reference['optimum'], reference)}; best by what the search sees "
+        f"{score(reference['best_by_search'], reference)}; "
         f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries "
         f"until it has tried an optimum{ever}.{front}"
     )
@@ -177,6 +208,13 @@ def blocks(board: Leaderboard) -> list[Block]:
     return found
 
 
+def _measured(board: Leaderboard) -> str:
+    """What the columns of scores hold."""
+    if not any("unit" in row for row in board.rows):
+        return "Test accuracy in percent"
+    return "Test score in the table's unit (↓: lower is better)"
+
+
 def to_markdown(board: Leaderboard) -> str:
     """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
     lines = [f"# {markdown.text(board.title)}", ""]
@@ -195,7 +233,7 @@ def to_markdown(board: Leaderboard) -> str:
         "with a 1 may be the best (sign-flip tests of paired means, Holm over all pairs, 5%; leaderboard.json has every "
         "pair). More seeds: how many would separate it from the next row with 80% power if the difference seen is the "
         "true one; 0: it is separated. "
-        "Test accuracy in percent, of the cell the search would recommend at the end, mean over seeds with 95% "
+        f"{_measured(board)}, of the cell the search would recommend at the end, mean over seeds with 95% "
         f"studentised bootstrap interval (from {intervals.FEWEST} seeds on; docs/statistics.md: how often it covers), wider "
         "where nearly all seeds agree: a miss that no seed met is taken to cost what a cell drawn blindly would. "
         "Regret: points below the best test accuracy; val regret: below the best score the search could see. To "

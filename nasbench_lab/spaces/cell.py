@@ -27,6 +27,7 @@ from nasbench_lab.spaces.whole import whole_number
 
 EDGES, PATHS, ROLES = cells.EDGES, cells.PATHS, cells.ROLES
 NONE, SKIP, CONV1, CONV3, POOL = cells.NONE, cells.SKIP, cells.CONV1, cells.CONV3, cells.POOL
+CLASSES = 6466
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 _NASLIB_OPS = (1, 0, 3, 2, 4)  # ours -> NASLib's number (0 skip 1 none 2 conv3x3 3 conv1x1 4 avgpool)
 _NASLIB_EDGES = (0, 1, 3, 2, 4, 5)  # NASLib's edge order 12 13 14 23 24 34, as positions in EDGES
@@ -75,11 +76,9 @@ def class_members() -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(m) for m in members)
 
 
-@cache
 def representatives() -> IntArray:
     """(A,) the lowest-index member of every cell's class: the one that is trained for all of them."""
-    first: IntArray = np.unique(SPACE.classes, return_index=True)[1]
-    return frozen(first[SPACE.classes])
+    return SPACE.representatives
 
 
 def ops(arch: int) -> Ops:

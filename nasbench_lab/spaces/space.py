@@ -274,6 +274,12 @@ class Space:
         found: list[int] = self.neighbours[arch].tolist()
         return found if self.listed is None else found[: int(self.degrees[arch])]
 
+    @cached_property
+    def representatives(self) -> IntArray:
+        """(N,) the lowest-index member of every cell's class."""
+        _, first, number = np.unique(self.classes, return_index=True, return_inverse=True)
+        return frozen(first[number.reshape(-1)].astype(np.int64))
+
     def sample(self, rng: np.random.Generator) -> int:
         """A cell drawn uniformly."""
         return int(rng.integers(self.size))

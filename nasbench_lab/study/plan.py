@@ -212,8 +212,13 @@ def _task(text: StudyTask, tables: Mapping[str, Table]) -> PlannedTask:
         if unknown := int(np.isnan(tables[name].truth).sum()):
             raise LabError(f"table {name!r} cannot score: it has no test score for {unknown} cells")
     table = tables[text.table]
+    if other := [name for name in text.scored_on if tables[name].space != table.space]:
+        raise LabError(
+            f"table {other[0]!r} cannot score a search of {text.table!r}: its space is {tables[other[0]].space.name!r}, "
+            f"not {table.space.name!r}"
+        )
     policies = {name: getattr(text, name) for name in _POLICIES} | {"sources": {n: tables[n] for n in text.sources}}
-    sizes = ("params_m", "flops_m")  # an evaluator that trains knows them of itself
+    sizes = core.SIZES[:2]  # an evaluator that trains knows them of itself
     check_objectives([name for name in text.objectives[1:] if name not in sizes], table)
     evaluator = open_evaluator(text.evaluator, table, policies)
     bounded = runner.bounded(

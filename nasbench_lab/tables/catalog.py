@@ -86,9 +86,9 @@ def load(name: str) -> Table:
 
 @lru_cache(maxsize=16)
 def _cached(path: Path, _modified: int) -> Table:
-    from nasbench_lab.tables import predicted, table  # not at the top: listing names and files needs no cells
+    from nasbench_lab.tables import predicted, stored  # not at the top: listing names and files needs no cells
 
-    return predicted.read(path) if predicted.holds_networks(path) else table.read(path)
+    return predicted.read(path) if predicted.holds_networks(path) else stored.read(path)
 
 
 def default() -> str:

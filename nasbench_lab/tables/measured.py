@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables.table import CLASSES, Schedule, Table, known_mean
+from nasbench_lab.tables.table import Schedule, Table, known_mean
 
 FloatArray = NDArray[np.float64]
 
@@ -54,8 +54,8 @@ def from_trials(
     classes, columns = cell.SPACE.classes[trials.arch], np.searchsorted(seeds, trials.seed)
     _, first = np.unique(np.stack([classes, columns], axis=1), axis=0, return_index=True)
     classes, columns = classes[first], columns[first]
-    val = np.full((CLASSES, trials.val.shape[1], len(seeds)), np.nan)
-    test, measured = np.full((CLASSES, len(seeds)), np.nan), np.full((CLASSES, len(seeds)), np.nan)
+    val = np.full((cell.CLASSES, trials.val.shape[1], len(seeds)), np.nan)
+    test, measured = np.full((cell.CLASSES, len(seeds)), np.nan), np.full((cell.CLASSES, len(seeds)), np.nan)
     val[classes, :, columns] = _counted(trials.val[first], step)
     test[classes, columns] = _counted(trials.test[first], step)
     measured[classes, columns] = trials.seconds[first]

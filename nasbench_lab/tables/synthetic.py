@@ -12,7 +12,7 @@ from nasbench_lab.core import stream
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.tables.catalog import EMBEDDED
-from nasbench_lab.tables.table import CLASSES, Schedule, Table
+from nasbench_lab.tables.table import Schedule, Table
 
 _GAIN = frozen(np.array([0.0, 4.0, 9.0, 14.0, 3.0]))  # per live edge, by op
 _EDGE = frozen(np.array([1.0, 0.7, 0.9, 1.3, 0.8, 1.1]))
@@ -30,11 +30,11 @@ def make_toy() -> Table:
     level = 40.0 + 52.0 * (1 - np.exp(-(quality + skip_beside_conv - many_pools) / 28.0))
     first = np.unique(cell.representatives())
     level = np.where(disconnected, 10.0, level)[first]
-    level = level + rng.normal(0, 0.8, CLASSES) * ~disconnected[first]  # what no formula explains
+    level = level + rng.normal(0, 0.8, cell.CLASSES) * ~disconnected[first]  # what no formula explains
     progress = np.array([0.62, 0.85, 1.0])
-    trials = level[:, None, None] * progress[:, None] + rng.normal(0, 0.6, (CLASSES, len(_EPOCHS), 2))
+    trials = level[:, None, None] * progress[:, None] + rng.normal(0, 0.6, (cell.CLASSES, len(_EPOCHS), 2))
     trials = np.round(np.clip(trials, 0, 100), 2)
-    test = np.round(np.clip(level[:, None] + rng.normal(0, 0.3, (CLASSES, 2)), 0, 100), 2)
+    test = np.round(np.clip(level[:, None] + rng.normal(0, 0.3, (cell.CLASSES, 2)), 0, 100), 2)
     per_epoch = 2.0 + 0.1 * cell.flops_m("cifar10")[first]
     seconds = np.round(per_epoch[:, None] * np.array(_EPOCHS) + 1.0, 3)
     classes = cell.SPACE.classes

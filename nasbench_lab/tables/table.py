@@ -1,8 +1,9 @@
 """One tabulated benchmark as arrays, and its file: a `.npz` with a JSON header, read without pickle.
 
-Notation: A = 15,625 cells in official order; F fidelities; T validation trials; S test trials; M metrics.
-Accuracies in percent, times in simulated seconds, nan = not measured. A table has one or more *schedules*: trainings
-of their own, each with its own learning-rate schedule, named by their last epoch (NAS-Bench-201: 12 and 200).
+Notation: A cells of the table's space, in its order; F fidelities; T validation trials; S test trials; M metrics.
+Scores in the table's unit and direction (accuracies in percent unless it says otherwise), times in simulated seconds,
+nan = not measured. A table has one or more *schedules*: trainings of their own, each with its own learning-rate
+schedule, named by their last epoch (NAS-Bench-201: 12 and 200; 1 where epochs are not counted).
 """
 
 from __future__ import annotations
@@ -10,22 +11,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import bounded, names
-from nasbench_lab.files.arrays import Archive
+from nasbench_lab.files import names
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, cells, naming, written
 from nasbench_lab.spaces.frozen import frozen, thawed
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.tables import headers, percent
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 FORMAT = 1
-CLASSES = 6466
-_UNPACKED = 1 << 29  # bytes; a table of 200 epochs and three trials has 125 million
-_NUMBERS = 1 << 26  # of all arrays, a row for every cell: four such tables
-_SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
+PERCENT = "%"
+BETTER = ("higher", "lower")
+SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,10 @@ class Schedule:
 
     Attributes:
         epochs: the F epochs at which validation was measured, ascending.
-        val: (A, F) mean validation accuracy over the trials that exist.
+        val: (A, F) mean validation score over the trials that exist.
         val_trials: (A, F, T) single trials; T = 0 where only means were published.
-        test: (A,) mean test accuracy after the last epoch.
+        test: (A,) mean test score after the last epoch; of a table without test scores what it is scored on instead,
+            see `Table.scored`.
         test_trials: (A, S) single trials; S = 0 where only means were published.
         seconds: (A, F) cumulative cost of training to that epoch and validating once.
         one_run: the epochs are points of one training run, so going on from one to the next costs the difference.
@@ -62,7 +62,7 @@ class Schedule:
     one_run: bool = True
 
     def __post_init__(self) -> None:
-        for name in _SCHEDULE_ARRAYS:
+        for name in SCHEDULE_ARRAYS:
             object.__setattr__(self, name, frozen(getattr(self, name)))
 
     def column(self, epochs: int) -> int:
@@ -85,6 +85,9 @@ class Table:
         schedules: by last epoch, ascending.
         metrics: further (A,) values such as "latency_ms/edgegpu"; nan where there is none.
         about: source, licence, dataset, units, ...; what `tables info` prints.
+        space: of its cells.
+        unit: of its scores: "%", or any text.
+        better: "higher" or "lower" scores.
         digest: SHA-256 of header and arrays.
     """
 
@@ -92,6 +95,9 @@ class Table:
     schedules: Mapping[int, Schedule]
     metrics: Mapping[str, FloatArray]
     about: Mapping[str, Any] = field(default_factory=dict)
+    space: Space = cell.SPACE
+    unit: str = PERCENT
+    better: str = "higher"
 
     def __post_init__(self) -> None:
         for name in ("schedules", "metrics", "about"):
@@ -100,7 +106,7 @@ class Table:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of header and arrays."""
-        return _digest(self._header(), dict(self._arrays()))
+        return self._digest()
 
     @property
     def kind(self) -> str:
@@ -111,6 +117,21 @@ class Table:
     def dataset(self) -> str:
         """What the cells were trained on; the table's name where its header does not say, or says "none" (made up)."""
         return headers.dataset(self.name, self.about)
+
+    @property
+    def sign(self) -> int:
+        """+1 where higher scores are better, -1 where lower ones are: a strategy maximises score times sign."""
+        return 1 if self.better == "higher" else -1
+
+    @property
+    def scored(self) -> str:
+        """What stands for the test score, in words; empty where the table has test scores."""
+        return str(self.about.get("scored", ""))
+
+    @property
+    def counts_epochs(self) -> bool:
+        """Whether schedules are named by epochs; otherwise there is one, called 1."""
+        return bool(self.about.get("counts_epochs", True))
 
     def __repr__(self) -> str:
         return f"Table({self.label}; schedules {', '.join(map(str, self.schedules))}; {len(self.truth):,} cells)"
@@ -133,7 +154,7 @@ class Table:
     @property
     def intact(self) -> bool:
         """Whether its numbers are those that its digest was taken of: code in the same process can put others in their place."""
-        return self.digest == _digest(self._header(), dict(self._arrays()))
+        return self.digest == self._digest()
 
     @property
     def truth(self) -> FloatArray:
@@ -167,11 +188,15 @@ class Table:
         names.checked(self.name, "a table")
         if not self.schedules:
             raise LabError(f"table {self.name!r} has no schedule")
+        if self.better not in BETTER or not self.unit.strip() or not self.unit.isprintable():
+            raise LabError(
+                f"table {self.name!r}: better is {' or '.join(BETTER)} and the unit a text, got {self.better!r}, {self.unit!r}"
+            )
         for last, schedule in self.schedules.items():
-            _check_schedule(f"table {self.name!r}, schedule {last}", last, schedule)
+            _check_schedule(f"table {self.name!r}, schedule {last}", last, schedule, self)
         for name, values in self.metrics.items():
-            if values.shape != (cell.SPACE.size,) or np.isinf(values).any():
-                raise LabError(f"table {self.name!r}: metric {name!r} must be ({cell.SPACE.size},) without infinities")
+            if values.shape != (self.space.size,) or np.isinf(values).any():
+                raise LabError(f"table {self.name!r}: metric {name!r} must be ({self.space.size},) without infinities")
         return self
 
     def save(self, path: Path, *, compress: bool = False) -> Path:
@@ -185,7 +210,9 @@ class Table:
 
     def content(self, *, compress: bool = False) -> bytes:
         """What its file holds."""
-        arrays = {name: _pack(values, self.about.get("rows") == "class") for name, values in self._arrays()}
+        first = first_of_classes(self.space) if self.about.get("rows") == "class" else slice(None)
+        arrays: dict[str, NDArray[Any]] = {name: values[first] for name, values in self._arrays()}
+        arrays |= self._space_arrays()
         header = self._header() | {"digest": self.digest, "cells": int(self.measured.sum())}
         arrays["header"] = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
@@ -197,19 +224,32 @@ class Table:
             str(last): {"epochs": list(schedule.epochs), "one_run": schedule.one_run}
             for last, schedule in self.schedules.items()
         }
-        return {
+        header: dict[str, Any] = {
             "format": FORMAT,
             "name": self.name,
             "schedules": schedules,
             "metrics": list(self.metrics),
             "about": thawed(self.about),
         }
+        if self.space != cell.SPACE:
+            header["space"] = written.plain(self.space)
+        if (self.unit, self.better) != (PERCENT, "higher"):
+            header |= {"unit": self.unit, "better": self.better}
+        return header
+
+    def _space_arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the space; none of NAS-Bench-201's, which every file without a space is of."""
+        found = {} if self.space == cell.SPACE else written.arrays(self.space)
+        return {f"space/{name}": values for name, values in found.items()}
+
+    def _digest(self) -> str:
+        return _digest(self._header(), dict(self._arrays()) | self._space_arrays())
 
     def _arrays(self) -> Iterator[tuple[str, FloatArray]]:
         for last, schedule in self.schedules.items():
-            for name in _SCHEDULE_ARRAYS:
+            for name in SCHEDULE_ARRAYS:
                 yield f"{last}/{name}", getattr(schedule, name)
-        empty = np.empty((cell.SPACE.size, 0))
+        empty = np.empty((self.space.size, 0))
         yield "metrics", np.stack(list(self.metrics.values()), axis=1) if self.metrics else empty
 
     def seed_names(self, last: int) -> dict[str, list[str]]:
@@ -226,10 +266,11 @@ class Table:
     def frame(self) -> pd.DataFrame:
         """The table as a pandas frame, for whoever thinks in columns; the same columns that `formats.tidy` reads.
 
-        One row per cell in official order; nan = not measured. With D the dataset, L the last epoch of a schedule and e
-        an earlier epoch of it, accuracies in percent, times in simulated seconds:
+        One row per cell in the space's order; nan = not measured. With D the dataset, L the last epoch of a schedule and e
+        an earlier epoch of it, accuracies in percent or scores in the table's unit, times in simulated seconds:
 
-            index, arch                   official index and string
+            index, arch                   index, and of a four-node cell its official string
+            one column per decision       labels of the options, of any other space
             D/L/val, D/L/val/seed<k>      validation accuracy after epoch L: mean of the trials, one trial
             D/L/val@<e>, ../seed<k>       the same after epoch e
             D/L/test, D/L/test/seed<k>    test accuracy after epoch L
@@ -240,8 +281,11 @@ class Table:
         """
         import pandas as pd
 
-        archs = range(cell.SPACE.size)
-        columns: dict[str, Any] = {"index": np.array(archs), "arch": [cell.to_string(arch) for arch in archs]}
+        columns: dict[str, Any] = {"index": np.arange(self.space.size)}
+        if cells.is_cell(self.space):
+            columns["arch"] = [cells.to_string(self.space, arch) for arch in range(self.space.size)]
+        else:
+            columns |= naming.columns(self.space)
         for last, schedule in self.schedules.items():
             named = _columns(schedule, self.seed_names(last))
             columns |= {f"{self.dataset}/{last}/{name}": values for name, values in named.items()}
@@ -250,6 +294,7 @@ class Table:
         out.attrs = {"name": self.name, "kind": self.kind, "digest": self.digest}
         out.attrs |= {key: self.about.get(key, "") for key in ("source", "licence")}
         out.attrs["units"] = dict(self.about.get("units", {}))
+        out.attrs |= {"unit": self.unit, "better": self.better}
         return out
 
     def renamed(self, name: str) -> Table:
@@ -269,72 +314,9 @@ def _columns(schedule: Schedule, seeds: Mapping[str, list[str]]) -> dict[str, Fl
     return found | {f"test/seed{seed}": schedule.test_trials[:, t] for t, seed in enumerate(seeds["test"])}
 
 
-def read(path: Path) -> Table:
-    """Read and check a table file.
-
-    Raises:
-        LabError: not a table of ours, damaged, or values out of range; says which.
-    """
-    if not path.is_file():
-        raise LabError(f"no such table file: {path}")
-    try:
-        with path.open("rb") as file:
-            return read_file(file, str(path))
-    except OSError as error:
-        raise LabError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def read_file(file: BinaryIO, path: str) -> Table:
-    """The same from an open file, called `path` in errors."""
-    try:
-        archive = Archive(file, limit=_UNPACKED)
-        header = bounded.parsed(archive.text("header"))
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for a damaged file
-        raise LabError(f"{path} is not a nasbench_lab table, or is damaged: {error}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        found = header.get("format") if isinstance(header, dict) else type(header).__name__
-        raise LabError(f"{path}: table format {found!r}, this version reads {FORMAT}; import it again")
-    try:
-        table = _assemble(header, archive)
-    except Exception as error:  # see above
-        raise LabError(f"{path}: damaged, or header and arrays do not fit together: {error!r}"[:400]) from error
-    if table.digest != header.get("digest"):
-        raise LabError(f"{path}: damaged or edited; its digest is {table.digest[:12]}, its header says otherwise")
-    if header.get("cells", cells := int(table.measured.sum())) != cells:  # older files do not say; not in the digest
-        raise LabError(f"{path}: damaged or edited; {cells:,} cells are complete, its header says otherwise")
-    return table.check()
-
-
-def _assemble(header: dict[str, Any], archive: Archive) -> Table:
-    by_class = header["about"].get("rows") == "class"
-    listed = [f"{int(last)}/{name}" for last in header["schedules"] for name in _SCHEDULE_ARRAYS]
-    wide = sum(cell.SPACE.size * math.prod(archive.shape(name)[1:]) for name in [*listed, "metrics"])
-    if wide > _NUMBERS:  # rows by class, and numbers of one byte, become many times what they are in the file
-        raise ValueError(f"it holds {wide:,} numbers, a table has {_NUMBERS:,} at most")
-    full = {name: _unpack(archive.read(name), by_class) for name in [*listed, "metrics"]}
-    schedules = {
-        int(last): Schedule(
-            epochs=tuple(int(e) for e in spec["epochs"]),
-            one_run=bool(spec["one_run"]),
-            **{name: full[f"{int(last)}/{name}"] for name in _SCHEDULE_ARRAYS},
-        )
-        for last, spec in header["schedules"].items()
-    }
-    metrics = {name: full["metrics"][:, i] for i, name in enumerate(header["metrics"])}
-    return Table(header["name"], schedules, metrics, header["about"])
-
-
-def _pack(values: FloatArray, by_class: bool) -> NDArray[Any]:
-    """What is stored: one row per class where all members share their values."""
-    return values[np.unique(cell.representatives())] if by_class else values
-
-
-def _unpack(values: NDArray[Any], by_class: bool) -> FloatArray:
-    rows = CLASSES if by_class else cell.SPACE.size
-    if values.dtype.kind not in "fiu" or values.shape[:1] != (rows,):
-        raise ValueError(f"expected {rows} rows of numbers, got {values.dtype} {values.shape}")
-    wide = values[cell.SPACE.classes] if by_class else values
-    return np.ascontiguousarray(wide, dtype=np.float64)
+def first_of_classes(space: Space) -> NDArray[np.int64]:
+    """(C,) the lowest-index cell of every class, ascending: what is stored where all members share their values."""
+    return np.sort(np.unique(space.classes, return_index=True)[1])
 
 
 def _digest(header: dict[str, Any], arrays: Mapping[str, FloatArray]) -> str:
@@ -346,31 +328,34 @@ def _digest(header: dict[str, Any], arrays: Mapping[str, FloatArray]) -> str:
     return sha.hexdigest()
 
 
-def _check_schedule(where: str, last: int, schedule: Schedule) -> None:
-    cells, fidelities = cell.SPACE.size, len(schedule.epochs)
+def _check_schedule(where: str, last: int, schedule: Schedule, table: Table) -> None:
+    count, fidelities, percentages = table.space.size, len(schedule.epochs), table.unit == PERCENT
     if not schedule.epochs or list(schedule.epochs) != sorted(set(schedule.epochs)) or schedule.epochs[-1] != last:
         raise LabError(f"{where}: epochs must ascend to {last}, got {schedule.epochs}")
     shapes = {
-        "val": (cells, fidelities),
-        "seconds": (cells, fidelities),
-        "test": (cells,),
-        "val_trials": (cells, fidelities, *schedule.val_trials.shape[2:3]),
-        "test_trials": (cells, *schedule.test_trials.shape[1:2]),
+        "val": (count, fidelities),
+        "seconds": (count, fidelities),
+        "test": (count,),
+        "val_trials": (count, fidelities, *schedule.val_trials.shape[2:3]),
+        "test_trials": (count, *schedule.test_trials.shape[1:2]),
     }
     for name, shape in shapes.items():
         values = getattr(schedule, name)
         if values.shape != shape:
             raise LabError(f"{where}: {name} must have shape {shape}, got {values.shape}")
-        top = np.inf if name == "seconds" else 100.0
-        if (values < 0).any() or (values > top).any() or np.isinf(values).any():
-            raise LabError(f"{where}: {name} must lie in 0..{top:g}, got {np.nanmin(values):g}..{np.nanmax(values):g}")
+        least = 0.0 if percentages or name == "seconds" else -np.inf
+        most = 100.0 if percentages and name != "seconds" else np.inf
+        if (values < least).any() or (values > most).any() or np.isinf(values).any():
+            allowed = f"must lie in {least:g}..{most:g}" if least == 0 else "must be finite"
+            raise LabError(f"{where}: {name} {allowed}, got {np.nanmin(values):g}..{np.nanmax(values):g}")
     if (np.diff(schedule.seconds, axis=1) < 0).any():
         raise LabError(f"{where}: seconds must not fall from one epoch to the next")
     if np.isnan(schedule.seconds[~np.isnan(schedule.val)]).any():
         raise LabError(f"{where}: a validation score without its cost (seconds is nan)")
     if np.isnan(schedule.test[~np.isnan(schedule.val).any(axis=1)]).any():
         raise LabError(f"{where}: a validation score without a test score")
-    percent.check(where, schedule.epochs, schedule.val, schedule.val_trials, schedule.test, schedule.test_trials)
+    if percentages:
+        percent.check(where, schedule.epochs, schedule.val, schedule.val_trials, schedule.test, schedule.test_trials)
 
 
 def known_mean(values: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from conftest import make_table
 from nasbench_lab.cli import tables as cli_tables
 from nasbench_lab.core import LabError
 from nasbench_lab.files import writing
-from nasbench_lab.tables import table as tables
+from nasbench_lab.tables import stored
 from nasbench_lab.tables.formats.tidy import read_tidy
 
 MINE = "what somebody wrote\n"
@@ -111,7 +111,7 @@ def test_a_tables_own_name_is_a_name(lab, name, tmp_path):
     inside = tmp_path / "a" / "b"
     made.save(inside / "t.npz")
     before = sorted(tmp_path.rglob("*"))
-    for read in (lambda: tables.read(inside / "t.npz"), lambda: cli_tables._install([made], inside, force=True)):
+    for read in (lambda: stored.read(inside / "t.npz"), lambda: cli_tables._install([made], inside, force=True)):
         with pytest.raises(LabError, match="a table cannot be called"):
             read()
     for command in (

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import measuring
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables import table as tables
+from nasbench_lab.tables import stored
 from nasbench_lab.tables.measured import Trials, from_trials
 from nasbench_lab.training import measure
 from nasbench_lab.training.problem import make_problem
@@ -90,7 +90,7 @@ def test_accuracies_are_counts_and_means_are_over_the_trials_that_exist():
 
 def test_a_table_survives_its_file(shards, tmp_path):
     table = measuring.merge("some", shards, partial=True)
-    assert tables.read(table.save(tmp_path / "some.npz", compress=True)).digest == table.digest
+    assert stored.read(table.save(tmp_path / "some.npz", compress=True)).digest == table.digest
 
 
 def test_missing_classes_are_counted_and_refused(shards):

@@ -23,8 +23,7 @@ from nasbench_lab.leaderboard import written
 from nasbench_lab.strategies.one_shot._one_shot import OneShot
 from nasbench_lab.study import store
 from nasbench_lab.study.study import load_study
-from nasbench_lab.tables import catalog
-from nasbench_lab.tables import table as tables
+from nasbench_lab.tables import catalog, stored
 from nasbench_lab.training import measure, trainer
 from nasbench_lab.training.cache import Cache, Trained
 
@@ -77,7 +76,7 @@ def kinds(folder: Path) -> Mapping[str, Kind]:
         "details.json": Kind(out / "details.json", sealed.read_json),
         "manifest.json": Kind(out / "manifest.json", lambda path: (sealed.read_json(path), load_study(path.parent))),
         "runs": Kind(runs, _runs),
-        "table": Kind(toy, lambda path: tables.read(path).digest),
+        "table": Kind(toy, lambda path: stored.read(path).digest),
         "shard": Kind(small, _shard),
         "cache": Kind(_cache(folder / "cache.jsonl"), _kept),
         "checkpoint of a training": Kind(_training(folder / "training.pt"), _trained),

@@ -11,7 +11,7 @@ import pytest
 from conftest import make_table
 
 from nasbench_lab.core import LabError
-from nasbench_lab.tables import catalog, headers, table
+from nasbench_lab.tables import catalog, headers, stored
 
 
 def rewritten(path, target, change):
@@ -61,14 +61,14 @@ def test_cells_are_counted_on_saving_and_in_files_that_do_not_say(tmp_path, by_c
     path = part.save(tmp_path / "part.npz")
     old = rewritten(path, tmp_path / "old.npz", older)
     assert headers.read(path).cells == headers.read(old).cells == int(part.measured.sum()) < 15_625
-    assert table.read(old).digest == table.read(path).digest == part.digest
+    assert stored.read(old).digest == stored.read(path).digest == part.digest
 
 
 def test_another_number_of_cells_in_the_header_is_refused(tmp_path):
     path = partial().save(tmp_path / "part.npz")
     forged = rewritten(path, tmp_path / "forged.npz", lambda header: header.update(cells=15_625))
     with pytest.raises(LabError, match="15,624 cells are complete, its header says otherwise"):
-        table.read(forged)
+        stored.read(forged)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04nonsense", b"no archive at all"])

@@ -9,8 +9,7 @@ import pytest
 from nasbench_lab.core import LabError, Query
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables import catalog, describe, predicted
-from nasbench_lab.tables import table as tables
+from nasbench_lab.tables import catalog, describe, predicted, stored
 
 SHIPPED = ["cifar10-surrogate", "cifar100-surrogate"]
 RNG = np.random.default_rng(0)
@@ -154,7 +153,7 @@ def test_a_written_file_is_read_by_the_catalog(tmp_path):
 
 def test_a_prediction_can_be_saved_as_an_ordinary_table(tmp_path):
     table = predicted.predict(make_networks())
-    assert tables.read(table.save(tmp_path / "plain.npz")).digest == table.digest
+    assert stored.read(table.save(tmp_path / "plain.npz")).digest == table.digest
 
 
 def rewritten(path, **changes):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables import table as tables
+from nasbench_lab.tables import stored
 from nasbench_lab.tables.table import Schedule, Table
 
 
@@ -47,14 +47,14 @@ def test_what_is_saved_is_read(tmp_path_factory, epochs, trials, one_run, compre
     metrics = {"latency_ms/x": np.where(np.arange(cell.SPACE.size) % 3, np.nan, 1.5)}
     made = make_table("some", epochs=epochs, trials=trials, one_run=one_run, metrics=metrics, source=source)
     path = made.save(tmp_path_factory.mktemp("t") / "deep" / "some.npz", compress=compress)
-    read = tables.read(path)
+    read = stored.read(path)
     assert same(read, made)
     assert read.digest == made.digest
     assert [item.name for item in path.parent.iterdir()] == ["some.npz"]
 
 
 def test_rows_by_class_take_less_room_and_read_back_whole(toy, tmp_path):
-    read = tables.read(toy.save(tmp_path / "x.npz"))
+    read = stored.read(toy.save(tmp_path / "x.npz"))
     assert same(read, toy)
     plain = dataclasses.replace(toy, about={"rows": "cell"}).save(tmp_path / "y.npz")
     assert (tmp_path / "x.npz").stat().st_size < plain.stat().st_size / 2
@@ -162,7 +162,7 @@ def test_damaged_bytes_give_a_lab_error_or_the_same_table(saved, tmp_path_factor
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # zipfile and numpy comment on what they find
         try:
-            assert same(tables.read(path), tables.read(saved))
+            assert same(stored.read(path), stored.read(saved))
         except LabError as error:
             assert "damaged" in str(error) or "header" in str(error)
 
@@ -195,7 +195,7 @@ def as_header(content) -> np.ndarray:
 )  # fmt: skip
 def test_a_header_that_makes_no_sense_is_refused(saved, tmp_path, header, message):
     with pytest.raises(LabError) as error:
-        tables.read(rewritten(saved, tmp_path / "x.npz", header=as_header(header)))
+        stored.read(rewritten(saved, tmp_path / "x.npz", header=as_header(header)))
     assert message in str(error.value)
 
 
@@ -204,7 +204,7 @@ def test_edited_numbers_are_found(saved, tmp_path, toy):
     test = toy.last.test[first].copy()
     test[0] += 0.01
     with pytest.raises(LabError, match="damaged or edited"):
-        tables.read(rewritten(saved, tmp_path / "x.npz", **{"12/test": test}))
+        stored.read(rewritten(saved, tmp_path / "x.npz", **{"12/test": test}))
 
 
 class Loaded(Exception):
@@ -227,9 +227,9 @@ def test_no_pickle_is_ever_loaded(saved, tmp_path):
     for content in (path.read_bytes(), pickle.dumps({"a": Bomb()})):
         path.write_bytes(content)
         with pytest.raises(LabError, match="not a nasbench_lab table"):
-            tables.read(path)
+            stored.read(path)
     with pytest.raises(LabError):
-        tables.read(rewritten(saved, tmp_path / "y.npz", **{"12/val": bomb}))
+        stored.read(rewritten(saved, tmp_path / "y.npz", **{"12/val": bomb}))
 
 
 def test_other_kinds_of_file_are_refused(tmp_path):
@@ -242,10 +242,10 @@ def test_other_kinds_of_file_are_refused(tmp_path):
         path = tmp_path / "x.npz"
         path.write_bytes(content)
         with pytest.raises(LabError, match="not a nasbench_lab table"):
-            tables.read(path)
+            stored.read(path)
     for missing in (tmp_path, tmp_path / "no.npz"):
         with pytest.raises(LabError, match="no such table file"):
-            tables.read(missing)
+            stored.read(missing)
 
 
 def test_an_unwritable_folder_is_a_lab_error(toy, blocked):

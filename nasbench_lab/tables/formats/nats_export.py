@@ -19,7 +19,7 @@ import numpy as np
 
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables import table as tables
+from nasbench_lab.tables import stored
 from nasbench_lab.tables.formats.nats_simple import META
 from nasbench_lab.tables.formats.official import state_of
 from nasbench_lab.tables.formats.trials import Trials
@@ -110,7 +110,7 @@ def restored(table: Table, meta: Mapping[str, Any]) -> Table:
     content = kept[table.name]
     if not isinstance(content, bytes):
         raise LabError(f"what nasbench_lab wrote into {META} is damaged: no bytes")
-    whole = tables.read_file(io.BytesIO(content), META)
+    whole = stored.read_file(io.BytesIO(content), META)
     return whole if _agree(table, whole) else table
 
 

@@ -22,8 +22,7 @@ from nasbench_lab.files import bounded
 from nasbench_lab.spaces import cell
 from nasbench_lab.study import store
 from nasbench_lab.study.study import read_study
-from nasbench_lab.tables import predicted
-from nasbench_lab.tables import table as tables
+from nasbench_lab.tables import predicted, stored
 from nasbench_lab.tables.formats import importing, official
 from nasbench_lab.tables.formats.tidy import read_tidy
 
@@ -140,7 +139,7 @@ HEADER = {
 @pytest.mark.parametrize("shape", [(1 << 40,), (1 << 62, 1 << 62), (0, 1 << 62), (1 << 31, 2), (-1, -8)])
 def test_a_shape_without_numbers_takes_no_memory(shape, tmp_path):
     path = lying(tmp_path / "x.npz", shape)
-    for read in (tables.read, predicted.read):
+    for read in (stored.read, predicted.read):
         with pytest.raises(LabError):
             read(path)
 
@@ -152,13 +151,13 @@ def test_rows_of_bytes_are_not_made_into_more_numbers_than_a_table_has(tmp_path)
     }, metrics=np.zeros((6466, 0)))  # fmt: skip
     assert path.stat().st_size < 200_000
     with pytest.raises(LabError, match="numbers, a table has"):
-        tables.read(path)
+        stored.read(path)
 
 
 def test_a_header_is_not_as_long_as_a_table(tmp_path):
     np.savez_compressed(tmp_path / "x.npz", header=np.frombuffer(b"[" * (1 << 24), np.uint8))
     with pytest.raises(LabError, match="too many for a header"):
-        tables.read(tmp_path / "x.npz")
+        stored.read(tmp_path / "x.npz")
 
 
 def test_what_unpacks_without_end_is_left(tmp_path):
@@ -168,7 +167,7 @@ def test_what_unpacks_without_end_is_left(tmp_path):
                 for _ in range(16):
                     member.write(bytes(1 << 20))
     with pytest.raises(LabError, match="unpacks to 671,088,640 bytes"):
-        tables.read(tmp_path / "x.npz")
+        stored.read(tmp_path / "x.npz")
 
 
 ARCHS = [cell.to_string(arch) for arch in range(cell.SPACE.size)]
@@ -226,7 +225,7 @@ def test_studies_that_are_refused(text, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "read", [tables.read, importing.read, read_tidy, read_study, store.read], ids=lambda f: f.__name__
+    "read", [stored.read, importing.read, read_tidy, read_study, store.read], ids=lambda f: f.__name__
 )
 def test_a_pipe_or_a_device_is_no_file(read, tmp_path):
     for suffix in (".npz", ".csv", ".parquet", ".pth", ".pickle", ".pickle.pbz2", ".toml", ".csv.gz"):

@@ -23,8 +23,7 @@ from nasbench_lab import extras
 from nasbench_lab.core import LabError
 from nasbench_lab.files import unpickle
 from nasbench_lab.interop import nats_bench
-from nasbench_lab.tables import catalog, fetching
-from nasbench_lab.tables import table as tables
+from nasbench_lab.tables import catalog, fetching, stored
 from nasbench_lab.tables.formats import importing, monolith, nats_simple, torch_file
 from nasbench_lab.tables.formats.official import is_state, trials_of
 from nasbench_lab.tables.formats.tidy import read_tidy
@@ -70,8 +69,8 @@ def entries(tmp_path, evil):
         "torch zip": (tmp_path / "zip.pth", importing.read),
         "torch legacy": (tmp_path / "old.pth", importing.read),
         "hardware": (tmp_path / "hw.pickle", importing.read),
-        "table": (tmp_path / "table.npz", tables.read),
-        "pickle as table": (tmp_path / "plain.npz", tables.read),
+        "table": (tmp_path / "table.npz", stored.read),
+        "pickle as table": (tmp_path / "plain.npz", stored.read),
         "by name": (tmp_path / "plain.npz", lambda path: catalog.load(str(path))),
         "parquet": (tmp_path / "p.parquet", importing.read),
         "csv": (tmp_path / "c.csv", importing.read),
@@ -148,10 +147,10 @@ def test_what_unpacks_to_far_too_much_is_refused_early(tmp_path):
 
 
 def test_a_table_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "_UNPACKED", 1 << 20)
+    monkeypatch.setattr(stored, "_UNPACKED", 1 << 20)
     np.savez_compressed(tmp_path / "x.npz", header=np.zeros(1 << 21, np.uint8))
     with pytest.raises(LabError, match="unpacks to 2,097"):
-        tables.read(tmp_path / "x.npz")
+        stored.read(tmp_path / "x.npz")
 
 
 def test_a_parquet_of_too_many_rows_is_not_read(tmp_path):
@@ -229,7 +228,7 @@ def test_damaged_files_of_every_format_are_answers_or_errors(tmp_path):
     buffer = io.BytesIO()
     frame.to_parquet(buffer)
     buffers["x.parquet"] = buffer.getvalue()
-    readers = {"x.pickle.pbz2": monolith.read_pickle, "x.npz": tables.read, "zip.pth": torch_file.load, "old.pth": torch_file.load,
+    readers = {"x.pickle.pbz2": monolith.read_pickle, "x.npz": stored.read, "zip.pth": torch_file.load, "old.pth": torch_file.load,
                "x.parquet": read_tidy}  # fmt: skip
     import warnings
 

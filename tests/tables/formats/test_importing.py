@@ -21,7 +21,8 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.formats import importing, nats_export
 from nasbench_lab.tables.formats import official as records
-from nasbench_lab.tables.table import Table, read
+from nasbench_lab.tables.stored import read
+from nasbench_lab.tables.table import Table
 
 LAB = {arch: made(arch) for arch in ARCHS}
 
