@@ -26,6 +26,7 @@ from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell, cells, naming, written
 from nasbench_lab.spaces.frozen import frozen, thawed
 from nasbench_lab.spaces.space import Space
+from nasbench_lab.stats.measures import PERCENT, Measure
 from nasbench_lab.tables import headers, percent
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 FORMAT = 1
-PERCENT = "%"
 BETTER = ("higher", "lower")
 SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
 
@@ -122,6 +122,11 @@ class Table:
     def sign(self) -> int:
         """+1 where higher scores are better, -1 where lower ones are: a strategy maximises score times sign."""
         return 1 if self.better == "higher" else -1
+
+    @property
+    def measure(self) -> Measure:
+        """How its scores are read."""
+        return Measure(self.unit, self.better)
 
     @property
     def scored(self) -> str:
