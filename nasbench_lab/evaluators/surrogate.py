@@ -32,7 +32,8 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.tables.predicted import counts
-from nasbench_lab.tables.table import PERCENT, Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import PERCENT, Table
 
 _CELLS, _FIT = 5, 6  # streams of the fit's seed: which cells, and the model's own randomness
 

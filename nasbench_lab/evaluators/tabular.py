@@ -18,7 +18,8 @@ from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, T
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources, opened, opened_sources
 from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.tables import readings
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 
 ORACLE = "oracle"
 ALL = "all"

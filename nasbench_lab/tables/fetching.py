@@ -33,7 +33,8 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats.collect import UNITS
 from nasbench_lab.tables.formats.hw_nas_bench import name_of
 from nasbench_lab.tables.formats.official import DATASETS
-from nasbench_lab.tables.table import Schedule, Table, known_mean
+from nasbench_lab.tables.schedule import Schedule, known_mean
+from nasbench_lab.tables.table import Table
 
 __all__ = ["DATASETS", "FILES", "fetch"]
 

@@ -29,7 +29,8 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, spreadsheet
 from nasbench_lab.files import columns as columns_of
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables.table import Schedule, Table, known_mean
+from nasbench_lab.tables.schedule import Schedule, known_mean
+from nasbench_lab.tables.table import Table
 
 FloatArray = NDArray[np.float64]
 _SCORE = re.compile(
