@@ -304,6 +304,10 @@ class Table:
         """The same numbers under another name."""
         return replace(self, name=name)
 
+    def described(self, title: str, dataset: str) -> Table:
+        """The same with a title and the name of its dataset in the header."""
+        return replace(self, about={**self.about, "title": title, "dataset": dataset})
+
 
 def _columns(schedule: Schedule, seeds: Mapping[str, list[str]]) -> dict[str, FloatArray]:
     """The columns of a frame that a schedule has, (A,) each."""
