@@ -66,6 +66,8 @@ def read(
     made, archs = _placed(frame, decisions, space, name)
     order = np.argsort(archs)
     scores = _scores(frame, val, test, order)
+    if unit == "%" and better == "higher" and max(scores.val.max(), scores.test.max()) <= 1:
+        raise LabError("accuracies in percent are all at most 1: multiply them by 100, or say another unit")
     cost = _numbers(frame, seconds, whole=True)[order] if seconds else np.ones(len(order))
     if (cost < 0).any():
         raise LabError(f"column {seconds!r}: seconds must not be negative, got {cost.min():g}")
@@ -258,8 +260,9 @@ def _codes(decision: Decision, column: str, labels: list[Any]) -> NDArray[np.int
 def _check_once(frame: pd.DataFrame, columns: Sequence[str], rows: NDArray[np.int64]) -> None:
     _, first, back, counts = np.unique(rows, axis=0, return_index=True, return_inverse=True, return_counts=True)
     if len(first) < len(rows):
-        group = int(np.argmax(counts > 1))
-        one, other = np.flatnonzero(back.reshape(-1) == group)[:2].tolist()
+        group = back.reshape(-1)
+        one = int(np.argmax(counts[group] > 1))
+        other = int(np.flatnonzero(group == group[one])[1])
         raise LabError(
             f"rows {one} and {other} are the same configuration, {_said(frame, columns, one)}; {len(rows) - len(first):,} rows "
             "are given more than once. Put trials of one configuration side by side, in columns"

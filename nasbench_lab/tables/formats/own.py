@@ -22,7 +22,7 @@ from nasbench_lab.tables.table import Table
 NUMBERS = 1 << 26  # rows times columns of a file
 _SPACE_FILE = 1 << 24  # bytes; tens of thousands of listed cells
 _FEW = 64  # labels up to which a column of numbers may be a decision
-_VAL, _TEST, _SECONDS = ("val",), ("test",), ("seconds", "time", "runtime", "duration", "elapsed")
+_VAL, _TEST, _SECONDS = ("val",), ("test",), ("seconds", "secs", "time", "runtime", "duration", "elapsed")
 _SCORES = (
     "acc",
     "score",
