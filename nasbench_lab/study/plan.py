@@ -158,7 +158,8 @@ def resolve(study: Study, given: Mapping[str, Strategy] | None = None) -> Plan:
         for task in tasks
         for spec, strategy in strategies.items()
     )
-    title = study.title or f"Search strategies on {tasks[0].table.label}"
+    searched = list(dict.fromkeys(task.table.label for task in tasks))
+    title = study.title or f"Search strategies on {searched[0] if len(searched) == 1 else f'{len(searched)} tables'}"
     block = study.block or (1 if _trains(strategies.values(), tasks) else BLOCK)
     return Plan(replace(study, title=title, block=block), tables, tasks, groups)
 
