@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from conftest import skipped_where_absent
 
@@ -92,3 +94,14 @@ def test_every_one_shot_strategy_is_listed():
 @pytest.mark.needs("torch", "sklearn")
 def test_one_shot_conformance(check):
     check()
+
+
+def test_what_works_on_any_space_does_not_know_the_cell():
+    for name in loading.names("strategies"):
+        kind = loading.load("strategies", name)
+        if kind.cell_only:
+            continue
+        for base in kind.__mro__:
+            module = sys.modules[base.__module__]
+            if base.__module__.startswith("nasbench_lab.strategies"):
+                assert getattr(module, "cell", None) is not cell, f"{base.__module__} imports the NAS-Bench-201 cell"

@@ -75,7 +75,7 @@ class Genetic(Strategy):
         child = self._winner()
         if self.rng.random() < self.crossover_rate:
             child = self._cross(child, self._winner())
-        return self.task.space.index(self._mutated(child))
+        return self.task.space.closest(self._mutated(child), self.rng)
 
     def _cross(self, first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
         if self.crossover == "one-point":

@@ -38,7 +38,9 @@ class RegularizedEvolution(Strategy):
         self._alive: deque[tuple[float, int]] = deque(maxlen=self.population)
         self._asked = 0
 
-    def propose(self) -> Query:
+    def propose(self) -> Query | None:
+        if self._asked and self.task.space.size == 1:
+            return None
         self._asked += 1
         if self._asked <= self.population or not self._alive:
             return Query(self.design(), self.task.full)
