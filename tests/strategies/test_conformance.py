@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from conftest import skipped_where_absent
+from kit import has_what_it_needs, in_a_fresh_process
 
-from nasbench_lab import imports, loading
+from nasbench_lab import loading
 from nasbench_lab.core import Task
-from nasbench_lab.extras import MissingPackage
 from nasbench_lab.spaces import cell
 from nasbench_lab.testing.strategy_kit import check_strategy, fingerprint
 
@@ -87,33 +83,15 @@ def test_conformance(check):
         check()
 
 
-FRESH = """
-import json, sys
-from nasbench_lab.loading import build
-from nasbench_lab.testing.strategy_kit import fingerprint
-print(json.dumps({spec: fingerprint(lambda: build("strategies", spec)) for spec in sys.argv[1:]}))
-"""
 FAMILIES = sorted({module.split(".")[-2] for module in loading.leaves("strategies").values()} - {"one_shot"})
-
-
-def has_what_it_needs(name: str) -> bool:
-    try:
-        loading.build("strategies", name)
-    except MissingPackage:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_same_records_in_a_fresh_process_with_another_hash_seed(family):
     modules = loading.leaves("strategies")
-    names = [n for n in TABULAR if modules[n].split(".")[-2] == family and has_what_it_needs(n)]
-    env = os.environ | {"PYTHONHASHSEED": "4242", "PYTHONPATH": imports.search_path()}
-    command = [sys.executable, "-P", "-c", FRESH, *names]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    names = [n for n in TABULAR if modules[n].split(".")[-2] == family and has_what_it_needs("strategies", n)]
     here = {name: fingerprint(lambda name=name: loading.build("strategies", name)) for name in names}
-    assert json.loads(done.stdout.splitlines()[-1]) == here
+    assert in_a_fresh_process("strategies", names) == here
 
 
 @pytest.mark.parametrize(
