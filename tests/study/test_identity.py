@@ -306,7 +306,7 @@ class Mine(Strategy):
 
 if __name__ == "__main__":
     frame = nasbench_lab.compare(
-        Mine, Mine(offset=1), table="toy", search="oracle", seeds=2, max_queries=2, out={out!r}, workers={workers}
+        Mine, Mine(offset=1), table="toy", search="oracle", seeds=1, max_queries=2, out={out!r}, workers={workers}
     )
     print(*(f"{{s}}={{t:.6f}}" for s, t in zip(frame["strategy"], frame["test_mean"])))
 """
