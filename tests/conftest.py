@@ -78,7 +78,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     for report in terminal.stats.get("skipped", ()):
         if _ABSENT in str(report.longrepr):
-            terminal.ensure_newline()
             terminal.write_line(f"FAILED {report.nodeid}: skipped, {report.longrepr[-1]}", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
