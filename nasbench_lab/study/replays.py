@@ -29,7 +29,6 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as scipy_stats
 
 from nasbench_lab import imports, loading, sources
 from nasbench_lab.core import Evaluator, FloatArray, Query, Result, Task, stream
@@ -212,8 +211,10 @@ def foreknown(setting: Setting, evaluator: Evaluator, truths: Sequence[FloatArra
 
 def _met_blindly(asked: set[int], truth: FloatArray) -> float:
     """How likely as many cells, drawn blindly, hold one that is as good as the best of those asked for."""
+    from scipy import stats  # a second to import, and needed of somebody's strategy alone
+
     as_good = int((truth >= np.nanmax(truth[list(asked)])).sum())
-    return float(scipy_stats.hypergeom.sf(0, len(truth), as_good, len(asked)))
+    return float(stats.hypergeom.sf(0, len(truth), as_good, len(asked)))
 
 
 def _conversation(setting: Setting, evaluator: Evaluator, most: float, seconds: float) -> Row:

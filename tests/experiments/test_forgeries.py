@@ -31,6 +31,7 @@ class Mine(Strategy):
     def observe(self, result):
         pass
 '''
+pytestmark = pytest.mark.usefixtures("repeated_once")
 TEXTS = ("leaderboard.csv", "leaderboard.md", "curves.csv")
 
 
