@@ -80,6 +80,14 @@ def reproduce(
     with _from_the_start():
         yield from _tables(folder)
         yield from _from_runs(folder, files, run) if files else _from_manifest(folder, run, workers)
+        for name in shown.others(out, _ids(folder.manifest)).posing if run is None else ():
+            yield Outcome(name, "", "differs", "it has the name of a board's file, and no board wrote it", kind="shown")
+
+
+def unchecked(out: Path) -> str:
+    """What in a results folder nothing is known of, in a sentence; "" where there is no such file."""
+    names = shown.others(out, _ids(sealed.read_json(out / "manifest.json"))).unchecked
+    return f"not of these results, and not checked: {shown.named(names)}" if names else ""
 
 
 class _Folder(NamedTuple):
