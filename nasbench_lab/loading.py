@@ -92,6 +92,12 @@ def foreign(folder: str, spec: str) -> bool:
     return bool(untrusted(folder, spec, ()))
 
 
+def program(spec: str) -> str:
+    """The command of a strategy that is a program of its own; "" of any other."""
+    head, raw = split_spec(spec)
+    return raw.get("command", "") if head == "external" else ""
+
+
 def untrusted(folder: str, spec: str, trusted: Sequence[str] | None) -> list[str]:
     """What a spec names of somebody's code and nobody trusts: it may be run where this is nothing.
 

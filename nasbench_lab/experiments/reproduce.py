@@ -349,7 +349,8 @@ def _why(kept: store.Runs, manifest: dict[str, Any]) -> str:
     evaluator = header["evaluator"]["evaluator"]
     specs = (loading.located(header["strategy"]), evaluator)
     code = sources.digest(strategy, loading.load("evaluators", loading.split_spec(evaluator)[0]), specs)
-    edited = sources.changed(kept.files) or ([] if code == header["code"] else [_CODE])
+    known = {name: sha for name, sha in kept.files.items() if sha}
+    edited = sources.changed(known) or ([] if code == header["code"] else [_CODE])
     return _since(_versions(header["versions"]) + edited, manifest)
 
 
