@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
-import py_compile
-import shutil
 import subprocess
 import sys
-import sysconfig
-import zipfile
 from dataclasses import dataclass
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
+from authored import STRATEGY, compared, truth, write
 
 import nasbench_lab
 from nasbench_lab import Query, Strategy, api, loading
 from nasbench_lab.core import LabError
-from nasbench_lab.study import notes
+from nasbench_lab.study import execute, notes
 from nasbench_lab.study.given import named
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 
-STRATEGY = '''"""Mine: the cell that a helper picks."""
-import sys
-from pathlib import Path
-from dataclasses import dataclass
-from nasbench_lab import Query, Strategy
-{top}
-
-@dataclass
-class Mine(Strategy):
-    offset: int = 0
-
-    def propose(self):
-        {inside}
-        return Query({pick} + self.offset, self.task.full)
-
-    def observe(self, result):
-        pass
-'''
-HELPER = "def pick():\n    return {cell}\n"
 WAYS = {  # what is imported, where the strategy is, where its helper is, top, inside, pick
     "import": ("my.py", "helper.py", "import helper", "pass", "helper.pick()"),
     "sibling": ("my.py", "helper.py", "from . import helper", "pass", "helper.pick()"),
@@ -93,18 +69,6 @@ def project(folder: Path, way: str) -> tuple[Path, Path]:
     return folder / file, folder / helper
 
 
-def write(helper: Path, cell: int) -> None:
-    helper.write_text(str(cell) if helper.name == "cell.txt" else HELPER.format(cell=cell))
-
-
-def compared(*strategies, out, **options):
-    """The cell that every strategy ends with, by its name on the board."""
-    frame = nasbench_lab.compare(
-        *strategies, table="toy", seeds=2, max_queries=2, out=out, **({"search": "oracle"} | options)
-    )
-    return dict(zip(frame["strategy"], frame["test_mean"], strict=True))
-
-
 def elsewhere(spec, out):
     """The same in a process of its own."""
     code = (
@@ -117,136 +81,8 @@ def elsewhere(spec, out):
     return {spec: float(ended.stdout)}
 
 
-def truth(toy, cell):
-    return pytest.approx(float(toy.truth[cell]))
-
-
-@pytest.fixture
-def path(monkeypatch):
-    """Of modules, and what was imported from it: as before after the test."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    for name in ("helper_a", "helper_b"):
-        sys.modules.pop(name, None)
-
-
-PICK_C = """
-#include <Python.h>
-int cell(void) {{ return {cell}; }}
-static PyObject *pick(PyObject *self, PyObject *none) {{ return PyLong_FromLong({cell}); }}
-static PyMethodDef methods[] = {{{{"pick", pick, METH_NOARGS, ""}}, {{NULL}}}};
-static struct PyModuleDef module = {{PyModuleDef_HEAD_INIT, "helper", "", -1, methods}};
-PyMODINIT_FUNC PyInit_helper(void) {{ return PyModule_Create(&module); }}
-"""
-PROGRAM = """
-import json, sys
-import helper
-sys.stdin.readline()
-while True:
-    print(json.dumps({{"ask": {{"arch": helper.pick()}}}}), flush=True)
-    if "val" not in json.loads(sys.stdin.readline() or "{{}}"):
-        break
-"""
-
-
-def bytecode(folder: Path, cell: int) -> str:
-    (folder / "text.py").write_text(HELPER.format(cell=cell))
-    py_compile.compile(str(folder / "text.py"), str(folder / "helper.pyc"))
-    (folder / "text.py").unlink()
-    return "helper.pyc"
-
-
-def archive(folder: Path, cell: int) -> str:
-    with zipfile.ZipFile(folder / "lib.zip", "w") as made:
-        made.writestr("helper.py", HELPER.format(cell=cell))
-    return "helper.py"
-
-
-def machine_code(folder: Path, cell: int, name: str = f"helper{EXTENSION_SUFFIXES[0]}") -> str:
-    include, compiler = sysconfig.get_path("include"), shutil.which("cc")
-    if compiler is None or not Path(include, "Python.h").is_file():
-        pytest.skip("no compiler for extension modules here")
-    (folder / "helper.c").write_text(PICK_C.format(cell=cell))
-    (folder / name).unlink(missing_ok=True)  # the file that is loaded stays what it is
-    subprocess.run([compiler, "-shared", "-fPIC", f"-I{include}", "-o", folder / name, folder / "helper.c"], check=True)
-    return name
-
-
-def library(folder: Path, cell: int) -> str:
-    return machine_code(folder, cell, f"pick{cell}.so")
-
-
-ZIP = "sys.path.insert(0, str(Path(__file__).with_name('lib.zip')))"
-DLOPEN = "import ctypes\nPICK = ctypes.CDLL(str(next(Path(__file__).parent.glob('*.so'))))"
-SOURCELESS = {  # how a helper without source is made, what imports it, at the top and inside, and what it then picks
-    "bytecode": (bytecode, "import helper", "pass", "helper.pick()"),
-    "bytecode, sibling": (bytecode, "from . import helper", "pass", "helper.pick()"),
-    "machine code": (machine_code, "import helper", "pass", "helper.pick()"),
-    "machine code, later": (machine_code, "", "from . import helper", "helper.pick()"),
-    "library": (library, DLOPEN, "pass", "PICK.cell()"),
-    "archive": (archive, ZIP, "import helper", "helper.pick()"),
-    "archive, at the top": (archive, f"{ZIP}\nimport helper", "pass", "helper.pick()"),
-}
-
-
-@pytest.mark.parametrize("way", SOURCELESS)
-def test_what_has_no_source_is_not_reused_and_says_so(way, tmp_path, toy):
-    make, top, inside, pick = SOURCELESS[way]
-    file, out = tmp_path / "my.py", tmp_path / "out"
-    file.write_text(STRATEGY.format(top=top, inside=inside, pick=pick))
-    for cell in (7, 8):
-        for old in tmp_path.glob("*.so"):
-            old.unlink()
-        name = make(tmp_path, cell)
-        assert elsewhere(str(file), out=out) == {str(file): truth(toy, cell)}
-        said = json.loads((out / "manifest.json").read_text())["notes"]
-        assert any(f"no source shows what is in {name}; its runs" in note for note in said)
-    kept = {path: path.stat().st_mtime_ns for path in (out / "runs").iterdir()}
-    elsewhere(str(file), out=out)
-    assert kept != {path: path.stat().st_mtime_ns for path in (out / "runs").iterdir()}
-
-
-@pytest.mark.parametrize("command", ["-m program", "program.py"])
-def test_what_a_program_loads_is_not_seen_and_its_runs_are_not_reused(command, tmp_path, toy, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "program.py").write_text(PROGRAM.format())
-    spec = f"external:command=({sys.executable} -B {command})"
-    for cell in (7, 8):
-        write(tmp_path / "helper.py", cell)
-        assert compared(spec, out=tmp_path / "out") == {spec: truth(toy, cell)}
-    said = json.loads((tmp_path / "out" / "manifest.json").read_text())["notes"]
-    assert any("no source shows what is in modules of a program of its own" in note for note in said)
-
-
-ALIASED = {
-    "alias": "from importlib import import_module as load\nhelper = load('helper' + '_a')",
-    "attribute": "import importlib\nhelper = getattr(importlib, 'import' + '_module')('helper' + '_a')",
-    "sys.modules": "helper = sys.modules.get('helper' + '_a') or __import__('helper' + '_a')",
-    "pydoc": "import pydoc\nhelper = pydoc.locate('helper' + '_a')",
-}
-
-
-@pytest.mark.parametrize("way", ALIASED)
-@pytest.mark.usefixtures("path")
-def test_a_module_found_by_a_computed_name_counts_for_all_who_may_find_it(way, tmp_path, toy):
-    folder = tmp_path / "lib"
-    folder.mkdir()
-    write(folder / "helper_a.py", 7)
-    files = [tmp_path / "one.py", tmp_path / "other.py"]
-    top = f"sys.path.insert(0, {str(folder)!r})\n{ALIASED[way]}"
-    for file in files:
-        file.write_text(STRATEGY.format(top=top, inside="pass", pick="helper.pick()"))
-    specs = [str(file) for file in files]
-    assert compared(*specs, out=tmp_path / "out") == dict.fromkeys(specs, truth(toy, 7))
-    write(folder / "helper_a.py", 8)
-    later = (folder / "helper_a.py").stat().st_mtime + 2
-    os.utime(folder / "helper_a.py", (later, later))
-    for spec in specs:
-        assert elsewhere(spec, out=tmp_path / "out") == {spec: truth(toy, 8)}
-
-
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.usefixtures("path")
+@pytest.mark.usefixtures("own_modules")
 def test_an_edited_helper_makes_other_runs_however_it_is_imported(way, tmp_path, toy):
     file, helper = project(tmp_path, way)
     assert compared(str(file), out=tmp_path / "out")[str(file)] == truth(toy, 7)
@@ -457,8 +293,6 @@ def test_what_is_edited_while_a_study_runs_is_not_collected(tmp_path):
     plan = resolve(study)
     api.run(study, tmp_path / "out")
     write(helper, 8)
-    from nasbench_lab.study import execute
-
     with pytest.raises(LabError, match="2 runs of the study are missing, damaged or made by other code"):
         execute.collect(plan, tmp_path / "out")
 
