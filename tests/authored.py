@@ -9,6 +9,7 @@ import pytest
 import nasbench_lab
 
 STRATEGY = '''"""Mine: the cell that a helper picks."""
+import sys
 from pathlib import Path
 from dataclasses import dataclass
 from nasbench_lab import Query, Strategy
