@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_lab import loading
-from nasbench_lab.core import Evaluator, LabError, Strategy, real, whole
+from nasbench_lab.core import Evaluator, LabError, Strategy, once, real, spread, whole
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.files import paths
 from nasbench_lab.leaderboard.parts import Leaderboard
@@ -82,7 +82,7 @@ def search(
     evaluation = {
         "search": search,
         "trials": trials,
-        "noise": real(noise, "noise"),
+        "noise": spread(noise, "noise"),
         "objectives": _listed(objectives),
         "sources": _texts("sources", sources),
     }
@@ -133,7 +133,7 @@ def _texts(name: str, values: Any) -> tuple[str, ...]:
     found = (values,) if isinstance(values, str) else values
     if not isinstance(found, Sequence) or not all(isinstance(each, str) for each in found):
         raise LabError(f"{name} must be text or a list of texts, got {values!r}")
-    return tuple(found)
+    return once(found, name)
 
 
 def compare(

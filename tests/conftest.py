@@ -11,6 +11,7 @@ os.environ["NASBENCH_LAB_DATA"] = os.path.join(_HOME, "data")
 os.environ["XDG_DATA_HOME"] = os.path.join(_HOME, "share")
 
 import shutil  # noqa: E402
+import sys  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -22,6 +23,7 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 from scipy.stats import kendalltau  # noqa: E402
 from web_server import Server  # noqa: E402
 
+from nasbench_lab import imports  # noqa: E402
 from nasbench_lab.cli import app  # noqa: E402
 from nasbench_lab.core import FloatArray, Result, Task, stream  # noqa: E402
 from nasbench_lab.evaluators.tabular import Tabular  # noqa: E402
@@ -224,3 +226,13 @@ def server(monkeypatch) -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
+
+
+@pytest.fixture
+def own_modules(monkeypatch):
+    """Of modules, and what was imported and linked: as before after the test."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(imports._heard, "libraries", set())
+    yield
+    for name in ("helper", "helper_a", "helper_b"):
+        sys.modules.pop(name, None)

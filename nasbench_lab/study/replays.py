@@ -110,6 +110,9 @@ def _said(row: Row) -> Iterator[str]:
         yield f"not of this package, and {UNCHECKED}: {row.get('why', 'its runs were never repeated without tables')}"
     if row.get("reads"):
         yield f"reads {', '.join(row['reads'])}; nobody checked what is in there"
+    if row.get("unseen"):
+        names = ", ".join(row["unseen"])
+        yield f"no source shows what is in {names}; its runs, which may depend on it, are not reused"
 
 
 def _of(group: Group, runs: store.Runs) -> Row:
@@ -118,7 +121,8 @@ def _of(group: Group, runs: store.Runs) -> Row:
     seeds = sorted(int(seed) for seed in order[:SEEDS])
     verdict, why = _repeated(group, runs, seeds)
     reads = sorted({Path(path).name for path in sources.data(runs.files)})
-    return {"seeds": seeds, "records_sha256": digest, "verdict": verdict, "why": why, "reads": reads}
+    found = {"seeds": seeds, "records_sha256": digest, "verdict": verdict, "why": why, "reads": reads}
+    return found | ({"unseen": unseen} if (unseen := sources.unseen(runs.files)) else {})
 
 
 def _repeated(group: Group, runs: store.Runs, seeds: list[int]) -> tuple[str, str]:

@@ -31,8 +31,8 @@ class RegularizedEvolution(Strategy):
     paper = "Real et al. 2019, arXiv:1802.01548"
 
     def __post_init__(self) -> None:
-        if self.population < 1 or self.sample < 1:
-            raise ValueError(f"population and sample must be at least 1, got {self.population} and {self.sample}")
+        if not 1 <= self.sample <= self.population:
+            raise ValueError(f"need 1 <= sample <= population, got {self.sample} and {self.population}")
 
     def setup(self) -> None:
         self._alive: deque[tuple[float, int]] = deque(maxlen=self.population)

@@ -42,8 +42,8 @@ class ReinforcedEvolution(Strategy):
     paper = "Chen et al. 2018, arXiv:1808.00193"
 
     def __post_init__(self) -> None:
-        if self.population < 1 or self.sample < 1:
-            raise ValueError(f"population and sample must be at least 1, got {self.population} and {self.sample}")
+        if not 1 <= self.sample <= self.population:
+            raise ValueError(f"need 1 <= sample <= population, got {self.sample} and {self.population}")
         if not 0 < self.learning_rate < math.inf or not 0 <= self.momentum < 1:
             raise ValueError(
                 f"need a finite learning_rate > 0 and 0 <= momentum < 1, got {self.learning_rate}, {self.momentum}"
