@@ -33,7 +33,7 @@ from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.tables.predicted import counts
 from nasbench_lab.tables.schedule import Schedule
-from nasbench_lab.tables.table import PERCENT, Table
+from nasbench_lab.tables.table import Table
 
 _CELLS, _FIT = 5, 6  # streams of the fit's seed: which cells, and the model's own randomness
 
@@ -167,7 +167,7 @@ class Fitted(Tabular):
             mean, std = self._model.predict(np.arange(self.table.space.size))
         except ValueError as error:
             raise LabError(f"surrogate {self.model}: {error}") from error
-        return frozen((np.clip(mean, 0.0, 100.0) if self.table.unit == PERCENT else mean, std))
+        return frozen((np.clip(mean, 0.0, 100.0) if self.table.measure.percent else mean, std))
 
     def _vector(self, epochs: int) -> FloatArray:
         """(A,) answers at one fidelity for the current seed."""

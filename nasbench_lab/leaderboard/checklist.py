@@ -79,8 +79,12 @@ def _training_code(manifest: Row) -> tuple[str, str]:
     return "yes", f"an existing benchmark, named by digest: {', '.join(kinds)}"
 
 
-def _space_code(_manifest: Row) -> tuple[str, str]:
-    return "yes", "NAS-Bench-201's cell space, in this package"
+def _space_code(manifest: Row) -> tuple[str, str]:
+    tables = manifest["tables"]
+    others = [f"{name}: {facts['space']}" for name, facts in tables.items() if "space" in facts]
+    said = ["NAS-Bench-201's cell space, in this package"] if len(others) < len(tables) else []
+    said += [f"decisions and options are in the files of the tables ({', '.join(others)})"] if others else []
+    return "yes", "; ".join(said)
 
 
 def _training_settings(manifest: Row) -> tuple[str, str]:

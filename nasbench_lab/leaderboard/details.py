@@ -19,15 +19,19 @@ from numpy.typing import NDArray
 from nasbench_lab import core
 from nasbench_lab.core import FloatArray
 from nasbench_lab.files import sealed
+from nasbench_lab.leaderboard import landscapes
 from nasbench_lab.leaderboard.front_scores import Reached
+from nasbench_lab.leaderboard.landscapes import EQUAL
 from nasbench_lab.leaderboard.parts import Entry, Setting
-from nasbench_lab.spaces import cell
-from nasbench_lab.stats import fronts, progress, references, shares
+from nasbench_lab.spaces import cell, naming
+from nasbench_lab.spaces.decisions import text_of
+from nasbench_lab.spaces.space import Space
+from nasbench_lab.stats import fronts, progress, shares
 
 Row = dict[str, Any]
 TARGETS = (5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.0)  # points of test regret
-_EQUAL = 1e-9  # points: accuracies that differ by less are equal
 _BEST = 8  # cells drawn
+_OPTIONS = 64  # of a decision; the labels of more are not listed
 _RECORD = ("seed", "order", "arch", "epochs", "incumbent", "val", "seconds", "finished", "decided")
 
 
@@ -37,8 +41,11 @@ def of(entries: Sequence[Entry]) -> Row:
     for entry in entries:
         groups.setdefault(id(entry.setting), []).append(entry)
     settings = [_setting(members[0].setting, members) for members in groups.values()]
-    truths = {entry.setting.score: entry.setting.truth for entry in entries}
-    return {"settings": settings, "landscapes": {name: landscape_of(truth) for name, truth in truths.items()}}
+    scored = {entry.setting.score: entry.setting for entry in entries}
+    found = {
+        name: landscapes.of(each.space, each.truth, each.read_as) | _measure(each) for name, each in scored.items()
+    }
+    return {"settings": settings, "landscapes": found}
 
 
 def to_json(entries: Sequence[Entry]) -> str:
@@ -54,6 +61,11 @@ def _known(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _measure(setting: Setting) -> Row:
+    """How scores are read, where that is not in percent."""
+    return {name: value for name, value in setting.measure.items() if name != "scored"}
+
+
 def key_of(row: Row) -> tuple[str, ...]:
     """What tells the setting of a row, a reference or a detail from others."""
     return tuple(str(row[name]) for name in ("table", "score", "search", "budget", "policy"))
@@ -62,7 +74,9 @@ def key_of(row: Row) -> tuple[str, ...]:
 def _setting(setting: Setting, members: Sequence[Entry]) -> Row:
     names = ("table", "score", "kind", "search", "budget", "policy")
     final = np.stack([_truth(setting, entry.runs.last("incumbent")) for entry in members], axis=1)
-    out: Row = {name: getattr(setting, name) for name in names}
+    out: Row = {name: getattr(setting, name) for name in names} | _measure(setting)
+    if setting.space != cell.SPACE:
+        out["space"] = _space(setting.space)
     out["strategies"] = [entry.strategy for entry in members]
     out["seeds"] = len(final)
     out["rank"] = _ranks(setting, members)
@@ -71,8 +85,14 @@ def _setting(setting: Setting, members: Sequence[Entry]) -> Row:
     out["best"] = _best(setting, members)
     if setting.front is not None and setting.front.costs.shape[1] == 2:
         reached = [Reached(entry.runs, setting.front, setting.full) for entry in members]
-        out["front"] = _front(setting.front, members, reached)
+        out["front"] = _front(setting, setting.front, members, reached)
     return out
+
+
+def _space(space: Space) -> Row:
+    """What a page has to know of a space other than NAS-Bench-201's: how its cells are called and drawn."""
+    named = {each.name: list(map(text_of, each.options[:_OPTIONS])) for each in space.decisions}
+    return {"name": space.name, "cells": space.size, "decisions": named, "roles": list(space.roles)}
 
 
 def _truth(setting: Setting, incumbents: NDArray[Any]) -> FloatArray:
@@ -95,24 +115,31 @@ def _ranks(setting: Setting, members: Sequence[Entry]) -> Row:
     return {"at": at.tolist(), "mean": _rounded(np.stack(means, axis=1), 3)}
 
 
+def targets_of(setting: Setting) -> tuple[float, ...]:
+    """Test regrets to reach: in points, of scores that are no percentages in shares of their scale."""
+    if setting.read_as.percent:
+        return TARGETS
+    return tuple(float(f"{target / TARGETS[0] * setting.scale:.2g}") for target in TARGETS)
+
+
 def _targets(setting: Setting, members: Sequence[Entry]) -> Row:
     """Share of (run, target) pairs hit within so many queries (COCO, Hansen et al. 2021); never is not left out."""
-    at, best = _checkpoints(members), float(setting.truth.max())
-    reached = []
+    at, best, targets = _checkpoints(members), float(setting.truth.max()), targets_of(setting)
+    near, reached = EQUAL * setting.scale, []
     for entry in members:
-        hits = np.stack([entry.runs.first(setting.truth >= best - target - _EQUAL) for target in TARGETS])
+        hits = np.stack([entry.runs.first(setting.truth >= best - target - near) for target in targets])
         reached.append(progress.ecdf(hits.T, at.astype(np.float64)))
-    return {"at": at.tolist(), "targets": list(TARGETS), "share": _shares(np.stack(reached))}
+    return {"at": at.tolist(), "targets": list(targets), "share": _shares(np.stack(reached))}
 
 
 def _profile(setting: Setting, final: FloatArray) -> Row:
     """Share of runs that end within a regret."""
-    regret = setting.truth.max() - final
-    worst = max(float(np.nanmax(regret, initial=0.0)), 0.1)
-    at = np.concatenate([[0.0], np.geomspace(0.01, worst, 36)])
+    regret, unit = setting.truth.max() - final, setting.scale
+    worst = max(float(np.nanmax(regret, initial=0.0)), 0.1 * unit)
+    at = np.concatenate([[0.0], np.geomspace(0.01 * unit, worst, 36)])
     runs = np.where(np.isnan(regret), np.inf, regret).T
-    share = [progress.performance_profile(-own[:, None], -at - _EQUAL) for own in runs]
-    return {"at": _rounded(at, 4), "share": _shares(np.stack(share))}
+    share = [progress.performance_profile(-own[:, None], -at - EQUAL * unit) for own in runs]
+    return {"at": _read(setting, at, 4), "share": _shares(np.stack(share))}
 
 
 def _best(setting: Setting, members: Sequence[Entry]) -> list[Row]:
@@ -127,7 +154,7 @@ def _best(setting: Setting, members: Sequence[Entry]) -> list[Row]:
         for arch in last[~np.isnan(last) & (last >= 0)].astype(np.int64).tolist():
             number = int(same[arch])
             ended[number, entry.strategy] += 1
-            shown[number] = max(arch, shown.get(number, -1), key=lambda a: (setting.truth[a] if a >= 0 else -1, -a))
+            shown[number] = max(arch, shown.get(number, arch), key=lambda a: (setting.truth[a], -a))
     best = sorted(shown, key=lambda number: -setting.truth[shown[number]])[:_BEST]
     return [_found(setting, shown[number], number, ended, members, total) for number in best]
 
@@ -136,12 +163,14 @@ def _found(
     setting: Setting, arch: int, number: int, ended: Counter[tuple[int, str]], members: Sequence[Entry], total: int
 ) -> Row:
     by = {entry.strategy: ended[number, entry.strategy] for entry in members if ended[number, entry.strategy]}
+    near, own = EQUAL * setting.scale, setting.space != cell.SPACE
     return {
         "cell": arch,
+        **({"labels": naming.labels(setting.space, arch)} if own else {}),
         "test": setting.sign * float(setting.truth[arch]),
-        "test_rank": _rank(setting.truth, arch),
+        "test_rank": _rank(setting.truth, arch, near),
         "seen": setting.sign * float(setting.seen[arch]),
-        "seen_rank": _rank(setting.seen, arch),
+        "seen_rank": _rank(setting.seen, arch, near),
         "of": int((~np.isnan(setting.truth)).sum()),
         "runs": sum(by.values()),
         "of_runs": total,
@@ -149,17 +178,18 @@ def _found(
     }
 
 
-def _rank(values: FloatArray, arch: int) -> int:
-    return 1 + int((values > values[arch] + _EQUAL).sum())
+def _rank(values: FloatArray, arch: int, near: float) -> int:
+    return 1 + int((values > values[arch] + near).sum())
 
 
-def _front(target: fronts.Target, members: Sequence[Entry], reached: Sequence[Reached]) -> Row:
-    """The exact front of test accuracy and one cost, and what half of every strategy's runs attain."""
+def _front(setting: Setting, target: fronts.Target, members: Sequence[Entry], reached: Sequence[Reached]) -> Row:
+    """The exact front of test scores and one cost, and what half of every strategy's runs attain."""
     name = next(column for column in members[0].runs.columns if column not in _RECORD)
-    sign = -core.direction(name)
+    sign, top = -core.direction(name), setting.read_as.top
 
     def points(costs: FloatArray) -> Row:
-        return {"test": _rounded(100.0 - costs[:, 0], 4), "cost": _rounded(sign * costs[:, 1], 6)}
+        test = _read(setting, setting.read(top - costs[:, 0]), 4)
+        return {"test": test, "cost": _rounded(sign * costs[:, 1], 6)}
 
     attained = {}
     for entry, each in zip(members, reached, strict=True):
@@ -172,53 +202,16 @@ def _front(target: fronts.Target, members: Sequence[Entry], reached: Sequence[Re
     }
 
 
-def landscape_of(truth: FloatArray) -> Row:
-    """A table's accuracies: by distance to the nearest optimum, their distribution, and local optima with their basins.
-
-    A basin is the share of cells from which going to the best neighbour, while that is better, ends there.
-    Only for the whole NAS-Bench-201 space.
-    """
-    if len(truth) != cell.SPACE.size:
-        return {}
-    known = np.where(np.isnan(truth), -np.inf, truth)
-    optima = np.flatnonzero(known >= known.max() - _EQUAL)
-    choices = cell.SPACE.choices
-    distance = np.min([(choices != choices[best]).sum(axis=1) for best in optima], axis=0)
-    rows = []
-    for edits in range(int(distance.max()) + 1):
-        values = truth[(distance == edits) & ~np.isnan(truth)]
-        if len(values):
-            cuts = np.quantile(values, (0.05, 0.25, 0.5, 0.75, 0.95))
-            quantiles = {
-                f"q{share:02d}": round(float(v), 3) for share, v in zip((5, 25, 50, 75, 95), cuts, strict=True)
-            }
-            rows.append({"distance": edits, "cells": len(values), "best": round(float(values.max()), 3), **quantiles})
-    found = references.local_search(known, known, cell.SPACE.neighbours)
-    local = [
-        {
-            "cell": int(a),
-            "test": round(float(truth[a]), 4),
-            "basin": shares.rounded(float(share), 6),
-            "best": bool(a in optima),
-        }
-        for a, share in zip(found.optima, found.basins, strict=True)
-        if math.isfinite(known[a])
-    ]
-    finite = truth[~np.isnan(truth)]
-    low = float(np.quantile(finite, 0.05))  # what lies below is counted in the first bin
-    counted, edges = np.histogram(np.clip(finite, low, None), bins=48)
-    return {
-        "distance": rows,
-        "edges": _rounded(edges, 4),
-        "counts": counted.tolist(),
-        "below": round(float(finite.min()), 2),
-        "local_optima": sorted(local, key=lambda row: (-row["test"], row["cell"])),
-    }
-
-
 def _shares(values: FloatArray) -> list[Any]:
     """Nested lists, in which nothing is 0 or 1 by rounding."""
     return [[shares.rounded(value, 4) for value in row] for row in values.tolist()]
+
+
+def _read(setting: Setting, scores: FloatArray, digits: int) -> list[Any]:
+    """Scores or regrets as they are written: percentages to so many decimals, others to two more significant digits."""
+    if setting.read_as.percent:
+        return _rounded(scores, digits)
+    return [None if value != value else setting.read_as.rounded(value, digits) for value in scores.tolist()]
 
 
 def _rounded(values: FloatArray, digits: int) -> list[Any]:

@@ -21,18 +21,21 @@ IntArray = NDArray[np.int64]
 SHARES = frozen(np.array([0.0, 1.0]))  # what a share of the possible hypervolume can be, for its interval
 
 
-def target_of(truth: FloatArray, metrics: Mapping[str, FloatArray], objectives: tuple[str, ...]) -> Target | None:
+def target_of(
+    truth: FloatArray, metrics: Mapping[str, FloatArray], objectives: tuple[str, ...], top: float = 100.0
+) -> Target | None:
     """The front that runs with these objectives are scored against; None with one objective, or without a metric of one.
 
     Args:
-        truth: (N,) test score, larger is better; the first cost is 100 minus it, the error of an accuracy in percent.
+        truth: (N,) test score, larger is better; the first cost is `top` minus it, the error of an accuracy in percent.
         metrics: (N,) values by name.
         objectives: "val", then names of metrics.
+        top: `Measure.top` of the scores.
     """
     names = objectives[1:]
     if not names or any(name not in metrics for name in names):
         return None
-    return Target(np.stack([100.0 - truth, *(-direction(name) * metrics[name] for name in names)], axis=1))
+    return Target(np.stack([top - truth, *(-direction(name) * metrics[name] for name in names)], axis=1))
 
 
 class Reached:

@@ -12,6 +12,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import wording, written
+from nasbench_lab.stats import measures
 
 Row = dict[str, Any]
 HEADS = ("study", "table", "search sees", "budget", "seeds", "strategies", "may be the best", "test %")
@@ -99,6 +100,8 @@ def _cells(rows: list[Row]) -> list[str]:
     best = [row["strategy"] for row in rows if row.get("rank_low", row["rank"]) == 1]
     shown = ", ".join(best[:_FEW]) + (f" and {len(best) - _FEW} more" if len(best) > _FEW else "")
     top = [row["test_mean"] for row in rows if row["strategy"] in best and row["test_mean"] is not None]
+    measure = measures.of(first)
+    unit = "" if measure.plain else f" {wording.unit_of(first)}"
     return [
         first["table"] + kind + scored,
         wording.seen(str(first["search"])),
@@ -106,5 +109,5 @@ def _cells(rows: list[Row]) -> list[str]:
         str(first["runs"]),
         str(len(rows)),
         shown,
-        f"{max(top):.2f}" if top else "",
+        measure.text(max(top, key=lambda value: measure.sign * value)) + unit if top else "",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,7 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import standings
 from nasbench_lab.stats.fronts import Target
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.study.store import Runs
 
 Row = dict[str, Any]
@@ -86,6 +88,14 @@ FRONT_COLUMNS = MappingProxyType(
 )
 
 
+def _in_any_unit(meaning: str) -> str:
+    """What a column means where scores are not accuracies in percent."""
+    said = (("accuracy, percent", "score, in the table's unit"), ("accuracy", "score"), (", points", ", in its unit"))
+    for percent, other in said:
+        meaning = meaning.replace(percent, other)
+    return meaning
+
+
 @dataclass(frozen=True)
 class Setting:
     """What the rows of one (task, score) share.
@@ -121,6 +131,16 @@ class Setting:
     unit: str = "%"
     sign: int = 1
     scored: str = ""
+
+    @property
+    def read_as(self) -> Measure:
+        """How its scores are read; `truth` and `seen` are these times `sign`."""
+        return Measure(self.unit, "higher" if self.sign > 0 else "lower")
+
+    @cached_property
+    def scale(self) -> float:
+        """What one point of its scores is, see `Measure.scale`; a power of two."""
+        return self.read_as.scale(self.read(self.truth))
 
     @property
     def measure(self) -> Row:
@@ -197,7 +217,13 @@ class Leaderboard:
         fronts = FRONT_COLUMNS if any("hypervolume_mean" in row for row in self.rows) else {}
         marks = MARK_COLUMNS if any("mark" in row for row in self.rows) else {}
         measures = {name: said for name, said in MEASURE_COLUMNS.items() if any(name in row for row in self.rows)}
-        return {**COLUMNS, **measures, **fronts, **marks}
+        columns = COLUMNS if self.in_percent else {name: _in_any_unit(said) for name, said in COLUMNS.items()}
+        return {**columns, **measures, **fronts, **marks}
+
+    @property
+    def in_percent(self) -> bool:
+        """Whether all scores are accuracies in percent."""
+        return not any("unit" in row or "better" in row for row in self.rows)
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame, columns as in `columns`."""

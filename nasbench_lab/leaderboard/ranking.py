@@ -22,6 +22,7 @@ from nasbench_lab.study.store import MEASURED
 
 _NO_RUN = "exact"
 _EQUAL = 1e-9  # points: means that differ by less differ by rounding
+_DIFFERENCES = ("difference", "low", "high")  # of a pair
 _SETTING = ("table", "score", "kind", "search", "budget", "policy")
 
 
@@ -31,26 +32,29 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
     settings = _by_setting(entries)
     for setting, members in settings:
         tests = [_tests(entry) for entry in members]
-        scored.append(_Scored(setting, *_scores(members, tests)))
+        unit = setting.scale
+        scored.append(_Scored(setting, *_scores(members, [(test / unit, axis) for test, axis in tests])))
         ranks = progress.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
-        rows, by = [], "test accuracy"
+        rows, by = [], f"test {setting.read_as.name}"
         for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
-            low, high = intervals.mean_interval(test, possible=setting.truth)
+            low, high = (unit * end for end in intervals.mean_interval(test / unit, possible=setting.truth / unit))
             high = np.minimum(high, setting.truth.max())
             rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
             rows[-1]["regret_area"] = _area(setting, test, axis)
             curves.append(_curve(entry, axis, test[:, :-1], low[:-1], high[:-1]))
         decisive = {entry.strategy: test[:, -1] for entry, (test, _) in zip(members, tests, strict=True)}
         if setting.front is not None:
-            decisive, by = _add_fronts(setting, members, rows, curves[-len(members) :]), "hypervolume"
-        rows = _ranked(rows)
+            decisive, by, unit = _add_fronts(setting, members, rows, curves[-len(members) :]), "hypervolume", 1.0
+        rows = _ranked(rows, unit)
         _in_direction(setting, rows, curves[-len(members) :])
         possible = setting.truth if setting.front is None else SHARES
-        sections.append(Section(rows, _reference(setting, members), _stand(rows, decisive, by, possible)))
+        sections.append(Section(rows, _reference(setting, members), _stand(rows, decisive, by, possible, unit)))
         if setting.random_is_exact:
             curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
     single = [each for each in scored if each.setting.front is None]
-    overall = standings.overall([each.end for each in single], [each.setting.truth for each in single])
+    overall = standings.overall(
+        [each.end for each in single], [each.setting.truth / each.setting.scale for each in single]
+    )
     drawn = pd.concat(curves, ignore_index=True)
     across_tables = _across(sections, settings)
     return Leaderboard(title, sections, drawn, _agreements(scored), overall, tuple(notes), across_tables)
@@ -94,20 +98,26 @@ def _val_ranks(setting: Setting, members: Sequence[Entry], names: Sequence[str])
     return progress.mean_ranks(np.stack([setting.seen[last[name]] for name in names], axis=1))
 
 
-def _ranked(rows: list[Row]) -> list[Row]:
-    """Best mean first; equal means share a rank; a row without a mean has none and comes last."""
+def _ranked(rows: list[Row], unit: float) -> list[Row]:
+    """Best mean first; equal means share a rank; a row without a mean has none and comes last. `unit`: one point."""
     by = "hypervolume_mean" if "hypervolume_mean" in rows[0] else "test_mean"
     known = [row[by] for row in rows if row[by] == row[by]]
     for row in rows:
         mean = row[by]
-        row["rank"] = 1 + sum(other > mean + _EQUAL for other in known) if mean == mean else math.nan
+        row["rank"] = 1 + sum(other > mean + _EQUAL * unit for other in known) if mean == mean else math.nan
     return sorted(rows, key=lambda row: (row["rank"] if row["rank"] == row["rank"] else math.inf, row["strategy"]))
 
 
-def _stand(rows: list[Row], scores: dict[str, FloatArray], by: str, possible: FloatArray) -> Row:
-    """Add what the tests say of ranks to the ranked rows; returns the tests."""
+def _stand(rows: list[Row], scores: dict[str, FloatArray], by: str, possible: FloatArray, unit: float) -> Row:
+    """Add what the tests say of ranks to the ranked rows; returns the tests.
+
+    They see scores in points (`unit` is one): what is rounding to them would be much of a loss of 1e-7.
+    """
     names = [row["strategy"] for row in rows]
-    columns, tests = standings.of(names, np.stack([scores[name] for name in names], axis=1), by, possible)
+    values = np.stack([scores[name] for name in names], axis=1) / unit
+    columns, tests = standings.of(names, values, by, possible / unit)
+    for of, name in [(tests, "detectable_difference"), *((p, n) for p in tests["pairs"] for n in _DIFFERENCES)]:
+        of[name] = None if of[name] is None else unit * of[name]
     for row, added in zip(rows, columns, strict=True):
         row |= added
     return _setting_of(rows[0]) | tests
@@ -228,7 +238,7 @@ def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: fl
         "runs": len(runs.seeds),
         "queries": float(runs.counts.mean()),
         "seconds": float(np.nan_to_num(runs.last("finished")).mean()),
-        **_accuracy(test, interval),
+        **_level(test, interval),
         **_regrets(entry, test, interval),
         "unanswered": int(np.isnan(test).sum()),
         "rank_mean": rank,
@@ -252,8 +262,8 @@ def _in_direction(setting: Setting, rows: Sequence[Row], curves: Sequence[pd.Dat
             of["test_lo"], of["test_hi"] = -of["test_hi"], -of["test_lo"]
 
 
-def _accuracy(test: FloatArray, interval: tuple[float, float]) -> Row:
-    """Columns of the test accuracy at the end, nan in `test` where a run has no answer."""
+def _level(test: FloatArray, interval: tuple[float, float]) -> Row:
+    """Columns of the test score at the end, nan in `test` where a run has no answer."""
     median = intervals.median_interval(test[:, None])
     middle = intervals.aggregate_interval(test[:, None], "iqm")
     return {
@@ -282,8 +292,9 @@ def _regrets(entry: Entry, test: FloatArray, interval: tuple[float, float]) -> R
     mean = low = high = math.nan
     if (last >= 0).all():  # nan, of a run without an answer, is not
         lost = setting.seen.max() - setting.seen[last.astype(np.int64)]
-        bounds = intervals.mean_interval(-lost[:, None], possible=setting.seen - setting.seen.max())
-        mean, low, high = float(lost.mean()), max(-float(bounds[1][0]), 0.0), -float(bounds[0][0])
+        unit, missed = setting.scale, setting.seen - setting.seen.max()
+        bounds = intervals.mean_interval(-lost[:, None] / unit, possible=missed / unit)
+        mean, low, high = float(lost.mean()), max(-unit * float(bounds[1][0]), 0.0), -unit * float(bounds[0][0])
     return row | {"val_regret_mean": mean, "val_regret_lo": low, "val_regret_hi": high}
 
 

@@ -16,7 +16,9 @@ from nasbench_lab.leaderboard import checklist, details, front_scores, ranking, 
 from nasbench_lab.leaderboard.parts import Entry, Leaderboard, Setting
 from nasbench_lab.leaderboard.rereading import reread
 from nasbench_lab.leaderboard.wording import FULL
+from nasbench_lab.spaces.cell import SPACE as NB201
 from nasbench_lab.spaces.frozen import frozen
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.study import execute, recorded, replays, store, study
 from nasbench_lab.study.execute import Collected
 from nasbench_lab.study.notes import notes
@@ -135,7 +137,9 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         policy=", ".join(text for text, departs in departures.items() if departs),
         seen=planned.seen,
         truth=truth,
-        front=front_scores.target_of(truth, {**searched.metrics, **scored.metrics}, task.objectives),
+        front=front_scores.target_of(
+            truth, {**searched.metrics, **scored.metrics}, task.objectives, Measure(scored.unit).top
+        ),
         full=planned.full,
         space=searched.space,
         unit=scored.unit,
@@ -170,7 +174,7 @@ def manifest(
         | ({"replayed": replayed[group.id]} if group.id in replayed else {})
         for group, found in collected
     ]
-    tables = {name: {"digest": table.digest, "label": table.label} for name, table in sorted(plan.tables.items())}
+    tables = {name: _facts_of_table(table) for name, table in sorted(plan.tables.items())}
     found = {
         "study": study.to_json(plan.study),
         "tables": tables,
@@ -182,6 +186,12 @@ def manifest(
     if said:
         found["notes"] = list(said)
     return found | {"checklist": checklist.of(found)}
+
+
+def _facts_of_table(table: Table) -> dict[str, str]:
+    """What a manifest says of a table; the space where it is not NAS-Bench-201's."""
+    space = {} if table.space == NB201 else {"space": table.space.name}
+    return {"digest": table.digest, "label": table.label, **space}
 
 
 def facts_of(plan: Plan) -> dict[str, dict[str, str]]:

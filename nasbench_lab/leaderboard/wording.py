@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nasbench_lab.files import markdown
 from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row
-from nasbench_lab.stats import across, intervals, shares, standings
+from nasbench_lab.stats import across, intervals, measures, shares, standings
 
 MARKDOWN = (
     "rank",
@@ -81,26 +81,23 @@ def _interval(low: float, high: float, digits: int) -> str:
 
 def unit_of(row: Row) -> str:
     """The unit of a row's scores, and an arrow down where lower ones are better."""
-    return str(row.get("unit", "%")) + (" ↓" if row.get("better") == "lower" else "")
+    measure = measures.of(row)
+    return measure.unit + ("" if measure.sign > 0 else " ↓")
 
 
 def score(value: float, row: Row) -> str:
     """A score as people read it: percentages with two decimals, anything else with four significant digits."""
-    return _text(value, 2) if row.get("unit", "%") == "%" else _significant(value, _SIGNIFICANT)
+    return measures.of(row).text(value)
 
 
 def _scores(low: float, high: float, row: Row) -> str:
     """An interval of scores."""
-    if low != low or row.get("unit", "%") == "%":
+    measure, digits = measures.of(row), _SIGNIFICANT
+    if low != low or measure.percent:
         return _interval(low, high, 2)
-    digits = _SIGNIFICANT
-    while low < high and digits < 2 * _SIGNIFICANT and _significant(low, digits) == _significant(high, digits):
+    while low < high and digits < 2 * _SIGNIFICANT and measure.text(low, digits) == measure.text(high, digits):
         digits += 1
-    return f"{_significant(low, digits)} – {_significant(high, digits)}"
-
-
-def _significant(value: float, digits: int) -> str:
-    return f"{value:.{digits}g}" if math.isfinite(value) else ""
+    return f"{measure.text(low, digits)} – {measure.text(high, digits)}"
 
 
 def _range(low: float, high: float) -> str:
@@ -213,9 +210,19 @@ def blocks(board: Leaderboard) -> list[Block]:
 
 def _measured(board: Leaderboard) -> str:
     """What the columns of scores hold."""
-    if not any("unit" in row for row in board.rows):
+    if board.in_percent:
         return "Test accuracy in percent"
     return "Test score in the table's unit (↓: lower is better)"
+
+
+def _regret(board: Leaderboard) -> str:
+    """What the columns of regrets hold."""
+    if board.in_percent:
+        return "Regret: points below the best test accuracy; val regret: below the best score the search could see."
+    return (
+        "Regret: how much worse than the best test score, in the table's unit; val regret: than the best score the search "
+        "could see."
+    )
 
 
 def to_markdown(board: Leaderboard) -> str:
@@ -226,8 +233,9 @@ def to_markdown(board: Leaderboard) -> str:
     for block in blocks(board):
         lines += [f"## {markdown.text(block.title)}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
     if any(name in board.columns for name in FRONT_COLUMNS):
+        error = "error" if board.in_percent else "score"
         lines += [
-            "Hypervolume: of all cells queried at the highest fidelity, on test error and the other objectives, each "
+            f"Hypervolume: of all cells queried at the highest fidelity, on test {error} and the other objectives, each "
             "min-max over the space with reference (1, 1), as a share of the exact front's; rows are ranked by it.",
             "",
         ]
@@ -239,7 +247,7 @@ def to_markdown(board: Leaderboard) -> str:
         f"{_measured(board)}, of the cell the search would recommend at the end, mean over seeds with 95% "
         f"studentised bootstrap interval (from {intervals.FEWEST} seeds on; docs/statistics.md: how often it covers), wider "
         "where nearly all seeds agree: a miss that no seed met is taken to cost what a cell drawn blindly would. "
-        "Regret: points below the best test accuracy; val regret: below the best score the search could see. To "
+        f"{_regret(board)} To "
         "optimum: mean queries until the incumbent was a best cell; with ≥ some runs never got there and count with "
         "their length. Seconds: simulated, used on average. ms/query: real time the strategy spent deciding.",
         "",

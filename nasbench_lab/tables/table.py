@@ -26,6 +26,7 @@ from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell, cells, naming, written
 from nasbench_lab.spaces.frozen import frozen, thawed
 from nasbench_lab.spaces.space import Space
+from nasbench_lab.stats.measures import PERCENT, Measure
 from nasbench_lab.tables import brought, headers, percent
 from nasbench_lab.tables.schedule import SCHEDULE_ARRAYS, FloatArray, Schedule, listed
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
-PERCENT = "%"
 BETTER = ("higher", "lower")
 
 
@@ -125,6 +125,11 @@ class Table:
     def sign(self) -> int:
         """+1 where higher scores are better, -1 where lower ones are: a strategy maximises score times sign."""
         return 1 if self.better == "higher" else -1
+
+    @property
+    def measure(self) -> Measure:
+        """How its scores are read."""
+        return Measure(self.unit, self.better)
 
     @property
     def scored(self) -> str:

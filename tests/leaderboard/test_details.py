@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from nasbench_lab import api
-from nasbench_lab.leaderboard import details
+from nasbench_lab.leaderboard import details, landscapes
 from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import progress
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.study.study import Study, StudyTask
 
 STRATEGIES = ("random_search", "local_search")
@@ -80,12 +82,36 @@ def test_what_is_not_known_is_null():
     assert details._known({"a": [float("nan"), 1.5], "b": float("inf")}) == {"a": [None, 1.5], "b": None}
 
 
-def test_a_landscape_of_another_space_is_empty():
-    assert details.landscape_of(np.arange(12.0)) == {}
+def test_a_landscape_of_any_space_and_direction():
+    """54 cells, lower is better, cell 20 alone is best and every decision away from it costs: one optimum, all lead there."""
+    space = Space((3, 3, 3, 2))
+    away = (space.choices != space.choices[20]).sum(axis=1)
+    found = landscapes.of(space, -1e-4 * (1.0 + away), Measure("mean squared error", "lower"))
+    assert [(row["distance"], row["cells"], row["best"]) for row in found["distance"]] == [
+        (0, 1, 1e-4), (1, 7, 2e-4), (2, 18, 3e-4), (3, 20, 4e-4), (4, 8, 5e-4)
+    ]  # fmt: skip
+    assert found["local_optima"] == [{"cell": 20, "test": 1e-4, "basin": 1.0, "best": True}]
+    assert sum(found["counts"]) == 54
+    assert (found["edges"][0], found["below"]) == (1e-4, 5e-4)
+    assert found["counts"][0] == 1
+    assert found["differ"] == "decisions"
+
+
+def test_a_landscape_of_a_listed_space_follows_the_neighbours_that_exist():
+    space = Space((3, 2), listed=np.array([[0, 0], [1, 0], [2, 1]]))  # the last has no neighbour
+    found = landscapes.of(space, np.array([1.0, 2.0, 1.5]), Measure("SSIM"))
+    assert [(row["cell"], row["basin"]) for row in found["local_optima"]] == [(1, pytest.approx(2 / 3)), (2, 0.333333)]
+    assert [row["distance"] for row in found["distance"]] == [0, 1, 2]
+
+
+def test_a_landscape_of_one_cell_and_of_a_plateau():
+    assert len(landscapes.of(Space((1, 1)), np.array([0.5]), Measure("SSIM"))["local_optima"]) == 1
+    flat = landscapes.of(Space((50, 50)), np.full(2500, 0.5), Measure("SSIM"))
+    assert (flat["optima"], len(flat["local_optima"]), flat["distance"]) == (2500, 1000, [])
 
 
 def test_local_optima_have_no_better_neighbour_and_basins_are_everything(toy):
-    rows = details.landscape_of(toy.truth)["local_optima"]
+    rows = landscapes.of(cell.SPACE, toy.truth, Measure())["local_optima"]
     cells = [row["cell"] for row in rows]
     assert (toy.truth[cell.SPACE.neighbours[cells]] <= toy.truth[cells][:, None]).all()
     assert sum(row["basin"] for row in rows) == pytest.approx(1, abs=1e-3)

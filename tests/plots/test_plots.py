@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasbench_lab.leaderboard import details
+from nasbench_lab.leaderboard import landscapes
 from nasbench_lab.plots import compare, landscape, rank_ranges, style
 from nasbench_lab.plots import curves as plots_curves
 from nasbench_lab.plots.curves import FLOOR, Axis, Reference
+from nasbench_lab.spaces import cell
+from nasbench_lab.stats.measures import Measure
 
 MANY = [f"strategy_{i}" for i in range(39)] + ["random_search"]
 
@@ -149,7 +151,7 @@ def test_a_linear_axis_of_one_value():
 
 
 def test_the_landscape_of_a_table(toy):
-    content = details.landscape_of(toy.truth)
+    content = landscapes.of(cell.SPACE, toy.truth, Measure())
     assert sum(row["cells"] for row in content["distance"]) == len(toy.truth)
     assert content["distance"][0]["best"] == pytest.approx(toy.truth.max(), abs=1e-3)
     for chart in (
