@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from nasbench_lab.api import compare, load_table, search
     from nasbench_lab.core import LabError, Query, Record, Result, Strategy, Task
     from nasbench_lab.interop.objectives import objective, optuna_objective
+    from nasbench_lab.spaces.decisions import Decision
+    from nasbench_lab.spaces.space import Space
+    from nasbench_lab.tables.table import Table
     from nasbench_lab.testing.strategy_kit import check_strategy
 
 _HOMES = {
@@ -27,17 +30,23 @@ _HOMES = {
     "Query": "core",
     "Record": "core",
     "Result": "core",
+    "Decision": "spaces.decisions",
+    "Space": "spaces.space",
     "Strategy": "core",
+    "Table": "tables.table",
     "Task": "core",
     "check_strategy": "testing.strategy_kit",
 }
 
 __all__ = [
+    "Decision",
     "LabError",
     "Query",
     "Record",
     "Result",
+    "Space",
     "Strategy",
+    "Table",
     "Task",
     "check_strategy",
     "compare",

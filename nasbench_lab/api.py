@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_lab import loading
-from nasbench_lab.core import Evaluator, LabError, Strategy, real, whole
+from nasbench_lab.core import Evaluator, LabError, Strategy, once, real, spread, whole
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.files import paths
 from nasbench_lab.leaderboard.parts import Leaderboard
@@ -81,7 +82,7 @@ def search(
     evaluation = {
         "search": search,
         "trials": trials,
-        "noise": real(noise, "noise"),
+        "noise": spread(noise, "noise"),
         "objectives": _listed(objectives),
         "sources": _texts("sources", sources),
     }
@@ -132,12 +133,12 @@ def _texts(name: str, values: Any) -> tuple[str, ...]:
     found = (values,) if isinstance(values, str) else values
     if not isinstance(found, Sequence) or not all(isinstance(each, str) for each in found):
         raise LabError(f"{name} must be text or a list of texts, got {values!r}")
-    return tuple(found)
+    return once(found, name)
 
 
 def compare(
     *strategies: str | type[Strategy] | Strategy,
-    table: str | None = None,
+    table: str | Sequence[str] | None = None,
     score: str | Sequence[str] = (),
     search: int | str | None = None,
     seeds: int = 50,
@@ -159,10 +160,11 @@ def compare(
     Args:
         *strategies: names, specs, `Strategy` classes or instances; the standard ones if left out. Runs of a class from
             a script, a notebook or a function are not reused: put it into a file of its own and name that.
-        table: searched; the embedded benchmark if left out.
+        table: searched; the embedded benchmark if left out. Of several, each is searched and scored on itself; from three
+            on the board says what holds across them.
         score: tables scored on; the searched one if left out.
         search: schedule searched on, "all", "oracle", or None for the table's default.
-        seeds: runs per strategy.
+        seeds: runs per strategy and table.
         max_queries: budget in queries; 100 if no budget is given.
         max_seconds: budget in simulated seconds.
         trials: what a query returns, "mean" of the trials or "sample", one of them per seed and cell.
@@ -208,7 +210,7 @@ def compare(
 def make_study(
     strategies: Sequence[str],
     *,
-    table: str | None,
+    table: str | Sequence[str] | None,
     score: str | Sequence[str],
     search: int | str | None,
     seeds: int,
@@ -229,10 +231,16 @@ def make_study(
     """
     seeds = whole(seeds, "seeds", least=1)
     unlimited = max_queries == max_seconds == math.inf
+    tables = _texts("table", table or catalog.default())
+    scored_on = _texts("score", score)
+    if not tables or (scored_on and len(tables) > 1):
+        raise LabError(
+            f"score goes with one table, got {', '.join(tables) or 'none'}; of several each is scored on itself"
+        )
     task = StudyTask(
-        table or catalog.default(),
+        tables[0],
         search=search,
-        score=_texts("score", score),
+        score=scored_on,
         max_queries=100 if unlimited else max_queries,
         max_seconds=max_seconds,
         trials=trials,
@@ -243,7 +251,8 @@ def make_study(
         evaluator=evaluator,
         sources=_texts("sources", sources),
     )
-    return Study(tuple(strategies) or DEFAULT_STRATEGIES, (task,), seeds)
+    tasks = tuple(replace(task, table=name) for name in tables)
+    return Study(tuple(strategies) or DEFAULT_STRATEGIES, tasks, seeds)
 
 
 def run(

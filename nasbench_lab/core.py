@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -192,6 +192,7 @@ _DESIGN, _STRATEGY, _NOISE = 1, 2, 3
 
 
 LAST_SEED = (1 << 63) - 1  # seeds are kept as whole numbers of 64 bits
+WIDEST = 1e12  # points that noise may spread by: beyond, scores would drown in rounding, and their squares overflow
 
 
 def whole(value: Any, what: str, *, least: int, most: int | None = None) -> int:
@@ -221,6 +222,30 @@ def real(value: Any, what: str) -> float:
         return real_number(value, what)
     except ValueError as error:
         raise LabError(str(error)) from None
+
+
+def once(values: Iterable[str], what: str) -> tuple[str, ...]:
+    """Texts that a user gives, none of them twice.
+
+    Raises:
+        LabError: one is.
+    """
+    found = tuple(values)
+    if len(set(found)) < len(found):
+        raise LabError(f"{what}: given twice: {', '.join(found)}")
+    return found
+
+
+def spread(value: Any, what: str) -> float:
+    """A standard deviation in points that a user gives: so large at most that what it is added to stays a number.
+
+    Raises:
+        LabError: no number, or outside of 0..`WIDEST`.
+    """
+    found = real(value, what)
+    if not 0 <= found <= WIDEST:
+        raise LabError(f"{what} is a standard deviation in points, 0 to {WIDEST:g}; got {value!r}")
+    return found
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:

@@ -39,6 +39,7 @@ _STANDARD = tuple(
 )
 _INSTALLED = {"site-packages", "dist-packages"}
 _SYSTEM = ("/proc/", "/sys/", "/dev/")
+_MODULES = (".py", ".pyc", *EXTENSION_SUFFIXES)  # how the file of a module may end
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -47,6 +48,7 @@ class Home:
 
     Attributes:
         path: of the file, absolute.
+        root: the package of all its modules.
         files: every file that was loaded for it, and those that were read meanwhile -> SHA-256 of what was loaded.
     """
 
@@ -54,21 +56,21 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path, self.files = path, dict[str, str]()
-        self._root = f"{PREFIX}{str(path).encode().hex()}_{next(self._numbers)}"
+        self.root = f"{PREFIX}{str(path).encode().hex()}_{next(self._numbers)}"
         self._folders = [*reversed(path.parent.parents), path.parent]
         above = next(folder for folder in (path.parent, *path.parent.parents) if not _is_package(folder))
         self._places = list(dict.fromkeys([path.parent, above]))  # where `import name` looks first
 
     def load(self) -> types.ModuleType:
         """Import the file; what was imported for it is gone again where that fails."""
-        _homes[self._root] = self
+        _homes[self.root] = self
         try:
             with _heard.reading() as read:
                 module = self._load()
             self.files = {path: sha256(path) for path in read if os.path.isfile(path)} | self.files
             return module
         except BaseException:
-            for name in [name for name in sys.modules if name.partition(".")[0] == self._root]:
+            for name in [name for name in sys.modules if name.partition(".")[0] == self.root]:
                 del sys.modules[name]
             raise
 
@@ -92,7 +94,7 @@ class Home:
         return module
 
     def _name(self, folder: Path) -> str:
-        return ".".join([self._root, *map(_part, folder.parts[1:])])
+        return ".".join([self.root, *map(_part, folder.parts[1:])])
 
     @property
     def current(self) -> bool:
@@ -120,7 +122,7 @@ class Home:
         if top in sys.stdlib_module_names or top == "nasbench_lab" or asking.rpartition(".")[2] == top:
             return None
         for folder in self._places:
-            if (folder / f"{top}.py").is_file() or _is_package(folder / top):
+            if any((folder / f"{top}{suffix}").is_file() for suffix in _MODULES) or _is_package(folder / top):
                 return self._name(folder)
         return None
 
@@ -213,8 +215,12 @@ def standard(path: str) -> bool:
 
 
 def authored(path: str) -> bool:
-    """Whether a file is neither Python's nor an installed package's nor this package's."""
-    if not os.path.isabs(path) or path.endswith(".pyc") or path.startswith(_SYSTEM) or standard(path):
+    """Whether a file is neither Python's nor an installed package's nor this package's; Python's caches are Python's."""
+    return not path.endswith(".pyc") and _of_an_author(path)
+
+
+def _of_an_author(path: str) -> bool:
+    if not os.path.isabs(path) or path.startswith(_SYSTEM) or standard(path):
         return False
     return not _INSTALLED & set(path.split(os.sep)) and not path.startswith(str(ROOT) + os.sep)
 
@@ -254,12 +260,15 @@ class _Heard:
         self.modules: dict[str, Loaded] = {}
         self.opened: dict[str, Opened] = {}
         self.written: set[str] = set()
+        self.libraries: set[str] = set()  # of machine code, loaded by authors' code
         self.owners: list[str] = []  # of whom something is loaded, built or run just now
         self._readers: list[set[str]] = []
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "exec":
             self._executed(arguments[0])
+        elif event == "ctypes.dlopen" and self.owners and isinstance(arguments[0], (str, bytes, os.PathLike)):
+            self._linked(os.path.realpath(os.fsdecode(arguments[0])))
         elif event == "open" and self.owners and isinstance(arguments[0], (str, bytes, os.PathLike)):
             self._opened(*arguments)
 
@@ -268,6 +277,13 @@ class _Heard:
             path = code.co_filename
             before = self.modules[path].owners if path in self.modules else frozenset()
             self.modules[path] = Loaded(code, stamp(path), before | set(self.owners))
+
+    def _linked(self, path: str) -> None:
+        frame = sys._getframe()
+        while frame.f_back and (standard(file := frame.f_code.co_filename) or file == __file__):
+            frame = frame.f_back
+        if not frame.f_code.co_filename.startswith(str(ROOT) + os.sep) and os.path.isfile(path) and authored(path):
+            self.libraries.add(path)
 
     def _opened(self, path: Any, mode: str | None, flags: int) -> None:
         name = os.path.realpath(os.fsdecode(path))
@@ -343,5 +359,20 @@ def executed(path: str) -> Loaded | None:
 
 
 def all_loaded() -> set[str]:
-    """Authors' source files of all shared modules that were loaded since this module was imported."""
-    return {path for path in _heard.modules if authored(path) and path in shared()}
+    """Authors' source files of all shared modules that are loaded: code that finds modules by itself may use any of them."""
+    return {path for path, module in shared().items() if authored(path) and module.__name__ != "__main__"}
+
+
+def sourceless(paths: Iterable[str]) -> set[str]:
+    """Authors' code that is loaded and that no source file here shows: bytecode, machine code, modules in archives.
+
+    Of all that is shared, and of what was loaded for the files among these that were imported by path.
+    """
+    wanted = set(paths)
+    homes = {home.root for home, _ in _files.values() if str(home.path) in wanted}
+    found = set(_heard.libraries)
+    for name, module in list(sys.modules.items()):
+        file, root = getattr(module, "__file__", None), name.partition(".")[0]
+        if file and name != "__main__" and (root in homes or not root.startswith(PREFIX)) and _of_an_author(file):
+            found |= set() if file.endswith(".py") and os.path.isfile(file) else {file}
+    return found

@@ -18,7 +18,8 @@ import sys
 import types
 import typing
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -88,21 +89,62 @@ def foreign(folder: str, spec: str) -> bool:
 
     Looking at somebody's results runs none of it.
     """
+    return bool(untrusted(folder, spec, ()))
+
+
+def program(spec: str) -> str:
+    """The command of a strategy that is a program of its own; "" of any other."""
+    head, raw = split_spec(spec)
+    return raw.get("command", "") if head == "external" else ""
+
+
+def untrusted(folder: str, spec: str, trusted: Sequence[str] | None) -> list[str]:
+    """What a spec names of somebody's code and nobody trusts: it may be run where this is nothing.
+
+    Args:
+        folder: of the plug-in at its head.
+        spec: as somebody's study has it.
+        trusted: whole specs; files, modules and classes, each of which stands for itself alone, whatever its parameters;
+            commands of programs. None for all.
+
+    Returns:
+        A name each by which it could be trusted.
+    """
+    if trusted is None:
+        return []
+    known = set(map(_placed, trusted))
+    codes = [] if _placed(spec) in known else _codes(spec, lambda head: head in leaves(folder))
+    return list(dict.fromkeys(code[0] for code in codes if known.isdisjoint(map(_placed, code))))
+
+
+def _codes(spec: str, plain: Callable[[str], bool]) -> Iterator[list[str]]:
+    """Somebody's code in a spec, piece by piece: how each may be named. `plain` says of a head that it is none."""
     try:
         head, raw = split_spec(spec)
     except LabError:
-        return True
-    return head == "external" or head not in leaves(folder) or any(map(_names_code, raw.values()))
+        yield [spec]
+        return
+    if head == "external":  # the program is the code
+        yield [spec, *([raw["command"]] if raw.get("command") else [])]
+        return
+    if not plain(head):
+        yield [head, *([module] if (module := module_of(head)[0]) else [])]
+    for value in raw.values():
+        yield from _codes(value, _no_code)
 
 
-def _names_code(value: str) -> bool:
-    """The same of a parameter: one that looks like somebody's plug-in is taken for it."""
-    try:
-        head, raw = split_spec(value)
-    except LabError:
-        return True
-    plain = not (":" in head or head.endswith(".py") or others("surrogates", head) or others("strategies", head))
-    return not plain or any(map(_names_code, raw.values()))
+def _no_code(head: str) -> bool:
+    """Of a parameter's value: what looks like somebody's plug-in is taken for it."""
+    return not (":" in head or head.endswith(".py") or others("surrogates", head) or others("strategies", head))
+
+
+def _placed(name: str) -> str:
+    """A name of a file's code with the file's whole path, however it was written; other names as they are."""
+    with suppress(LabError, OSError, ValueError):
+        file, rest = module_of(name.strip())
+        if file.endswith(".py"):
+            return ":".join([str(paths.home(file).resolve()), *([rest] if rest else [])])
+    return name.strip()
 
 
 def load(folder: str, name: str) -> type[Any]:

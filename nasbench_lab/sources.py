@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nasbench_lab import extras, imports, loaded, loading
 from nasbench_lab.errors import LabError
@@ -52,8 +52,9 @@ _DISTRIBUTIONS = {
 }  # of packages that are imported by another name
 _ANSWERING = ("predicted.py", "readings.py")  # files of tables/ that compute answers instead of holding them
 _IMPORTERS = {"import_module", "__import__"}
-_EXECUTORS = {"exec", "eval", "run_path", "run_module", "spec_from_file_location"}
 _DATA = "data:"  # before the path of a file that was opened, not imported
+_UNSEEN = "unseen:"  # before what took part, or may have, and has no source
+_PROGRAM = "modules of a program of its own"
 
 
 def digest(strategy: type[Any], evaluator: type[Any], specs: Iterable[str] = ()) -> str:
@@ -120,7 +121,7 @@ def _distribution(package: str) -> str:
 def _imported_elsewhere(cls: type[Any]) -> set[str]:
     """The installed packages that the author's own files of a class import, if it is not one of ours."""
     own = [path for path in followed((), cls) if ROOT not in path.parents]
-    imported = [each for path in own for each in _imports(path, *imports.stamp(str(path))).named]
+    imported = [each for path in own for each in _imports(path, *imports.stamp(str(path)))]
     names = {name.partition(".")[0] for level, name in imported if not level}
     beside = {path.stem for path in own} | {"nasbench_lab", "numpy", "scipy"}
     return {name for name in names - beside - sys.stdlib_module_names if not extras.absent(name)}
@@ -191,27 +192,19 @@ def _follow(path: Path, found: set[Path]) -> None:
     if path in found or not path.is_file():
         return
     found.add(path)
-    for level, name in _imports(path, *imports.stamp(str(path))).named:
+    for level, name in _imports(path, *imports.stamp(str(path))):
         for imported in _resolve(level, name, path):
             _follow(imported, found)
 
 
-class _Imports(NamedTuple):
-    """What a file's text imports: (level, dotted name), and whether it also imports what only its run can tell."""
-
-    named: tuple[tuple[int, str], ...]
-    computed: bool
-
-
 @lru_cache(maxsize=2048)
-def _imports(path: Path, _modified: int, _size: int) -> _Imports:
-    """Every module a file names in an import; `from a import b` as a and a.b."""
+def _imports(path: Path, _modified: int, _size: int) -> tuple[tuple[int, str], ...]:
+    """Every module a file names in an import, (level, dotted name); `from a import b` as a and a.b."""
     try:
         tree = ast.parse(path.read_bytes()) if path.suffix == ".py" else ast.Module([], [])
     except (SyntaxError, ValueError):  # not Python after all
-        return _Imports((), computed=True)
+        return ()
     names: list[tuple[int, str]] = []
-    computed = False
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [(0, alias.name) for alias in node.names]
@@ -223,8 +216,7 @@ def _imports(path: Path, _modified: int, _size: int) -> _Imports:
             text = getattr(node.args[0], "value", None) if node.args else None
             if name in _IMPORTERS and isinstance(text, str):
                 names.append((len(text) - len(text.lstrip(".")), text.lstrip(".")))
-            computed = computed or name in _EXECUTORS or (name in _IMPORTERS and not isinstance(text, str))
-    return _Imports(tuple(dict.fromkeys(names)), computed)
+    return tuple(dict.fromkeys(names))
 
 
 def _resolve(level: int, name: str, path: Path) -> list[Path]:
@@ -285,22 +277,25 @@ def _shared(name: str) -> list[Path]:
 def taken(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> dict[str, str]:
     """What of an author's took part in runs of this process: modules by name, files by path -> SHA-256.
 
-    Empty for a strategy and an evaluator of this package alone, whose files the digest names. `specs`: the strategy's,
-    located, then others that may name plug-ins.
+    All that is loaded counts, as any of it can be found by a name that is computed. "" where nothing shows what it is:
+    bytecode and machine code without source, modules in archives, what a program of its own loads. Such runs are not
+    reused. Empty for a strategy and an evaluator of this package alone, whose files the digest names. `specs`: the
+    strategy's, located, and the evaluator's.
 
     Raises:
         LabError: a module was edited after it was loaded.
     """
     named = [path for spec in specs for path in files_in(spec)]
     files = {str(path) for path in followed(named, strategy, evaluator) if not path.is_relative_to(ROOT)}
-    if not files:
+    kinds = ("strategies", "evaluators")
+    if not files and not any(map(loading.foreign, kinds, specs)):
         return {}
     private = imports.private(files)
     owners = {owner(specs[0])}.union(*(each.owners for each in map(imports.executed, files) if each)) - {""}
-    shared = (files | imports.loaded(owners)) - set(private)
+    shared = {path for path in files | imports.loaded(owners) if os.path.isfile(path)} - set(private)
     loaded.check_current(map(Path, shared))
-    computed = any(_imports(Path(path), *imports.stamp(path)).computed for path in files | set(private))
-    more = imports.all_loaded() - set(private) - shared if computed else ()  # what a text computes may be any of them
+    more = {path for path in imports.all_loaded() if os.path.isfile(path)} - set(private) - shared
+    unseen = sorted(imports.sourceless(files)) + ([_PROGRAM] if loading.program(specs[0]) else [])
     names = {path: module.__name__ for path, module in imports.shared().items() if module.__name__ != "__main__"}
     tables = tuple(f"{folder.resolve()}{os.sep}" for folder in data_folders())
     return (
@@ -311,6 +306,7 @@ def taken(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> di
             for path in more
         }
         | {_DATA + path: sha for path, sha in imports.opened(owners).items() if not path.startswith(tables)}
+        | {_UNSEEN + name: "" for name in unseen}
     )
 
 
@@ -326,9 +322,14 @@ def data(files: Mapping[str, str]) -> list[str]:
     return sorted(path for path in paths if not path.endswith(".py"))
 
 
+def unseen(files: Mapping[str, str]) -> list[str]:
+    """Those of the things that took part (`taken`), or may have, that nothing shows: names of files, or words."""
+    return sorted({os.path.basename(name.removeprefix(_UNSEEN)) for name in files if name.startswith(_UNSEEN)})
+
+
 def changed(then: Mapping[str, str], *, data: bool = True) -> list[str]:
-    """Which of the things that took part are others now, or gone; `data`: also those that were opened, not imported."""
-    chosen = {name: sha for name, sha in then.items() if data or not name.startswith(_DATA)}
+    """Which of the things that took part are others now, gone, or not known; `data`: also those that were not imported."""
+    chosen = {name: sha for name, sha in then.items() if data or not name.startswith((_DATA, _UNSEEN))}
     return [name for name, sha in chosen.items() if not sha or imports.sha256(_place(name)) != sha]
 
 

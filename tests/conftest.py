@@ -11,6 +11,7 @@ os.environ["NASBENCH_LAB_DATA"] = os.path.join(_HOME, "data")
 os.environ["XDG_DATA_HOME"] = os.path.join(_HOME, "share")
 
 import shutil  # noqa: E402
+import sys  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -22,12 +23,15 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 from scipy.stats import kendalltau  # noqa: E402
 from web_server import Server  # noqa: E402
 
+from nasbench_lab import imports  # noqa: E402
 from nasbench_lab.cli import app  # noqa: E402
 from nasbench_lab.core import FloatArray, Result, Task, stream  # noqa: E402
 from nasbench_lab.evaluators.tabular import Tabular  # noqa: E402
 from nasbench_lab.extras import MissingPackage  # noqa: E402
 from nasbench_lab.spaces import cell, encodings  # noqa: E402
 from nasbench_lab.spaces.space import IntArray, Space  # noqa: E402
+from nasbench_lab.study import replays, store  # noqa: E402
+from nasbench_lab.study.plan import Group  # noqa: E402
 from nasbench_lab.tables import catalog  # noqa: E402
 from nasbench_lab.tables.table import Schedule, Table  # noqa: E402
 
@@ -171,6 +175,23 @@ class Additive:
         return float(self.val[arch])
 
 
+_VERDICTS: dict[tuple[str, str], dict[str, Any]] = {}
+
+
+@pytest.fixture
+def repeated_once(monkeypatch) -> None:
+    """The same runs of the same code are repeated without tables once in all these tests: it starts three processes or more."""
+    of = replays._of
+
+    def once(group: Group, runs: store.Runs) -> dict[str, Any]:
+        key = group.id, store.digest(runs.columns)
+        if key not in _VERDICTS:
+            _VERDICTS[key] = of(group, runs)
+        return dict(_VERDICTS[key])
+
+    monkeypatch.setattr(replays, "_of", once)
+
+
 @pytest.fixture
 def lab(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: exit code, stdout, stderr."""
@@ -205,3 +226,13 @@ def server(monkeypatch) -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
+
+
+@pytest.fixture
+def own_modules(monkeypatch):
+    """Of modules, and what was imported and linked: as before after the test."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(imports._heard, "libraries", set())
+    yield
+    for name in ("helper", "helper_a", "helper_b"):
+        sys.modules.pop(name, None)

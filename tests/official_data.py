@@ -6,6 +6,7 @@ import bz2
 import os
 import pickle
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,13 @@ def curve(rng: np.random.Generator, last: int, seconds: float, *, only_last: boo
     return Curve(accuracy, loss, np.full(last, seconds))
 
 
+@cache
+def size(dataset: str, arch: int) -> tuple[float, float]:
+    """Parameters and FLOPs of a cell, in millions; worked out for all cells at once, so not anew for every training."""
+    name = dataset.removesuffix("-valid")
+    return round(float(cell.params_m(name)[arch]), 6), round(float(cell.flops_m(name)[arch]), 5)
+
+
 def trial(rng: np.random.Generator, arch: int, dataset: str, seed: int, last: int) -> Trial:
     """Evaluated where the benchmark evaluated: after 200 epochs elsewhere than in between."""
     splits = [name for name, sets in PASSES.items() if dataset in sets]
@@ -45,8 +53,7 @@ def trial(rng: np.random.Generator, arch: int, dataset: str, seed: int, last: in
     rate = 0.3 + arch % 7 / 10
     return Trial(
         dataset, seed, last,
-        round(float(cell.params_m(dataset.removesuffix("-valid"))[arch]), 6),
-        round(float(cell.flops_m(dataset.removesuffix("-valid"))[arch]), 5),
+        *size(dataset, arch),
         0.01 + arch / 1e5,
         curve(rng, last, SIZES[dataset] * rate),
         {name: curve(rng, last, PASSES[name][dataset] * rate / 3, only_last=(dataset, name) in sparse) for name in splits},

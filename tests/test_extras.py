@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tomllib
@@ -218,28 +219,22 @@ def test_c():
 """
 
 
-@pytest.mark.parametrize(
-    ("first", "package", "plain", "everything"),
-    [
-        ("", "json", 0, 0),
-        ("", "no_such", 0, 1),
-        ("pytest.importorskip('no_such')", "json", 5, 1),  # pytest's 5: no test was left
-    ],
-)
-def test_where_everything_is_installed_a_skip_for_want_of_a_package_is_a_failure(
-    tmp_path, first, package, plain, everything
-):
-    (tmp_path / "test_it.py").write_text(SKIPS.format(first=first, package=package))
+def test_where_everything_is_installed_a_skip_for_want_of_a_package_is_a_failure(tmp_path):
+    files = {"has": ("", "json"), "needs": ("", "no_such"), "whole": ("pytest.importorskip('no_such')", "json")}
+    for name, (first, package) in files.items():
+        (tmp_path / f"test_{name}.py").write_text(SKIPS.format(first=first, package=package))
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", "."]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT)])}
-    for options, wanted in (((), plain), (("--everything", "-n", "1"), everything)):
+
+    def failed(*options: str) -> tuple[int, list[str]]:
         done = subprocess.run(
-            [*command, *options, "test_it.py"],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment,
-            check=False,
+            [*command, *options], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
         )
-        assert done.returncode == wanted, done.stdout
-        assert ("could not import 'no_such'" in done.stdout) == (wanted == 1)
+        said = re.findall(r"FAILED test_(\w+)\.py.*could not import 'no_such'", done.stdout)
+        assert done.stdout.count("FAILED ") == len(said)
+        return done.returncode, sorted(said)
+
+    every = [f"test_{name}.py" for name in files]
+    assert failed(*every) == (0, [])
+    assert failed("--everything", "test_has.py") == (0, [])
+    assert failed("--everything", "-n", "1", *every) == (1, ["needs", "whole"])

@@ -123,7 +123,7 @@ def test_a_wrong_parameter_is_refused_by_name(file, parameter, message):
         ("no/such/file.py", "no such file"),
         ("local_search:", "parameters are written"),
         ("reinforce:learning_rate=-1", "learning_rate > 0"),
-        ("regularized_evolution:population=0", "at least 1"),
+        ("regularized_evolution:population=0", "1 <= sample <= population"),
         ("nasbench_lab.core:LabError", "must be a dataclass"),
         ("nasbench_lab.core:Task", "Task"),
     ],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import Additive
+from conftest import Additive, skipped_where_absent
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from nasbench_lab.spaces.space import Space
 from nasbench_lab.spaces.whole import cells, real_number, whole_number, whole_numbers
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.study import runner
+from nasbench_lab.study.plan import _check_different, resolve
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 
@@ -167,3 +169,87 @@ def test_an_evaluator_that_names_impossible_costs_is_refused():
 def test_what_a_study_lists_twice_is_refused(name):
     with pytest.raises(LabError, match="twice"):
         StudyTask("toy", **{name: ("val", "val")})
+
+
+TWINS = [
+    ["random_search", " random_search", "random_search ", "random_search:replacement=false"],
+    ["regularized_evolution", "regularized_evolution:population=10", "regularized_evolution:sample=3,population=10"],
+    ["gp_bo:surrogate=gp", "gp_bo:surrogate=(gp:kernel=canonical)", "gp_bo:surrogate=((gp))"],
+    ["HERE/mine.py", "HERE/mine.py:Mine", "HERE/./mine.py:n=1", "HERE/link.py", "twin_mine:Mine"],
+]
+MINE = """
+from dataclasses import dataclass
+from nasbench_lab.strategies.baselines.random_search import RandomSearch
+@dataclass
+class Mine(RandomSearch):
+    n: int = 1
+"""
+
+
+@pytest.mark.parametrize("twins", TWINS, ids=lambda twins: twins[0])
+def test_one_strategy_under_two_names_is_refused(twins, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "twin_mine.py").symlink_to(tmp_path / "mine.py")
+    (tmp_path / "link.py").symlink_to(tmp_path / "mine.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    twins = [spec.replace("HERE", str(tmp_path)) for spec in twins]
+    for one, other in itertools.permutations(twins, 2):
+        with pytest.raises(LabError, match="one strategy with the same parameters") as refused:
+            resolve(Study((one, "local_search", other), (StudyTask("toy", max_queries=2),)))
+        assert repr(one) in str(refused.value)
+        assert repr(other) in str(refused.value)
+
+
+def test_two_strategies_are_two(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "mine2.py").write_text(MINE)
+    specs = ("random_search:replacement=true", "random_search", "gp_bo", "gp_bo:surrogate=gp")
+    specs += (f"{tmp_path}/mine.py", f"{tmp_path}/mine.py:n=2", f"{tmp_path}/mine2.py")
+    assert len(resolve(Study(specs, (StudyTask("toy", max_queries=2),))).groups) == len(specs)
+
+
+@pytest.mark.parametrize("name", loading.leaves("strategies"))
+def test_parameters_at_their_defaults_make_no_other_strategy(name):
+    with skipped_where_absent():
+        plain = loading.build("strategies", name)
+        values = [f"{field.name}=({getattr(plain, field.name)})" for field in dataclasses.fields(plain) if field.init]
+        spelled = loading.build("strategies", f"{name}:{','.join(values)}" if values else f" {name} ")
+    with pytest.raises(LabError, match="one strategy"):
+        _check_different({"one": plain, "other": spelled})
+
+
+@pytest.mark.parametrize("name", loading.leaves("strategies"))
+def test_a_tournament_of_more_than_live_is_refused(name):
+    with skipped_where_absent():
+        fields = {field.name for field in dataclasses.fields(loading.load("strategies", name))}
+        if {"population", "sample"} <= fields:
+            with pytest.raises(LabError, match="need 1 <= sample <= population, got 5 and 1"):
+                loading.build("strategies", f"{name}:population=1,sample=5")
+
+
+@pytest.mark.parametrize("backend", ["nope", "", "loky:1", "Loky", "threading:x", 3, None])
+def test_an_engine_that_does_not_exist_is_refused_with_nothing_left_to_run_too(backend, tmp_path):
+    what = {"table": "toy", "seeds": 1, "max_queries": 2, "out": tmp_path}
+    api.compare("random_search", **what)
+    with pytest.raises(LabError, match="engine"):
+        api.compare("random_search", **what, backend=backend)
+
+
+@pytest.mark.parametrize("given", [{"sources": ("toy", "toy")}, {"objectives": ("val", "params_m", "params_m")}])
+def test_what_a_search_is_given_twice_is_refused(given):
+    with pytest.raises(LabError, match="given twice"):
+        api.search("random_search", "digits", max_queries=2, **given)
+
+
+def test_noise_leaves_numbers():
+    toy, surrogate = catalog.load("toy"), loading.load("evaluators", "surrogate")
+    opens = [
+        lambda noise: StudyTask("toy", noise=noise),
+        lambda noise: api.search("random_search", "toy", max_queries=2, noise=noise),
+        lambda noise: Tabular(toy, noise=noise),
+        lambda noise: surrogate.open(toy, model="knn", cells="50", noise=noise),
+    ]
+    for open_, noise in itertools.product(opens, (1e308, 1e13, math.inf, math.nan, -1e-9)):
+        with pytest.raises(LabError, match="noise"):
+            open_(noise)
+    assert np.isfinite(api.search("random_search", "toy", max_queries=50, noise=1e12)["val"]).all()

@@ -23,8 +23,11 @@ def compare(
         list[str] | None, typer.Argument(help="Names or specs, name:key=value,... (see `list`).")
     ] = None,
     table: Annotated[
-        str | None,
-        typer.Option(metavar="TABLE", help="Table to search (see `tables list`); the embedded one if left out."),
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Table to search (see `tables list`); the embedded one if left out. Repeat for several, each scored on itself.",
+        ),
     ] = None,
     score: Annotated[
         list[str] | None,

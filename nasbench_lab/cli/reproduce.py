@@ -42,6 +42,8 @@ def reproduce(
     good = runs["same"] == runs.total() and not others
     counts = f"{runs['same']} {what} reproduced exactly, {runs['differs']} differ, {runs['not run']} could not be run"
     print(f"{counts}; {_of_shown(others)}" if run_id is None or others else counts)
+    if run_id is None and (note := again.unchecked(folder)):
+        print(note)
     raise typer.Exit(0 if good else 1)
 
 

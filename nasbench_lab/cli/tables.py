@@ -78,9 +78,37 @@ def tables_import(
         Path,
         typer.Argument(
             help="The official file or folder of NAS-Bench-201, NATS-Bench or HW-NAS-Bench (also looked for in "
-            "$TORCH_HOME), or a tidy .parquet or .csv with columns <dataset>/<epochs>/<val|test|seconds>."
+            "$TORCH_HOME), a raw file of TransNAS-Bench-101 or NAS-Bench-Macro, a tidy .parquet or .csv with columns "
+            "<dataset>/<epochs>/<val|test|seconds>, or a .parquet or .csv of your own: then say which columns are what."
         ),
     ],
+    name: Annotated[str, typer.Option(help="Of a table of your own; the file's name if left out.")] = "",
+    decisions: Annotated[
+        str,
+        typer.Option(metavar="COL,COL,...", help="Columns that say what a configuration is. Numbers keep their order."),
+    ] = "",
+    val: Annotated[
+        str,
+        typer.Option(
+            metavar="COL[,COL...]", help="Validation scores, which the search sees; several are several trials."
+        ),
+    ] = "",
+    test: Annotated[
+        str,
+        typer.Option(metavar="COL[,COL...]", help="Test scores; without them trials are split (see docs/tables.md)."),
+    ] = "",
+    seconds: Annotated[str, typer.Option(metavar="COL", help="Cost of a query; 1 each if left out.")] = "",
+    metric: Annotated[
+        list[str] | None, typer.Option(metavar="COL", help="A further column of numbers; repeat for several.")
+    ] = None,
+    better: Annotated[str, typer.Option(help="higher or lower scores are better.")] = "higher",
+    unit: Annotated[str, typer.Option(metavar="TEXT", help="What scores are in; % of percentages.")] = "",
+    space: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE.toml", help="The space that the rows are all of; made of the columns if left out."
+        ),
+    ] = "",
     to: To = None,
     source: Annotated[str, typer.Option(help="Where the numbers come from; kept in the table's header.")] = "",
     licence: Annotated[str, typer.Option(help="Their licence.")] = "",
@@ -89,38 +117,51 @@ def tables_import(
 ) -> None:
     """Turn a file into tables, one per dataset; nothing is run from it or written unless the whole file is right."""
     from nasbench_lab.tables.formats import importing
+    from nasbench_lab.tables.formats.named_columns import Columns
 
     path = importing.locate(path)
+    columns = Columns(
+        name, _split(decisions), _split(val), _split(test), seconds, tuple(metric or ()), better, unit, space
+    )
     with screen.progress("records") as progress, _said("nothing was written"):
-        found = importing.read(path, source=source, licence=licence, workers=workers, progress=progress)
+        found = importing.read(
+            path, source=source, licence=licence, workers=workers, progress=progress, columns=columns
+        )
     _install(found.tables, to, force=force or found.added)
     for note in found.notes:
         print(f"note: {note}")
 
 
+def _split(columns: str) -> tuple[str, ...]:
+    """Names of columns, written with commas between them."""
+    return tuple(name.strip() for name in columns.split(",")) if columns.strip() else ()
+
+
 @tables_app.command("fetch")
 def tables_fetch(
-    name: Annotated[str, typer.Argument(help="What to fetch; there is nb201.")] = "nb201",
+    name: Annotated[
+        str, typer.Argument(help="What to fetch: nb201, transnas (seven tasks, two spaces) or macro (NAS-Bench-Macro).")
+    ] = "nb201",
     origin: Annotated[
         str, typer.Option("--from", help="A folder with the files, or the address of a mirror; GitHub if left out.")
     ] = "",
     dataset: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only this dataset; repeat for several. All three if left out."),
+        typer.Option(metavar="NAME", help="Only this dataset or task; repeat for several. All if left out."),
     ] = None,
     to: To = None,
     force: screen.Force = False,
 ) -> None:
-    """Download the public parts of NAS-Bench-201 (about 25 MB, checked by hash) and make tables of them."""
+    """Download a benchmark's public parts (nb201 25 MB, transnas 8, macro 1; checked by hash) and make tables of them."""
     from nasbench_lab.files.downloads import Unreachable
-    from nasbench_lab.tables import catalog, fetching
+    from nasbench_lab.tables import catalog
+    from nasbench_lab.tables.fetching import offers
 
-    if name != "nb201":
-        raise LabError(f"there is nothing called {name!r} to fetch; there is nb201")
+    offer = offers.named(name)
     folder = to or catalog.target_folder()
     try:
         with screen.progress("bytes") as progress:
-            found = fetching.fetch(dataset or fetching.DATASETS, folder / "downloads", origin=origin, progress=progress)
+            found = offer.fetch(dataset or offer.datasets, folder / "downloads", origin=origin, progress=progress)
     except Unreachable as error:
         inside = ", ".join(catalog.load(str(path)).label for path in sorted(catalog.EMBEDDED.glob("*.npz")))
         raise LabError(

@@ -25,14 +25,15 @@ from typing import Any, Literal
 import numpy as np
 
 from nasbench_lab import extras, loading
-from nasbench_lab.core import FloatArray, LabError, noise_stream, parameters, stream
+from nasbench_lab.core import FloatArray, LabError, noise_stream, parameters, spread, stream
 from nasbench_lab.evaluators._known import Sources, opened, opened_sources
 from nasbench_lab.evaluators.tabular import ORACLE, Tabular
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.tables.predicted import counts
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 
 _CELLS, _FIT = 5, 6  # streams of the fit's seed: which cells, and the model's own randomness
 
@@ -122,8 +123,7 @@ class Fitted(Tabular):
         """The table need not be complete, nor hold single trials."""
         if self.trials not in ("mean", "sample"):
             raise LabError(f"trials must be 'mean' or 'sample', got {self.trials!r}")
-        if not 0 <= self.noise < np.inf:
-            raise LabError(f"noise is a standard deviation in points, got {self.noise}")
+        spread(self.noise, "noise")
         if any(np.isnan(schedule.seconds).any() for schedule in self._schedules.values()):
             raise LabError(f"table {self.table.name!r} does not know what every cell costs; use seconds=predicted")
 

@@ -14,11 +14,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream, real
+from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream, spread
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources, opened, opened_sources
 from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.tables import readings
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 
 ORACLE = "oracle"
 ALL = "all"
@@ -65,7 +66,7 @@ class Tabular:
         self.table = table
         self.search = self._search(table, search)
         self.trials = trials
-        self.noise = real(noise, "noise")
+        self.noise = spread(noise, "noise")
         self._sources = ReadOnly(sources or {})
         self._schedules = ReadOnly(self._searched(table, self.search))
         self._schedule = self._schedules[max(self._schedules)]
@@ -115,8 +116,6 @@ class Tabular:
     def _check(self) -> None:
         if self.trials not in ("mean", "sample"):
             raise LabError(f"trials must be 'mean' or 'sample', got {self.trials!r}")
-        if not 0 <= self.noise < np.inf:
-            raise LabError(f"noise is a standard deviation in points, got {self.noise}")
         known = int(self.table.measured.sum())
         if known < self.table.space.size:
             raise LabError(

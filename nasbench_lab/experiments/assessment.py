@@ -36,7 +36,8 @@ from nasbench_lab.study import execute
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 
 FORMAT = 1  # of outcomes; another format makes other names, so old files are simply not used
 TARGETS = ("val", "test", "seconds")

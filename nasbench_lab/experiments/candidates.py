@@ -16,7 +16,8 @@ from nasbench_lab.files import paths, sealed
 from nasbench_lab.spaces import cell
 from nasbench_lab.study import store
 from nasbench_lab.tables import catalog
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 
 FloatArray = NDArray[np.float64]
 _PICK = 40  # the stream of random cells

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -175,7 +176,7 @@ def study_of(folder: Path, strategies: Sequence[str], seeds: int | None, trusted
         folder: of the baseline.
         strategies: to run of it; all if none is named.
         seeds: how many; the folder's if None.
-        trusted: files and classes of others that it may name and that are run all the same; None for all.
+        trusted: whose code may be run all the same; see `loading.untrusted`.
 
     Raises:
         LabError: not a results folder, or it names somebody's code that nobody has named or trusts.
@@ -184,9 +185,10 @@ def study_of(folder: Path, strategies: Sequence[str], seeds: int | None, trusted
     named = [("strategies", spec) for spec in study.strategies if not strategies]
     named += [("evaluators", task.evaluator) for task in study.tasks]
     for kind, spec in named:
-        if trusted is not None and loading.foreign(kind, spec) and spec not in trusted:
+        if others := loading.untrusted(kind, spec, trusted):
+            names = " ".join(f"--trust {shlex.quote(name)}" for name in others)
             raise LabError(
-                f"the baseline {folder} names {spec!r}, which is somebody's code: name the strategies to run, or --trust {spec}"
+                f"the baseline {folder} names {spec!r}, which is somebody's code: name the strategies to run, or {names}"
             )
     return replace(study, strategies=tuple(strategies) or study.strategies, seeds=seeds or study.seeds)
 

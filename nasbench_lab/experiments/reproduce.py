@@ -10,6 +10,7 @@ would be trained, and a run be compared with itself. Code of others runs only wh
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -37,7 +38,6 @@ from nasbench_lab.tables.readings import REAL_TIME
 
 _SHOWN = 3  # differences told of one strategy
 _CHECKPOINTS = "NASBENCH_LAB_CHECKPOINTS"  # see strategies/_one_shot.py, which imports torch
-_FOREIGN = "somebody's code, which runs only where it is trusted: name it, or all of it, with --trust"
 
 
 class Outcome(NamedTuple):
@@ -70,7 +70,7 @@ def reproduce(
         run: only this one, "id" or "id:seed", also of a run the manifest does not name any more. Where the runs are not
             there, "id" alone: the manifest has one digest for all seeds. What is shown is of all runs, and not compared.
         workers: processes, where the study must be run.
-        trusted: specs, or files and classes in them, of others that may be run; None for all.
+        trusted: whose code may be run; see `loading.untrusted`.
 
     Raises:
         LabError: not a results folder, or no run of that id.
@@ -80,6 +80,14 @@ def reproduce(
     with _from_the_start():
         yield from _tables(folder)
         yield from _from_runs(folder, files, run) if files else _from_manifest(folder, run, workers)
+        for name in shown.others(out, _ids(folder.manifest)).posing if run is None else ():
+            yield Outcome(name, "", "differs", "it has the name of a board's file, and no board wrote it", kind="shown")
+
+
+def unchecked(out: Path) -> str:
+    """What in a results folder nothing is known of, in a sentence; "" where there is no such file."""
+    names = shown.others(out, _ids(sealed.read_json(out / "manifest.json"))).unchecked
+    return f"not of these results, and not checked: {shown.named(names)}" if names else ""
 
 
 class _Folder(NamedTuple):
@@ -90,20 +98,12 @@ class _Folder(NamedTuple):
     manifest: dict[str, Any]
     trusted: Sequence[str] | None
 
-    def allows(self, spec: str, evaluator: str = "tabular") -> bool:
-        """Whether a strategy under an evaluator may be run."""
-        return all(
-            not loading.foreign(kind, text) or self.trusted is None or bool({text, *_heads(text)} & set(self.trusted))
-            for kind, text in (("strategies", spec), ("evaluators", evaluator))
-        )
-
-
-def _heads(spec: str) -> set[str]:
-    """How a user may name what is in a spec: with or without class and parameters."""
-    with suppress(LabError):
-        head = loading.split_spec(spec)[0]
-        return {head, loading.module_of(head)[0] or head}
-    return set()
+    def refused(self, spec: str, evaluator: str = "tabular") -> str:
+        """Why a strategy under an evaluator may not be run; "" where it may."""
+        others = loading.untrusted("strategies", spec, self.trusted)
+        others += loading.untrusted("evaluators", evaluator, self.trusted)
+        names = " ".join(f"--trust {shlex.quote(name)}" for name in others)
+        return f"somebody's code, which runs only where it is trusted: {names}, or --trust all" if others else ""
 
 
 def _tables(folder: _Folder) -> Iterator[Outcome]:
@@ -185,7 +185,7 @@ def _shown_of_runs(folder: _Folder) -> Iterator[Outcome]:
         yield Outcome("all files", "", "not run", f"what is shown cannot be made again: {error}", kind="shown")
         return
     said, content, found = [str(note) for note in then.get("notes", ())], dict(then), replays.kept(then)
-    if all(folder.allows(group.spec, group.task.text.evaluator) for group in plan.groups):
+    if not any(folder.refused(group.spec, group.task.text.evaluator) for group in plan.groups):
         with suppress(LabError):  # told already, of a strategy that is not here any more
             resolved = resolve(folder.study)
             found, content["strategies"] = replays.of(collected), rebuild.facts_of(resolved)
@@ -212,8 +212,8 @@ def _from_manifest(folder: _Folder, run: str | None, workers: int) -> Iterator[O
     clean = True
     for task, entry in named:
         spec = str(entry["strategy"])
-        if not folder.allows(spec, task.evaluator):
-            yield Outcome(str(entry["id"]), spec, "not run", _FOREIGN)
+        if refused := folder.refused(spec, task.evaluator):
+            yield Outcome(str(entry["id"]), spec, "not run", refused)
             continue
         outcome, collected = _anew(folder, replace(folder.study, strategies=(spec,), tasks=(task,)), entry, workers)
         clean = clean and outcome.verdict == "same"
@@ -306,10 +306,10 @@ def _block(folder: _Folder, kept: store.Runs, seeds: list[int], tables: dict[str
     identity, name, objectives = run_id(header), header["strategy"], tuple(policy["objectives"])
     table = tables.get(policy["digest"], str(policy["table"]))
     others = tuple((source, source) for source in policy.get("sources", {}))
-    allowed = folder.allows(name, str(policy["evaluator"]))
+    refused = folder.refused(name, str(policy["evaluator"]))
     for seed in seeds:
-        if not allowed:
-            yield Outcome(f"{identity}:{seed}", name, "not run", _FOREIGN)
+        if refused:
+            yield Outcome(f"{identity}:{seed}", name, "not run", refused)
             continue
         try:
             job = Job(header, name, table, others, range(seed, seed + 1), Path())
@@ -349,7 +349,8 @@ def _why(kept: store.Runs, manifest: dict[str, Any]) -> str:
     evaluator = header["evaluator"]["evaluator"]
     specs = (loading.located(header["strategy"]), evaluator)
     code = sources.digest(strategy, loading.load("evaluators", loading.split_spec(evaluator)[0]), specs)
-    edited = sources.changed(kept.files) or ([] if code == header["code"] else [_CODE])
+    known = {name: sha for name, sha in kept.files.items() if sha}
+    edited = sources.changed(known) or ([] if code == header["code"] else [_CODE])
     return _since(_versions(header["versions"]) + edited, manifest)
 
 

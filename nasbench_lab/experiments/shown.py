@@ -6,10 +6,11 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nasbench_lab.errors import LabError, brief
 from nasbench_lab.files import bounded, sealed
@@ -37,6 +38,42 @@ def differences(folder: Path, now: dict[str, str]) -> Iterator[tuple[str, str]]:
             yield from ((name, difference) for difference in found)
         except (LabError, ValueError, csv.Error) as error:
             yield name, str(error)
+
+
+class Others(NamedTuple):
+    """What lies in a results folder and is not of it, relative to it.
+
+    Attributes:
+        posing: files with the name of one that a board writes, which no board of this folder wrote.
+        unchecked: all other files, and folders with results of their own ("name/").
+    """
+
+    posing: list[str]
+    unchecked: list[str]
+
+
+def others(folder: Path, ids: Iterable[str]) -> Others:
+    """The files of a results folder that its manifest, whose runs have these ids, does not know."""
+    found, known = Others([], []), tuple(f"-{identity}" for identity in ids)
+    for place, folders, files in os.walk(folder):
+        inside = Path(place).relative_to(folder)
+        own = [name for name in folders if (Path(place) / name / "manifest.json").is_file()]
+        folders[:] = [name for name in folders if name not in own]
+        found.unchecked.extend(f"{inside / name}/" for name in own)
+        for name in files:
+            if inside.parts == ("runs",) and name.endswith(".parquet") and any(part in name for part in known):
+                continue
+            if name.casefold() in FILES:
+                found.posing.extend([str(inside / name)] if inside.parts or name not in FILES else [])
+            else:
+                found.unchecked.append(str(inside / name))
+    return Others(sorted(found.posing), sorted(found.unchecked))
+
+
+def named(names: Sequence[str], most: int = 10) -> str:
+    """Names of files in a sentence, the first few; what does not print is escaped."""
+    some = [name if name.isprintable() else ascii(name) for name in names[:most]]
+    return ", ".join(some) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _unsealed(content: dict[str, Any]) -> dict[str, Any]:

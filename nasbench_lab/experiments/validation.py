@@ -24,7 +24,8 @@ from nasbench_lab.experiments.candidates import Candidate
 from nasbench_lab.files import paths
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import agreement
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 from nasbench_lab.training.problem import Problem, check_device
 from nasbench_lab.training.recipe import Recipe
 

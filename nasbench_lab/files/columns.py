@@ -45,6 +45,14 @@ def metadata(path: Path) -> dict[bytes, bytes]:
     return found
 
 
+def names(path: Path) -> list[str]:
+    """Of a file's columns; errors as for `table`."""
+    with bounded.regular(path) as file:
+        found = [str(name) for name in pq.read_schema(file).names]
+    spreadsheet.check_names(found)
+    return found
+
+
 def _checked(file: Any, rows: int, numbers: int, texts: bool) -> Any:
     found, schema = file.metadata, file.schema_arrow
     if found.num_rows > rows or len(schema) > spreadsheet.COLUMNS or found.num_rows * len(schema) > numbers:

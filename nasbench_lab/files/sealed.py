@@ -24,7 +24,7 @@ _TRAILER, _LENGTH = b"\nnasbench_lab sha256 ", 21 + 64 + 1
 BEFORE: Mapping[str, frozenset[str]] = MappingProxyType(
     {  # the keys of a file that was written without a seal
         "leaderboard.json": frozenset(
-            ("title", "columns", "rows", "references", "tests", "agreement", "overall", "notes")
+            ("title", "columns", "rows", "references", "tests", "agreement", "overall", "across", "notes")
         ),
         "manifest.json": frozenset(("study", "tables", "versions", "runs", "notes", "checklist")),
         "details.json": frozenset(("settings", "landscapes")),

@@ -10,11 +10,12 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from nasbench_lab.files import bounded
+
+if TYPE_CHECKING:  # a second to import, which a process that only searches saves
+    import pandas as pd
 
 _BEGINS = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = 1 << 14  # of any table; one of three datasets, two schedules, 200 epochs and three trials has 4,000
@@ -23,9 +24,7 @@ COLUMNS = 1 << 14  # of any table; one of three datasets, two schedules, 200 epo
 def to_csv(frame: pd.DataFrame, **how: Any) -> str:
     """A frame as CSV; `how` as for pandas."""
     names = {column: _escaped(column) for column in frame.columns}
-    texts = {
-        column: frame[column].map(_escaped) for column in frame if not pd.api.types.is_numeric_dtype(frame[column])
-    }
+    texts = {column: frame[column].map(_escaped) for column in _of_texts(frame)}
     text: str = _with(frame, texts).rename(columns=names).to_csv(index=False, **how)
     return text
 
@@ -45,10 +44,12 @@ def read(content: bytes, *, rows: int, numbers: int, **how: Any) -> pd.DataFrame
     columns, lines = len(header_of(content)), max(content.count(b"\n"), content.count(b"\r"))
     if columns > COLUMNS or columns * max(1, min(rows, lines)) > numbers:
         raise bounded.TooMuch(f"it has {columns:,} columns and {lines:,} lines, a table has {numbers:,} numbers")
+    import pandas as pd
+
     frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=rows + 1, **how)
     if len(frame) > rows:
         raise bounded.TooMuch(f"it has more than {rows:,} rows")
-    texts = {column: frame[column].map(_plain) for column in frame if not pd.api.types.is_numeric_dtype(frame[column])}
+    texts = {column: frame[column].map(_plain) for column in _of_texts(frame)}
     names = {column: _plain(column) for column in frame.columns}
     return _with(frame, texts).rename(columns=names)
 
@@ -77,6 +78,12 @@ def check_names(names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise ValueError(f"column {twice[:60]!r} is given twice")
+
+
+def _of_texts(frame: pd.DataFrame) -> list[Any]:
+    from pandas.api.types import is_numeric_dtype
+
+    return [column for column in frame if not is_numeric_dtype(frame[column])]
 
 
 def _with(frame: pd.DataFrame, texts: dict[Any, Any]) -> pd.DataFrame:

@@ -194,6 +194,7 @@ class Section:
 class Leaderboard:
     """Sections and curves, ready to be written; of several sections how well rankings agree, and aggregates over all.
 
+    `across` is what `stats.across` says of boards that search three tables or more, each once; empty for others.
     `notes` say where the study gives strategies nothing of what they are for (`study.notes`).
     """
 
@@ -203,6 +204,7 @@ class Leaderboard:
     agreements: list[Row] = field(default_factory=list)
     overall: list[Row] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    across: Row = field(default_factory=dict)
 
     @property
     def rows(self) -> list[Row]:

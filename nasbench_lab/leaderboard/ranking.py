@@ -17,7 +17,7 @@ from nasbench_lab.core import FloatArray
 from nasbench_lab.leaderboard import wording
 from nasbench_lab.leaderboard.front_scores import SHARES, Reached
 from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Entry, Leaderboard, Row, Section, Setting
-from nasbench_lab.stats import agreement, intervals, progress, references, standings
+from nasbench_lab.stats import across, agreement, intervals, progress, references, standings
 from nasbench_lab.study.store import MEASURED
 
 _NO_RUN = "exact"
@@ -29,7 +29,8 @@ _SETTING = ("table", "score", "kind", "search", "budget", "policy")
 def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Leaderboard:
     """Rank the strategies of every setting."""
     sections, curves, scored = [], [], []
-    for setting, members in _by_setting(entries):
+    settings = _by_setting(entries)
+    for setting, members in settings:
         tests = [_tests(entry) for entry in members]
         unit = setting.scale
         scored.append(_Scored(setting, *_scores(members, [(test / unit, axis) for test, axis in tests])))
@@ -55,7 +56,46 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
         [each.end for each in single], [each.setting.truth / each.setting.scale for each in single]
     )
     drawn = pd.concat(curves, ignore_index=True)
-    return Leaderboard(title, sections, drawn, _agreements(scored), overall, tuple(notes))
+    across_tables = _across(sections, settings)
+    return Leaderboard(title, sections, drawn, _agreements(scored), overall, tuple(notes), across_tables)
+
+
+def _across(sections: Sequence[Section], grouped: Sequence[tuple[Setting, list[Entry]]]) -> Row:
+    """What holds across three tables or more, each searched once by the same strategies and scored on itself; else nothing."""
+    if not grouped:
+        return {}
+    settings, members = zip(*grouped, strict=True)
+    names = sorted({entry.strategy for entry in members[0]})
+    tables = [setting.table for setting in settings]
+    alike = all(sorted(entry.strategy for entry in each) == names for each in members)
+    alone = all(setting.front is None and setting.score == setting.table for setting in settings)
+    if len(set(tables)) < max(len(tables), across.FEWEST) or not alike or not alone:
+        return {}
+    rows = [[row for name in names for row in section.rows if row["strategy"] == name] for section in sections]
+    if any(row["unanswered"] or row["rank"] != row["rank"] for own in rows for row in own):
+        return {}
+    spans = [float(setting.truth.max() - setting.truth.mean()) for setting in settings]
+    if not all(spans):
+        return {}
+    column = {
+        key: np.array([[float(row[key]) for row in own] for own in rows]) for key in ("rank_mean", "rank", "rank_low")
+    }
+    regrets = np.array([[row["regret_mean"] / span for row in own] for own, span in zip(rows, spans, strict=True)])
+    return across.of(
+        names,
+        tables,
+        ranks=column["rank_mean"],
+        regrets=regrets,
+        val_ranks=np.stack([_val_ranks(setting, each, names) for setting, each in zip(settings, members, strict=True)]),
+        places=column["rank"],
+        best=column["rank_low"],
+    )
+
+
+def _val_ranks(setting: Setting, members: Sequence[Entry], names: Sequence[str]) -> FloatArray:
+    """(S,) mean ranks over seeds by the score that the search could see of its answers."""
+    last = {entry.strategy: entry.runs.last("incumbent").astype(np.int64) for entry in members}
+    return progress.mean_ranks(np.stack([setting.seen[last[name]] for name in names], axis=1))
 
 
 def _ranked(rows: list[Row], unit: float) -> list[Row]:

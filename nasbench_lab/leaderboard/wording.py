@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nasbench_lab.files import markdown
 from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row
-from nasbench_lab.stats import intervals, measures, shares, standings
+from nasbench_lab.stats import across, intervals, measures, shares, standings
 
 MARKDOWN = (
     "rank",
@@ -202,6 +202,9 @@ def blocks(board: Leaderboard) -> list[Block]:
     if board.overall:
         rows = [standings.overall_cells(row) for row in board.overall]
         found.append(Block(standings.OVERALL, standings.OVERALL_HEADS, rows, standings.OVERALL_NOTE, (0,)))
+    if board.across:
+        rows = [across.cells(row) for row in board.across["rows"]]
+        found.append(Block(across.TITLE, across.HEADS, rows, f"{board.across['verdict']} {across.NOTE}", (0, 6)))
     return found
 
 

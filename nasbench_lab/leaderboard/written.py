@@ -44,7 +44,8 @@ def texts(board: Leaderboard, manifest: dict[str, Any]) -> dict[str, str]:
 
 
 def to_json(board: Leaderboard) -> str:
-    """{"title", "columns", "rows", "references", "tests"}, of several settings "agreement" and "overall"; the unknown is null.
+    """{"title", "columns", "rows", "references", "tests"}, of several settings "agreement" and "overall", of several
+    tables "across"; the unknown is null.
 
     "notes" where there are any.
 
@@ -65,6 +66,8 @@ def _content(board: Leaderboard) -> dict[str, Any]:
         content["agreement"] = board.agreements
     if board.overall:
         content["overall"] = board.overall
+    if board.across:
+        content["across"] = board.across
     if board.notes:
         content["notes"] = list(board.notes)
     plain: dict[str, Any] = _plain(content)

@@ -211,8 +211,18 @@ class Rows(NamedTuple):
 
 def plain(space: Space) -> FloatArray:
     """(N, D + O) one-hot rows, and the levels of the O ordered decisions with more than two options."""
-    ordered = [e for e, each in enumerate(space.decisions) if each.ordered and len(each.options) > 2]
+    ordered = _ordered(space)
     return np.concatenate([space.one_hot, space.levels[:, ordered]], axis=1) if ordered else space.one_hot
+
+
+def plain_decisions(space: Space) -> IntArray:
+    """(D + O,) the decision that each column of `plain` is about."""
+    return np.array([*np.repeat(np.arange(len(space.options)), space.options), *_ordered(space)], dtype=np.int64)
+
+
+def _ordered(space: Space) -> list[int]:
+    """The decisions whose levels say more than their options do."""
+    return [e for e, each in enumerate(space.decisions) if each.ordered and len(each.options) > 2]
 
 
 @lru_cache(maxsize=8)

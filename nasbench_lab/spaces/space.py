@@ -204,6 +204,17 @@ class Space:
         """(..., E) options -> (...) indices; the same as `index`, for arrays.
 
         Raises:
+            ValueError: wrong last axis, an option that does not exist, or options that no cell has.
+        """
+        found = self.found(choices)
+        if self.listed is not None and (found < 0).any():
+            self.index(tuple(np.asarray(choices)[found < 0][0].tolist()))  # raises
+        return found
+
+    def found(self, choices: NDArray[np.integer]) -> IntArray:
+        """As `indices`, with -1 for options that no cell of a listed space has.
+
+        Raises:
             ValueError: wrong last axis, or an option that does not exist.
         """
         rows = whole_numbers(choices, "options")
@@ -212,7 +223,7 @@ class Space:
         if rows.size and ((rows < 0) | (rows >= np.array(self.options))).any():
             raise ValueError(f"options must lie below {self.options} and not be negative")
         if self.listed is not None:
-            places = [self.index(row) for row in rows.reshape(-1, len(self.options)).tolist()]
+            places = [self._places.get(tuple(row), -1) for row in rows.reshape(-1, len(self.options)).tolist()]
             return np.array(places, dtype=np.int64).reshape(rows.shape[:-1])
         found: IntArray = self._order[rows @ self._strides]
         return found

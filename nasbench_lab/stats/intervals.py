@@ -6,7 +6,7 @@ Which interval: of incumbents' accuracies, which are skewed and full of ties, th
 at 20 runs and 92 to 95% at 50; the symmetric studentised bootstrap used here holds 95%, and where nearly all runs agree,
 which leaves nothing to resample, the bound on what was not seen does (`unseen`, `docs/statistics.md`).
 
-Memory does not grow with runs times resamples: numbers of draws are kept as bytes, and used a part at a time.
+Memory does not grow with runs times resamples: from `_MANY` runs on resamples are drawn as they are used, a part at a time.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ FEWEST = 20  # runs below which no interval is shown: none covers as it says on 
 _TRIM = 0.25  # of each tail, by the interquartile mean
 _WIDEST = 3.0  # of `mean_interval`, in units of Student's interval
 _CHUNK = 4_000_000  # numbers of draws turned into floats at once
+_MANY = 1024  # runs from which on counting draws is faster than drawing counts, and too much to keep
 
 
 def mean_interval(
@@ -87,7 +88,7 @@ def mean_interval(
 def _deviations(unit: FloatArray, resamples: int, seed: int) -> FloatArray:
     """(B, C) |mean| / standard error of resamples of (R, C) values with mean 0; 0 where a resample has no spread."""
     runs, found = len(unit), []
-    for counts in _parts(_resampled(runs, resamples, seed)):
+    for counts in _draws(runs, resamples, seed):
         weights = counts / runs
         means = weights @ unit
         errors = np.sqrt(np.maximum(weights @ unit**2 - means**2, 0.0) / (runs - 1))
@@ -157,8 +158,8 @@ def aggregate_interval(
     runs, tasks = scores.shape
     if runs < FEWEST or np.isnan(scores).any():
         return float("nan"), float("nan")
-    draws = [_resampled(runs, resamples, seed if paired else seed + task) for task in range(tasks)]
-    found = np.concatenate([_aggregates(scores, kind, part) for part in zip(*map(_parts, draws), strict=True)])
+    draws = [_draws(runs, resamples, seed if paired else seed + task) for task in range(tasks)]
+    found = np.concatenate([_aggregates(scores, kind, part) for part in zip(*draws, strict=True)])
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
@@ -171,20 +172,27 @@ def _aggregates(scores: FloatArray, kind: Aggregate, draws: tuple[NDArray[np.uin
     return np.asarray(means.mean(axis=1) if kind == "mean" else np.median(means, axis=1))
 
 
+def _draws(runs: int, resamples: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """(B, R) how often each run is drawn, as many of the B at once as fit into memory as floats.
+
+    That one is drawn 256 times does not happen: its chance is below 1e-500.
+    """
+    step = max(1, _CHUNK // runs)
+    if runs < _MANY:
+        counts = _resampled(runs, resamples, seed)
+        yield from (counts[start : start + step] for start in range(0, resamples, step))
+        return
+    rng = np.random.default_rng(seed)
+    for start in range(0, resamples, step):
+        drawn = (rng.integers(runs, size=runs) for _ in range(min(step, resamples - start)))
+        yield np.stack([np.bincount(each, minlength=runs).astype(np.uint8) for each in drawn])
+
+
 @lru_cache(maxsize=4)  # a leaderboard draws the same ones for all its rows
 def _resampled(runs: int, resamples: int, seed: int) -> NDArray[np.uint8]:
-    """(B, R) how often each run is drawn; that one is drawn 256 times does not happen (its chance is below 1e-500)."""
-    rng, share = np.random.default_rng(seed), np.full(runs, 1 / runs)
-    counts = np.empty((resamples, runs), dtype=np.uint8)
-    for start in range(0, resamples, step := max(1, _CHUNK // runs)):
-        counts[start : start + step] = rng.multinomial(runs, share, min(step, resamples - start))
-    return frozen(counts)
-
-
-def _parts(counts: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """(B, R) -> as many of the B at once as fit into memory as floats."""
-    step = max(1, _CHUNK // counts.shape[1])
-    return (counts[start : start + step] for start in range(0, len(counts), step))
+    """All of them, of few runs."""
+    counts = np.random.default_rng(seed).multinomial(runs, np.full(runs, 1 / runs), resamples)
+    return frozen(counts.astype(np.uint8))
 
 
 def _trimmed(scores: FloatArray, counts: NDArray[np.uint8]) -> FloatArray:

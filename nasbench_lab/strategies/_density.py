@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray
+from nasbench_lab.spaces.space import IntArray, Space
 
+_ROUNDS = 20  # of draws, before fewer cells of a listed space than asked for are enough
 Options = NDArray[np.signedinteger]
 
 
@@ -19,6 +21,25 @@ def widest(options: tuple[int, ...]) -> FloatArray:
     """(E,) bandwidths at which kernels are uniform."""
     count = np.array(options, dtype=np.float64)
     return (count - 1) / count
+
+
+def drawn(
+    density: Density, space: Space, count: int, rng: np.random.Generator, *, widen: float = 1.0
+) -> tuple[Options, IntArray]:
+    """(m, E) draws from a density given that such cells exist, and their (m,) indices; m = count in a product.
+
+    In a listed space what does not exist is drawn anew, `_ROUNDS` times at most: m may then be smaller, or 0.
+    """
+    kept: list[Options] = []
+    found: list[IntArray] = []
+    for _ in range(_ROUNDS):
+        rows = density.sample(count - sum(map(len, found)), rng, widen=widen)
+        archs = space.found(rows)
+        kept.append(rows[archs >= 0])
+        found.append(archs[archs >= 0])
+        if sum(map(len, found)) == count:
+            break
+    return np.concatenate(kept), np.concatenate(found)
 
 
 class Density:

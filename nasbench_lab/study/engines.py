@@ -43,14 +43,21 @@ def execute(function: Callable[[J], int], jobs: Sequence[J], workers: int, backe
 
 
 def check(backend: str) -> None:
-    """Refuse an engine whose package is not installed.
+    """Refuse an engine that does not exist, or whose package is not installed.
 
     Raises:
-        MissingPackage: it is not.
+        LabError: no such engine, with those there are.
+        MissingPackage: it is not installed.
     """
     if not isinstance(backend, str):
         raise LabError(f"backend must be the name of an engine, got {backend!r}")
-    name = backend.partition(":")[0]
+    from joblib.parallel import BACKENDS, EXTERNAL_BACKENDS
+
+    name, _, address = backend.partition(":")
+    if name not in (known := sorted({*BACKENDS, *EXTERNAL_BACKENDS, *_NEEDS})):
+        raise LabError(f"engine {name!r} cannot be used: there are {', '.join(known)}")
+    if address and name not in _NEEDS:
+        raise LabError(f"engine {name!r} takes no address, got {backend!r}")
     extras.need(f"engine {name!r}", *_NEEDS.get(name, ()))
 
 

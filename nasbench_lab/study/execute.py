@@ -32,6 +32,7 @@ def run(plan: Plan, out: Path, *, workers: int = 1, backend: str = "loky", progr
     """
     if workers < 1:
         raise LabError(f"workers must be at least 1, got {workers}")
+    engines.check(backend)
     _sweep(out / "runs")
     todo, total = [], 0
     for group in plan.groups:

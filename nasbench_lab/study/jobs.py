@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,12 @@ def one_blas_thread() -> Any:
     """A context in which numpy computes with one thread: more of them would sum in another order, so that a strategy with
     a model could choose otherwise from one machine to the next; and on small matrices they are slower.
     """
+    return _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _libraries(_modules: int) -> Any:
+    """What is loaded that computes; looked for again when more modules are: it takes 10 ms, as long as a short run."""
     import threadpoolctl
 
-    return threadpoolctl.threadpool_limits(limits=1, user_api="blas")
+    return threadpoolctl.ThreadpoolController()

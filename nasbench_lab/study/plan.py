@@ -11,8 +11,11 @@ import hashlib
 import inspect
 import json
 import math
+import os
+import sys
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
@@ -152,13 +155,15 @@ def resolve(study: Study, given: Mapping[str, Strategy] | None = None) -> Plan:
     """
     given = given or {}
     strategies = {spec: given[spec] if spec in given else _strategy(spec) for spec in study.strategies}
+    _check_different({spec: each for spec, each in strategies.items() if spec not in given})
     tables, tasks = opened(study)
     groups = tuple(
         Group(spec, strategy, task, _header(spec, strategy, task, spec in given), spec in given)
         for task in tasks
         for spec, strategy in strategies.items()
     )
-    title = study.title or f"Search strategies on {tasks[0].table.label}"
+    searched = list(dict.fromkeys(task.table.label for task in tasks))
+    title = study.title or f"Search strategies on {searched[0] if len(searched) == 1 else f'{len(searched)} tables'}"
     block = study.block or (1 if _trains(strategies.values(), tasks) else BLOCK)
     return Plan(replace(study, title=title, block=block), tables, tasks, groups)
 
@@ -186,6 +191,8 @@ def _tables(study: Study) -> dict[str, Table]:
         scored = [found[name] for name in task.scored_on]
         if len({table.digest for table in scored}) < len(scored):
             raise LabError(f"a table to score on is listed twice: {', '.join(task.scored_on)}")
+        if len({found[name].digest for name in task.sources}) < len(task.sources):
+            raise LabError(f"a source is listed twice: {', '.join(task.sources)}")
         for table in (found[task.table], *scored):
             if digests.setdefault(table.name, table.digest) != table.digest:
                 raise LabError(f"two different tables are both called {table.name!r}; import one under another name")
@@ -200,6 +207,38 @@ def _strategy(spec: str) -> Strategy:
             f"{spec!r} is not a strategy: {type(strategy).__name__} does not derive from nasbench_lab.Strategy"
         )
     return strategy
+
+
+def _check_different(strategies: Mapping[str, Strategy]) -> None:
+    """Refuse one strategy under two names: its rows would differ by nothing, and count twice in every test.
+
+    Raises:
+        LabError: names both.
+    """
+    first: dict[str, str] = {}
+    for spec, strategy in strategies.items():
+        same = first.setdefault(json.dumps(_meaning(strategy), sort_keys=True), spec)
+        if same != spec:
+            raise LabError(f"{same!r} and {spec!r} are one strategy with the same parameters; compare it once")
+
+
+def _meaning(plugin: object) -> list[Any]:
+    """What a strategy or a surrogate is, however it was written: its class, by file, and all parameters."""
+    cls = type(plugin)
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    where = os.path.realpath(file) if file else cls.__module__
+    return [where, cls.__qualname__, {name: _inner(value) for name, value in core.parameters(plugin).items()}]
+
+
+def _inner(value: Any) -> Any:
+    """The same of a parameter, which may be a spec."""
+    if not isinstance(value, str):
+        return value
+    with suppress(LabError):
+        if loading.split_spec(value)[0] in loading.leaves("surrogates"):
+            return _meaning(loading.build("surrogates", value))
+        return loading.located(value) if ".py" in value else value
+    return value
 
 
 def _task(text: StudyTask, tables: Mapping[str, Table]) -> PlannedTask:

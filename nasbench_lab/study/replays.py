@@ -29,7 +29,6 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as scipy_stats
 
 from nasbench_lab import imports, loading, sources
 from nasbench_lab.core import Evaluator, FloatArray, Query, Result, Task, stream
@@ -111,6 +110,9 @@ def _said(row: Row) -> Iterator[str]:
         yield f"not of this package, and {UNCHECKED}: {row.get('why', 'its runs were never repeated without tables')}"
     if row.get("reads"):
         yield f"reads {', '.join(row['reads'])}; nobody checked what is in there"
+    if row.get("unseen"):
+        names = ", ".join(row["unseen"])
+        yield f"no source shows what is in {names}; its runs, which may depend on it, are not reused"
 
 
 def _of(group: Group, runs: store.Runs) -> Row:
@@ -119,7 +121,8 @@ def _of(group: Group, runs: store.Runs) -> Row:
     seeds = sorted(int(seed) for seed in order[:SEEDS])
     verdict, why = _repeated(group, runs, seeds)
     reads = sorted({Path(path).name for path in sources.data(runs.files)})
-    return {"seeds": seeds, "records_sha256": digest, "verdict": verdict, "why": why, "reads": reads}
+    found = {"seeds": seeds, "records_sha256": digest, "verdict": verdict, "why": why, "reads": reads}
+    return found | ({"unseen": unseen} if (unseen := sources.unseen(runs.files)) else {})
 
 
 def _repeated(group: Group, runs: store.Runs, seeds: list[int]) -> tuple[str, str]:
@@ -212,8 +215,10 @@ def foreknown(setting: Setting, evaluator: Evaluator, truths: Sequence[FloatArra
 
 def _met_blindly(asked: set[int], truth: FloatArray) -> float:
     """How likely as many cells, drawn blindly, hold one that is as good as the best of those asked for."""
+    from scipy import stats  # a second to import, and needed of somebody's strategy alone
+
     as_good = int((truth >= np.nanmax(truth[list(asked)])).sum())
-    return float(scipy_stats.hypergeom.sf(0, len(truth), as_good, len(asked)))
+    return float(stats.hypergeom.sf(0, len(truth), as_good, len(asked)))
 
 
 def _conversation(setting: Setting, evaluator: Evaluator, most: float, seconds: float) -> Row:

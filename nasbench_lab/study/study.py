@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_lab.core import LAST_SEED, LabError, real, whole
+from nasbench_lab.core import LAST_SEED, LabError, once, real, spread, whole
 from nasbench_lab.files import bounded, sealed
 from nasbench_lab.spaces.frozen import ReadOnly
 
@@ -54,7 +54,8 @@ class StudyTask:
             LabError: says which.
         """
         _plain(self)
-        for name in ("max_queries", "max_seconds", "noise"):
+        object.__setattr__(self, "noise", spread(self.noise, "noise"))
+        for name in ("max_queries", "max_seconds"):
             object.__setattr__(self, name, real(getattr(self, name), name))
             if math.isnan(getattr(self, name)):
                 raise LabError(f"{name} must be a number, got nan")
@@ -62,9 +63,7 @@ class StudyTask:
         if self.search is not None and not isinstance(self.search, str):
             object.__setattr__(self, "search", whole(self.search, "search", least=1))
         for name in ("score", "objectives", "sources"):
-            given = tuple(getattr(self, name))
-            if len(set(given)) < len(given):
-                raise LabError(f"{name}: given twice: {', '.join(given)}")
+            object.__setattr__(self, name, once(getattr(self, name), name))
 
     @property
     def scored_on(self) -> tuple[str, ...]:

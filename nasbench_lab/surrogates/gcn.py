@@ -9,8 +9,8 @@ no path from input to output count as `none` and stay apart. Notation: M members
 As BONAS: graph convolutions whose readout feeds a regression. As GATES: information flows along the directed graph.
 Deviations: both directions, sums over arcs instead of means (how many paths meet matters), an ensemble instead of
 Bayesian regression on the embedding; an absolute loss on transformed scores. Members, withheld rows and calibrated
-spread are those of `mlp`. Another space than the cell is the complete graph of its decisions, one-hot as usual. In float64,
-as training amplifies rounding errors: they must stay below what choices are compared in (`_settled`).
+spread are those of `mlp`. Another space than four-node cells is the complete graph of its decisions, each with its
+option. In float64, as training amplifies rounding errors: they must stay below what choices are compared in (`_settled`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces import cell, cells, encodings
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._rows import RowModel, added_noise, folds, spaced
@@ -144,7 +144,7 @@ class GraphNetworks(RowModel):
 def _graphs(space: Space) -> tuple[FloatArray, FloatArray]:
     """Nodes (R, V, d) and arcs (R, V, V), arcs[:, i, j] from j to i, of the distinct rows of a space."""
     rows = encodings.rows("live", space).values
-    nodes, arcs = _cell_graphs(rows) if space == cell.SPACE else _complete_graphs(rows, space)
+    nodes, arcs = _cell_graphs(rows) if cells.is_cell(space) else _complete_graphs(rows, space)
     return frozen((nodes.astype(np.float64), arcs.astype(np.float64)))
 
 
@@ -166,9 +166,8 @@ def _cell_graphs(live: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _complete_graphs(rows: FloatArray, space: Space) -> tuple[FloatArray, FloatArray]:
-    """A node for every decision, with its part of the one-hot row; every node hears the mean of the others."""
+    """A node for every decision, with its part of the row; every node hears the mean of the others."""
     count = len(space.options)
-    decision = np.repeat(np.arange(count), space.options)
-    nodes = rows[:, None, :] * (decision == np.arange(count)[:, None])
+    nodes = rows[:, None, :] * (encodings.plain_decisions(space) == np.arange(count)[:, None])
     arcs = np.broadcast_to((1.0 - np.eye(count)) / max(count - 1, 1), (len(rows), count, count))
     return nodes, arcs

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables.table import Schedule, Table, known_mean
+from nasbench_lab.tables.schedule import Schedule, known_mean
+from nasbench_lab.tables.table import Table
 
 FloatArray = NDArray[np.float64]
 

@@ -29,7 +29,8 @@ from nasbench_lab.files import bounded
 from nasbench_lab.files.arrays import Archive
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.spaces import cell, encodings
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 
 FloatArray = NDArray[np.float64]
 FORMAT = 1

@@ -17,7 +17,8 @@ import numpy as np
 
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.spaces.frozen import ReadOnly
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 
 _MIXED = ("cifar100", "ImageNet16-120")  # datasets whose ori-test is validation and test together
 

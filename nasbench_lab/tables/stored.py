@@ -14,7 +14,8 @@ from nasbench_lab.files import bounded
 from nasbench_lab.files.arrays import Archive
 from nasbench_lab.spaces import cell, written
 from nasbench_lab.spaces.space import Space
-from nasbench_lab.tables.table import FORMAT, SCHEDULE_ARRAYS, Schedule, Table, first_of_classes
+from nasbench_lab.tables.schedule import SCHEDULE_ARRAYS, Schedule
+from nasbench_lab.tables.table import FORMAT, Table, first_of_classes
 
 _UNPACKED = 1 << 29  # bytes; a table of 200 epochs and three trials has 125 million
 _NUMBERS = 1 << 26  # of all arrays, a row for every cell: four such tables

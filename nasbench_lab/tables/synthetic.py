@@ -12,7 +12,8 @@ from nasbench_lab.core import stream
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.tables.catalog import EMBEDDED
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 
 _GAIN = frozen(np.array([0.0, 4.0, 9.0, 14.0, 3.0]))  # per live edge, by op
 _EDGE = frozen(np.array([1.0, 0.7, 0.9, 1.3, 0.8, 1.1]))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,53 +27,14 @@ from nasbench_lab.spaces import cell, cells, naming, written
 from nasbench_lab.spaces.frozen import frozen, thawed
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats.measures import PERCENT, Measure
-from nasbench_lab.tables import headers, percent
+from nasbench_lab.tables import brought, headers, percent
+from nasbench_lab.tables.schedule import SCHEDULE_ARRAYS, FloatArray, Schedule, listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FloatArray = NDArray[np.float64]
 FORMAT = 1
 BETTER = ("higher", "lower")
-SCHEDULE_ARRAYS = ("val", "val_trials", "test", "test_trials", "seconds")
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """One training schedule of all cells; its arrays are read-only.
-
-    Attributes:
-        epochs: the F epochs at which validation was measured, ascending.
-        val: (A, F) mean validation score over the trials that exist.
-        val_trials: (A, F, T) single trials; T = 0 where only means were published.
-        test: (A,) mean test score after the last epoch; of a table without test scores what it is scored on instead,
-            see `Table.scored`.
-        test_trials: (A, S) single trials; S = 0 where only means were published.
-        seconds: (A, F) cumulative cost of training to that epoch and validating once.
-        one_run: the epochs are points of one training run, so going on from one to the next costs the difference.
-    """
-
-    epochs: tuple[int, ...]
-    val: FloatArray
-    test: FloatArray
-    seconds: FloatArray
-    val_trials: FloatArray
-    test_trials: FloatArray
-    one_run: bool = True
-
-    def __post_init__(self) -> None:
-        for name in SCHEDULE_ARRAYS:
-            object.__setattr__(self, name, frozen(getattr(self, name)))
-
-    def column(self, epochs: int) -> int:
-        """The position of a fidelity.
-
-        Raises:
-            LabError: not one of `epochs`.
-        """
-        if epochs not in self.epochs:
-            raise LabError(f"no score after {epochs} epochs; this schedule has {_listed(self.epochs)}")
-        return self.epochs.index(epochs)
 
 
 @dataclass(frozen=True)
@@ -117,6 +78,48 @@ class Table:
     def dataset(self) -> str:
         """What the cells were trained on; the table's name where its header does not say, or says "none" (made up)."""
         return headers.dataset(self.name, self.about)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        name: str,
+        decisions: Sequence[str],
+        val: Sequence[str] = (),
+        test: Sequence[str] = (),
+        seconds: str = "",
+        metrics: Sequence[str] = (),
+        better: str = "higher",
+        unit: str = "",
+        space: Space | None = None,
+        source: str = "",
+        licence: str = "",
+    ) -> Table:
+        """The table of a frame with a row per configuration; `brought` says how scores and options are understood.
+
+        Args:
+            frame: rows are configurations, each once.
+            name: of the table.
+            decisions: columns that say what a configuration is, in order.
+            val: columns of what the search sees; several are several trials.
+            test: columns of what it is scored on; none: the trials that the search does not see, or validation itself.
+            seconds: column of what a training and its validation cost; none: every query costs 1.
+            metrics: further columns of numbers.
+            better: "higher" or "lower" scores.
+            unit: of the scores; "%" for percentages.
+            space: the space that the rows are all of; made of the columns if left out.
+            source, licence: kept in the header.
+
+        Raises:
+            LabError: a column that is not there, or holds what it cannot; a configuration that is missing, doubled or
+                contradictory; says where.
+        """
+        found = brought.read(
+            frame, name=name, decisions=decisions, val=val, test=test, seconds=seconds, metrics=metrics,
+            better=better, unit=unit, space=space, source=source, licence=licence,
+        )  # fmt: skip
+        return cls(**found).check()
 
     @property
     def sign(self) -> int:
@@ -173,7 +176,7 @@ class Table:
             LabError: the table has no such schedule.
         """
         if search not in self.schedules:
-            raise LabError(f"table {self.name!r} has no schedule of {search} epochs; it has {_listed(self.schedules)}")
+            raise LabError(f"table {self.name!r} has no schedule of {search} epochs; it has {listed(self.schedules)}")
         return self.schedules[search]
 
     @cached_property
@@ -306,6 +309,10 @@ class Table:
         """The same numbers under another name."""
         return replace(self, name=name)
 
+    def described(self, title: str, dataset: str) -> Table:
+        """The same with a title and the name of its dataset in the header."""
+        return replace(self, about={**self.about, "title": title, "dataset": dataset})
+
 
 def _columns(schedule: Schedule, seeds: Mapping[str, list[str]]) -> dict[str, FloatArray]:
     """The columns of a frame that a schedule has, (A,) each."""
@@ -359,18 +366,5 @@ def _check_schedule(where: str, last: int, schedule: Schedule, table: Table) -> 
         raise LabError(f"{where}: a validation score without its cost (seconds is nan)")
     if np.isnan(schedule.test[~np.isnan(schedule.val).any(axis=1)]).any():
         raise LabError(f"{where}: a validation score without a test score")
-    if percentages:
+    if percentages and table.sign > 0:  # errors may all be below 1%
         percent.check(where, schedule.epochs, schedule.val, schedule.val_trials, schedule.test, schedule.test_trials)
-
-
-def known_mean(values: FloatArray) -> FloatArray:
-    """Mean over the last axis of what is not nan; nan where all is nan, without numpy's warning."""
-    known = ~np.isnan(values)
-    counts = known.sum(axis=-1)
-    sums = np.where(known, values, 0.0).sum(axis=-1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-
-
-def _listed(values: Any) -> str:
-    items = [str(v) for v in values]
-    return ", ".join(items) if len(items) <= 12 else f"{items[0]}, {items[1]}, ..., {items[-1]}"

@@ -24,6 +24,7 @@ from nasbench_lab import imports
 from nasbench_lab.core import Evaluator, Query, Task
 from nasbench_lab.spaces import cell
 
+_ATOMS = frozenset({int, float, str, bool, bytes, type(None)})
 _REFUSALS = re.compile(r"read-?only|WRITEABLE|ReadOnly|cannot assign to field", re.IGNORECASE)
 
 
@@ -115,7 +116,8 @@ def _arrays(value: Any, depth: int = 6) -> Iterator[np.ndarray[Any, Any]]:
     holds = isinstance(value, (dict, tuple, list, set)) or hasattr(value, "cache_info")
     if depth and (holds or type(value).__name__ in ("_lru_list_elem", "ReadOnly", "mappingproxy")):
         for inner in gc.get_referents(value):
-            yield from _arrays(inner, depth - 1)
+            if type(inner) not in _ATOMS:  # most of a million
+                yield from _arrays(inner, depth - 1)
 
 
 def changed(before: dict[str, int]) -> list[str]:

@@ -18,13 +18,11 @@ from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
-from scipy import stats as scipy_stats
 
 from nasbench_lab import core, loading
 from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
-from nasbench_lab.errors import StrategyError
+from nasbench_lab.errors import StrategyError, place
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import shares
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.study import replays, runner
@@ -38,10 +36,12 @@ from nasbench_lab.testing.checks import (
     leaves_global_states_alone,
     require,
 )
+from nasbench_lab.testing.small_spaces import PRODUCT, SPACES
 from nasbench_lab.testing.surrogate_kit import check_surrogate
 
 FALSE_ALARM = 0.001  # of "not worse than random", for a strategy that is exactly as good as random search
 _RUNS = 16  # of "not worse than random"
+_FEW = 14  # queries on a small space of every kind
 _QUICK = 20  # queries of "asks quickly"; that check waits half as long again as it allows
 _SECONDS_PER_QUERY = 2.0  # "asks quickly" means: fit for interactive use on any machine; speed has its own benchmarks
 
@@ -110,6 +110,7 @@ def check_strategy(load: str | Callable[[], Strategy], task: Task | None = None)
     yield _check("survives when every evaluation fails", kit.all_fail)
     yield _check("stops when the budget ends, in queries and in seconds", kit.budget)
     yield _check("ends, or repeats itself, when a small space is exhausted", kit.small_space)
+    yield _check(f"works on {', '.join(SPACES)}", kit.any_space)
     yield _check("can be pickled in the middle of a run", kit.pickling)
     yield _check("starts anew when started again", kit.restart)
     yield _check("recommends a cell it has results for", kit.recommends)
@@ -197,11 +198,24 @@ class _Kit:
     def small_space(self) -> None:
         if self.make().cell_only:
             return
-        task = Task(Space((2, 3, 2)), (1, 3), max_queries=60)
+        task = Task(PRODUCT, (1, 3), max_queries=60)
         records = self.run(evaluator=HashEvaluator(task), queries=60)
         require(bool(records), "proposes nothing on a space of 12 cells")
         records = self.run(evaluator=HashEvaluator(task), queries=60, workers=4)
         require(bool(records), "proposes nothing on a space of 12 cells with 4 workers")
+
+    def any_space(self) -> None:
+        if self.make().cell_only:
+            return
+        objectives = self.evaluator.task.objectives
+        for kind, space in SPACES.items():
+            task = Task(space, (1, 3), objectives, max_queries=_FEW)
+            for workers in (1, 3) if space.listed is not None else (1,):
+                try:
+                    records = self.run(evaluator=HashEvaluator(task), queries=_FEW, workers=workers)
+                except Exception as error:
+                    raise CheckFailed(f"{kind}, {workers} workers: {place(error)}") from error
+                require(bool(records), f"proposes nothing on {kind} with {workers} workers")
 
     def pickling(self) -> None:
         strategy = self.make()
@@ -263,7 +277,9 @@ class _Kit:
         difference = np.array(mine) - np.array(random_)
         if not difference.any():
             return
-        p = scipy_stats.ttest_1samp(difference, 0.0, alternative="less").pvalue
+        from scipy import stats  # a second to import, which the processes that are started for the other checks save
+
+        p = stats.ttest_1samp(difference, 0.0, alternative="less").pvalue
         require(
             bool(p >= FALSE_ALARM),
             f"mean test accuracy {np.mean(mine):.2f}, random search {np.mean(random_):.2f} over {_RUNS} seeds (p = {p:.1g})",

@@ -206,7 +206,7 @@ ERRORS = [
     (["compare", "locl_search", *QUICK], "did you mean local_search"),
     (["compare", "local_search:speed=1", *QUICK], "has no parameter 'speed'; it has: improvement, restarts"),
     (["compare", "local_search:improvement=worst", *QUICK], "improvement must be"),
-    (["compare", "regularized_evolution:population=0", *QUICK], "at least 1"),
+    (["compare", "regularized_evolution:population=0", *QUICK], "1 <= sample <= population"),
     (["compare", "random_search", "random_search", *QUICK], "listed twice"),
     (["compare", "random_search", "--table", "tyo"], "did you mean toy"),
     (["compare", "random_search", "--table", "no/such.npz"], "no such table file"),

@@ -31,6 +31,7 @@ class Mine(Strategy):
     def observe(self, result):
         pass
 '''
+pytestmark = pytest.mark.usefixtures("repeated_once")
 TEXTS = ("leaderboard.csv", "leaderboard.md", "curves.csv")
 
 
@@ -170,6 +171,21 @@ def test_an_honest_rerun_passes(folder):
 def test_a_forgery_is_caught(forgery, folder):
     FORGERIES[forgery](folder)
     assert bad(folder)
+
+
+def test_what_no_manifest_knows_is_named_and_no_failure_unless_it_poses_as_a_boards(folder, lab):
+    posing = ["Leaderboard.md", "a b/MANIFEST.JSON", "old/leaderboard.csv", "runs/curves.csv"]
+    runs = ["runs/x-000000000000-000000.parquet"] if (folder / "runs").is_dir() else []
+    other = ["notes.txt", "report.html", *runs, "sub/deep/chart.svg", "two\nlines"]
+    shutil.copytree(folder, folder / "sub" / "results")
+    for name in [*posing, *other]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("something")
+    code, out, _ = lab("reproduce", folder, "--trust", "all")
+    assert code == 1
+    assert [line.split()[1:] for line in out.splitlines() if line.startswith("differs")] == [n.split() for n in posing]
+    names = [*other[:-1], "sub/results/", "'two\\nlines'"]
+    assert out.splitlines()[-1] == f"not of these results, and not checked: {', '.join(names)}"
 
 
 def names_exchanged(study):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 
 import pytest
@@ -13,6 +14,8 @@ from nasbench_lab import loading
 from nasbench_lab.cli.app import app
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import regression
+from nasbench_lab.experiments import reproduce as again
+from nasbench_lab.study.study import Study, StudyTask, to_json
 
 MARKED = '''"""Theirs: leaves a mark wherever it is imported."""
 from dataclasses import dataclass
@@ -137,3 +140,45 @@ def test_a_baseline_runs_what_the_user_names(made):
 )
 def test_what_is_somebodys_is_known_by_its_text(spec, foreign):
     assert loading.foreign("strategies", spec) is foreign
+
+
+@pytest.mark.parametrize(
+    ("spec", "trusted", "left"),
+    [
+        ("a.py:C:n=2", ["a.py:C:n=2"], []),
+        ("a.py:C:n=2", ["a.py:C"], []),
+        ("a.py:C:n=2", ["a.py"], []),
+        ("a.py:C:n=2", ["./x/../a.py"], []),
+        ("a.py:C:n=2", ["HERE/a.py"], []),
+        ("HERE/a.py:C:n=2", ["a.py:C"], []),
+        ("a.py:C:n=2", ["a.py:D", "b.py", "C", "n=2", ""], ["a.py:C"]),
+        ("pkg.mod:C", ["pkg.mod"], []),
+        ("pkg.mod:C", ["pkg"], ["pkg.mod:C"]),
+        ("gp_bo:surrogate=(m.py:M:n=1)", ["m.py"], []),
+        ("gp_bo:surrogate=(m.py:M:n=1)", ["gp_bo"], ["m.py:M"]),
+        ("a.py:surrogate=m.py", ["a.py"], ["m.py"]),
+        ("a.py:surrogate=m.py", ["a.py", "m.py"], []),
+        ("a.py:surrogate=m.py", [], ["a.py", "m.py"]),
+        ("a.py:surrogate=m.py", None, []),
+        ("external:command=(node x.js)", ["node x.js"], []),
+        ("external:command=(node x.js)", ["external"], ["external:command=(node x.js)"]),
+        ("gp_bo", [], []),
+    ],
+)
+def test_one_rule_says_whose_code_is_trusted(spec, trusted, left, tmp_path, monkeypatch):
+    """By `reproduce` and by `compare --baseline`: a name stands for the code it names, however it is written, and no more."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_text("class C: pass\nclass D: pass\n")
+    spec = spec.replace("HERE", str(tmp_path))
+    trusted = trusted and [name.replace("HERE", str(tmp_path)) for name in trusted]
+    assert loading.untrusted("strategies", spec, trusted) == left
+    study = Study((spec,), (StudyTask("toy", max_queries=2),), seeds=1)
+    (tmp_path / "manifest.json").write_text(json.dumps({"study": to_json(study), "tables": {}, "runs": []}))
+    folder = again._Folder(tmp_path, study, {}, trusted)
+    if left:
+        assert all(f"--trust {shlex.quote(name)}" in folder.refused(spec) for name in left)
+        with pytest.raises(LabError, match="--trust"):
+            regression.study_of(tmp_path, [], None, trusted)
+    else:
+        assert folder.refused(spec) == ""
+        assert regression.study_of(tmp_path, [], None, trusted) == study

@@ -15,7 +15,8 @@ from nasbench_lab.core import LabError
 from nasbench_lab.experiments import candidates, validation, validation_report
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import agreement
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 from nasbench_lab.training.cache import Trained
 from nasbench_lab.training.problem import make_problem
 

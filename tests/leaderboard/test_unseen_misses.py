@@ -12,12 +12,14 @@ from hypothesis.extra.numpy import arrays
 
 from nasbench_lab.leaderboard import details, ranking, wording
 from nasbench_lab.leaderboard.parts import Entry, Setting
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.study import store
 
 
 def setting_of(truth, seen=None, table="a"):
     seen = np.arange(float(len(truth))) if seen is None else seen
-    return Setting(table, table, "measured", "12", 1.0, math.inf, "", seen, np.asarray(truth, dtype=float))
+    truth, space = np.asarray(truth, dtype=float), Space((len(truth),))
+    return Setting(table, table, "measured", "12", 1.0, math.inf, "", seen, truth, space=space)
 
 
 def runs_ending_at(cells):

@@ -157,7 +157,7 @@ class TestInTheBrowser:
     def test_axe_finds_nothing_in_light_nor_dark(self, view: Any) -> None:
         axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
         view.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
-        for _ in range(2):
+        for _ in range(1 if view.viewport_size["width"] < 720 else 2):  # the phone is dark to begin with
             found = axe.run(view, options={"resultTypes": ["violations", "passes"]}).response
             assert len(found["passes"]) > 20
             assert [

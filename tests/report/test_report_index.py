@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from nasbench_lab import api
 from nasbench_lab.core import LabError
 from nasbench_lab.files.sealed import seal
 from nasbench_lab.plots import style
@@ -17,12 +19,17 @@ from nasbench_lab.report import charts, index, made, pages, publish
 from nasbench_lab.stats import standings
 
 
-@pytest.fixture
-def results(lab, tmp_path):
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    base = tmp_path_factory.mktemp("results")
     for name, budget in (("one", 5), ("two", 6)):
-        options = ("--table", "toy", "--seeds", 3, "--max-queries", budget, "--out", tmp_path / name)
-        assert lab("compare", "random_search", "local_search", *options)[0] == 0
-    return tmp_path
+        api.compare("random_search", "local_search", table="toy", seeds=3, max_queries=budget, out=base / name)
+    return base
+
+
+@pytest.fixture
+def results(made_once, tmp_path):
+    return shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
 
 
 def test_all_pages_are_written_and_one_leads_to_them(lab, results):

@@ -131,3 +131,16 @@ def test_cells_of_four_operations_have_their_place_among_those_of_five():
     same = cell.SPACE.classes[place]
     assert all(len(set(same[MICRO.classes == number].tolist())) == 1 for number in range(1236))  # the same classes
     assert np.array_equal(encodings.of("path_counts", MICRO), encodings.path_counts()[place])
+
+
+@given(listings(), st.integers(0, 1000))
+def test_found_is_the_index_where_there_is_a_cell_and_minus_one_elsewhere(space, seed):
+    rows = np.random.default_rng(seed).integers(space.options, size=(2, 9, len(space.options)))
+    every = {tuple(row): arch for arch, row in enumerate(space.choices.tolist())}
+    expected = np.array([[every.get(tuple(row), -1) for row in part] for part in rows.tolist()])
+    assert np.array_equal(space.found(rows), expected)
+    if (expected >= 0).all():
+        assert np.array_equal(space.indices(rows), expected)
+    else:
+        with pytest.raises(ValueError, match="has the options"):
+            space.indices(rows)

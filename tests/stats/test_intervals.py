@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -125,4 +127,32 @@ def test_thousands_of_runs_are_resampled_a_part_at_a_time(monkeypatch):
     assert intervals.aggregate_interval(values, "iqm") == pytest.approx(whole[1])
     assert intervals.aggregate_interval(values, "median", paired=True) == pytest.approx(median)
     intervals._resampled.cache_clear()
-    assert max(part.size for part in intervals._parts(intervals._resampled(300, 2000, 0))) <= 1000
+    assert max(part.size for part in intervals._draws(300, 2000, 0)) <= 1000
+
+
+def test_draws_of_many_runs_are_those_of_few(monkeypatch):
+    """Counting draws and drawing counts are the same bootstrap: ends differ as two of it do, by .004 (a standard error)."""
+    values = np.random.default_rng(0).exponential(size=(200, 3))
+    few = intervals.mean_interval(values, resamples=20_000), intervals.aggregate_interval(values, "iqm", resamples=8000)
+    monkeypatch.setattr(intervals, "_MANY", 1)
+    many = (
+        intervals.mean_interval(values, resamples=20_000),
+        intervals.aggregate_interval(values, "iqm", resamples=8000),
+    )
+    assert np.array(few[0]) == pytest.approx(np.array(many[0]), abs=0.02)
+    assert few[1] == pytest.approx(many[1], abs=0.02)
+    parts = list(intervals._draws(3000, 40, 0))
+    assert (np.concatenate(parts).sum(axis=1) == 3000).all()
+    assert np.concatenate(parts).shape == (40, 3000)
+
+
+def test_memory_is_bounded_and_the_same_runs_give_the_same_interval():
+    values = np.random.default_rng(0).exponential(size=(50_000, 2))
+    tracemalloc.start()
+    found = intervals.mean_interval(values, resamples=400)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6
+    assert np.array_equal(found, intervals.mean_interval(values, resamples=400))
+    student = 1.96 * values.std(axis=0) / 50_000**0.5
+    assert (found[1] - found[0]) / 2 == pytest.approx(student, rel=0.15)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 from conftest import skipped_where_absent
+from kit import has_what_it_needs, in_a_fresh_process
 
 from nasbench_lab import loading
 from nasbench_lab.core import Task
 from nasbench_lab.spaces import cell
-from nasbench_lab.testing.strategy_kit import check_strategy
+from nasbench_lab.testing.strategy_kit import check_strategy, fingerprint
 
 VARIANTS = (
     "random_search:replacement=true",
@@ -45,22 +50,55 @@ ONE_SHOT = {
     "spos": (f"{_RANKED},calibration=1", f"{_RANKED},calibration=0,fair=true"),
 }
 FAST = "same seed, same records"  # of every first variant; the rest, about 8 minutes, in the slow session
-
-
 SLOW = ("optuna_gp",)  # a second a query: the rest in the slow session too
-TABULAR = tuple(name for name in loading.names("strategies") if name not in (*ONE_SHOT, *SLOW))
+TABULAR = tuple(name for name in loading.leaves("strategies") if name not in (*ONE_SHOT, *SLOW))
+APART = "same records in a fresh process"  # of all of a family in one such process below, each in its own in the slow session
+# A variant goes another way inside its strategy, by which nothing changes in what these check, at a second or more each.
+OF_THE_STRATEGY = (
+    APART,
+    "changes nothing",
+    "asks the same",
+    "is not worse",
+    "asks quickly",
+    "another seed",
+    "runs with 1",
+)
 
 
-@pytest.mark.strategies(*TABULAR, *VARIANTS)
-def test_conformance(strategy_check):
+def slow_if(slow: bool) -> Any:
+    return pytest.mark.slow if slow else ()
+
+
+def checks(specs: Iterable[str], slow: tuple[str, ...]) -> list[Any]:
+    """Every check of every spec, in the slow session those whose names begin like this."""
+    return [
+        pytest.param(check, id=f"{spec}: {check.name}", marks=slow_if(check.name.startswith(slow)))
+        for spec in specs
+        for check in check_strategy(spec)
+    ]
+
+
+@pytest.mark.parametrize("check", [*checks(TABULAR, (APART,)), *checks(VARIANTS, OF_THE_STRATEGY)])
+def test_conformance(check):
     with skipped_where_absent():
-        strategy_check()
+        check()
+
+
+FAMILIES = sorted({module.split(".")[-2] for module in loading.leaves("strategies").values()} - {"one_shot"})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_same_records_in_a_fresh_process_with_another_hash_seed(family):
+    modules = loading.leaves("strategies")
+    names = [n for n in TABULAR if modules[n].split(".")[-2] == family and has_what_it_needs("strategies", n)]
+    here = {name: fingerprint(lambda name=name: loading.build("strategies", name)) for name in names}
+    assert in_a_fresh_process("strategies", names) == here
 
 
 @pytest.mark.parametrize(
     "check",
     [
-        pytest.param(check, id=f"{name}-{check.name}", marks=() if check.name == FAST else pytest.mark.slow)
+        pytest.param(check, id=f"{name}-{check.name}", marks=slow_if(check.name != FAST))
         for name in SLOW
         for check in check_strategy(name)
     ],
@@ -81,7 +119,7 @@ def test_every_one_shot_strategy_is_listed():
         pytest.param(
             check,
             id=f"{name}-{number}-{check.name}",
-            marks=() if (number, check.name) == (0, FAST) else pytest.mark.slow,
+            marks=slow_if((number, check.name) != (0, FAST)),
         )
         for name, variants in ONE_SHOT.items()
         for number, settings in enumerate(variants)
@@ -92,3 +130,14 @@ def test_every_one_shot_strategy_is_listed():
 @pytest.mark.needs("torch", "sklearn")
 def test_one_shot_conformance(check):
     check()
+
+
+def test_what_works_on_any_space_does_not_know_the_cell():
+    for name in loading.names("strategies"):
+        kind = loading.load("strategies", name)
+        if kind.cell_only:
+            continue
+        for base in kind.__mro__:
+            module = sys.modules[base.__module__]
+            if base.__module__.startswith("nasbench_lab.strategies"):
+                assert getattr(module, "cell", None) is not cell, f"{base.__module__} imports the NAS-Bench-201 cell"

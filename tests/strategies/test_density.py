@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.strategies._density import Density, widest
+from nasbench_lab.strategies._density import drawn as cells_drawn
 
 OPTIONS = (3, 1, 4, 2)
 EVERYTHING = np.array(list(itertools.product(*map(range, OPTIONS))))
@@ -59,3 +61,25 @@ def test_draws_follow_it(widen):
     shares = np.bincount(np.ravel_multi_index(rows.T, OPTIONS), minlength=len(EVERYTHING)) / len(rows)
     expected = Density(OPTIONS, centres, widen * 0.3 * bandwidths, weights=weights)(EVERYTHING)
     assert shares == pytest.approx(expected, abs=0.008)
+
+
+@given(st.integers(0, 1000))
+def test_in_a_listed_space_draws_are_of_the_density_given_that_the_cell_exists(seed):
+    listed = EVERYTHING[(EVERYTHING.sum(axis=1) % 3 > 0) & (EVERYTHING[:, 0] < 2)]
+    listed = np.concatenate([listed, [[2, 0, 3, 1]]])
+    space = Space(OPTIONS, listed=listed)
+    centres, bandwidths, weights = drawn(seed, 4)
+    density = Density(OPTIONS, centres, bandwidths, weights=weights, prior=0.5)
+    rows, archs = cells_drawn(density, space, 2000, np.random.default_rng(seed))
+    assert len(rows) == len(archs) > 1900
+    assert np.array_equal(space.choices[archs], rows)
+    expected = density(listed) / density(listed).sum()
+    seen = np.bincount(archs, minlength=space.size) / len(archs)
+    assert np.abs(seen - expected).max() < 0.07  # six standard errors of the largest share
+
+
+def test_where_next_to_nothing_exists_fewer_are_drawn():
+    space = Space((9,) * 6, listed=np.array([[i] * 6 for i in range(9)]))
+    density = Density(space.options, space.choices[:1], 0.88)
+    rows, archs = cells_drawn(density, space, 10, np.random.default_rng(0))
+    assert len(rows) == len(archs) < 10

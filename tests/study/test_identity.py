@@ -10,35 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from authored import STRATEGY, compared, truth, write
 
 import nasbench_lab
 from nasbench_lab import Query, Strategy, api, loading
 from nasbench_lab.core import LabError
-from nasbench_lab.study import notes
+from nasbench_lab.study import execute, notes, replays
 from nasbench_lab.study.given import named
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 
-STRATEGY = '''"""Mine: the cell that a helper picks."""
-import sys
-from pathlib import Path
-from dataclasses import dataclass
-from nasbench_lab import Query, Strategy
-{top}
-
-@dataclass
-class Mine(Strategy):
-    offset: int = 0
-
-    def propose(self):
-        {inside}
-        return Query({pick} + self.offset, self.task.full)
-
-    def observe(self, result):
-        pass
-'''
-HELPER = "def pick():\n    return {cell}\n"
 WAYS = {  # what is imported, where the strategy is, where its helper is, top, inside, pick
     "import": ("my.py", "helper.py", "import helper", "pass", "helper.pick()"),
     "sibling": ("my.py", "helper.py", "from . import helper", "pass", "helper.pick()"),
@@ -73,6 +55,12 @@ WAYS = {  # what is imported, where the strategy is, where its helper is, top, i
 }
 
 
+@pytest.fixture(autouse=True)
+def _unrepeated(monkeypatch):
+    """What is shown beside the runs is none of this file's matters, and takes three processes of every strategy."""
+    monkeypatch.setattr(replays, "_repeated", lambda *_: (replays.NOT_DONE, "not in these tests"))
+
+
 def project(folder: Path, way: str) -> tuple[Path, Path]:
     """A strategy's file and its helper's."""
     file, helper, top, inside, pick = WAYS[way]
@@ -87,18 +75,6 @@ def project(folder: Path, way: str) -> tuple[Path, Path]:
     return folder / file, folder / helper
 
 
-def write(helper: Path, cell: int) -> None:
-    helper.write_text(str(cell) if helper.name == "cell.txt" else HELPER.format(cell=cell))
-
-
-def compared(*strategies, out, **options):
-    """The cell that every strategy ends with, by its name on the board."""
-    frame = nasbench_lab.compare(
-        *strategies, table="toy", seeds=2, max_queries=2, out=out, **({"search": "oracle"} | options)
-    )
-    return dict(zip(frame["strategy"], frame["test_mean"], strict=True))
-
-
 def elsewhere(spec, out):
     """The same in a process of its own."""
     code = (
@@ -111,21 +87,8 @@ def elsewhere(spec, out):
     return {spec: float(ended.stdout)}
 
 
-def truth(toy, cell):
-    return pytest.approx(float(toy.truth[cell]))
-
-
-@pytest.fixture
-def path(monkeypatch):
-    """Of modules, and what was imported from it: as before after the test."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    for name in ("helper_a", "helper_b"):
-        sys.modules.pop(name, None)
-
-
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.usefixtures("path")
+@pytest.mark.usefixtures("own_modules")
 def test_an_edited_helper_makes_other_runs_however_it_is_imported(way, tmp_path, toy):
     file, helper = project(tmp_path, way)
     assert compared(str(file), out=tmp_path / "out")[str(file)] == truth(toy, 7)
@@ -300,7 +263,7 @@ class Mine(Strategy):
 
 if __name__ == "__main__":
     frame = nasbench_lab.compare(
-        Mine, Mine(offset=1), table="toy", search="oracle", seeds=2, max_queries=2, out={out!r}, workers={workers}
+        Mine, Mine(offset=1), table="toy", search="oracle", seeds=1, max_queries=2, out={out!r}, workers={workers}
     )
     print(*(f"{{s}}={{t:.6f}}" for s, t in zip(frame["strategy"], frame["test_mean"])))
 """
@@ -336,8 +299,6 @@ def test_what_is_edited_while_a_study_runs_is_not_collected(tmp_path):
     plan = resolve(study)
     api.run(study, tmp_path / "out")
     write(helper, 8)
-    from nasbench_lab.study import execute
-
     with pytest.raises(LabError, match="2 runs of the study are missing, damaged or made by other code"):
         execute.collect(plan, tmp_path / "out")
 

@@ -4,21 +4,44 @@ from __future__ import annotations
 
 import pytest
 from conftest import skipped_where_absent
+from kit import has_what_it_needs, in_a_fresh_process
 
 from nasbench_lab import loading
+from nasbench_lab.testing.surrogate_kit import check_surrogate, fingerprint
 
+# Nothing that is checked depends on how long these learn; as long as they do by default, they do in the slow session.
+SHORTER = {"gcn": "gcn:steps=60,members=2", "gbdt": "gbdt:iterations=20"}
 VARIANTS = (
     "gp:kernel=wl",
     "mlp:features=path,loss=nll",
     "forest:trees=10,kind=random,features=one_hot",
     "knn:neighbours=1",
 )
+SPECS = (*(SHORTER.get(name, name) for name in loading.names("surrogates")), *VARIANTS)
+APART = "same predictions in a fresh process"  # below, of all in one; each in its own in the slow session
 
 
-@pytest.mark.surrogates(*loading.names("surrogates"), *VARIANTS)
-def test_conformance(surrogate_check):
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(
+            check,
+            id=f"{spec}: {check.name}",
+            marks=pytest.mark.slow if spec in SHORTER or check.name.startswith(APART) else (),
+        )
+        for spec in (*SPECS, *SHORTER)
+        for check in check_surrogate(spec)
+    ],
+)
+def test_conformance(check):
     with skipped_where_absent():
-        surrogate_check()
+        check()
+
+
+def test_same_predictions_in_a_fresh_process_with_another_hash_seed():
+    specs = [spec for spec in SPECS if has_what_it_needs("surrogates", spec)]
+    here = {spec: fingerprint(lambda spec=spec: loading.build("surrogates", spec)) for spec in specs}
+    assert in_a_fresh_process("surrogates", specs) == here
 
 
 @pytest.mark.parametrize("name", loading.names("surrogates"))

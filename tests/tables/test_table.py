@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import stored
-from nasbench_lab.tables.table import Schedule, Table
+from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.table import Table
 
 
 def same(a: Table, b: Table) -> bool:

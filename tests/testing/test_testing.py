@@ -195,6 +195,13 @@ class NeedsTheCellSpace(RandomSearch):
 
 
 @dataclass
+class NeedsAProduct(RandomSearch):
+    def propose(self):
+        row = [int(self.rng.integers(count)) for count in self.task.space.options]
+        return Query(self.task.space.index(row), self.task.full)
+
+
+@dataclass
 class Slow(RandomSearch):
     def propose(self):
         from time import sleep
@@ -246,6 +253,7 @@ class NotADataclass(Strategy):
         (WantsOrder, "out of order", "not the answer"),
         (RecommendsUnseen, "recommends a cell", "recommends cell 15624"),
         (NeedsTheCellSpace, "small space", "asked for"),
+        (NeedsAProduct, "works on", "a listed space with a cell that has no neighbours, 1 workers"),
         (NotADataclass, "is a strategy", "not a dataclass"),
         (HashEvaluator, "is a strategy", ""),
     ],

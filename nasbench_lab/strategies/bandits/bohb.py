@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasbench_lab.core import FloatArray, Result
-from nasbench_lab.strategies._density import Density, Options
+from nasbench_lab.strategies._density import Density, Options, drawn
 from nasbench_lab.strategies.bandits.hyperband import Hyperband
 from nasbench_lab.surrogates._settled import largest
 
@@ -76,8 +76,8 @@ class Bohb(Hyperband):
         if found is None or self.rng.random() < self.random_fraction:
             return super().begin()
         good, bad = found
-        rows = good.sample(self.num_samples, self.rng, widen=self.bandwidth_factor)
-        archs = self.task.space.indices(rows).tolist()
+        rows, cells = drawn(good, self.task.space, self.num_samples, self.rng, widen=self.bandwidth_factor)
+        archs = cells.tolist()
         allowed = [i for i, arch in enumerate(archs) if self.replacement or arch not in self._seen]
         if not allowed:
             return super().begin()

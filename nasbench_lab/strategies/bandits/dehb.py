@@ -145,7 +145,7 @@ class Dehb(Hyperband):
         choices = np.minimum(
             (vector * self._options).astype(np.int64), self._options - 1
         )  # a coordinate may round to 1
-        return int(self.task.space.indices(choices))
+        return self.task.space.closest(choices.tolist(), self.rng)
 
     def _capacities(self) -> dict[int, int]:
         """The largest size of every rung over the brackets."""

@@ -62,9 +62,9 @@ class LearningCurveStopping(Strategy):
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold is a probability, got {self.threshold}")
-        if self.initial < 3 or self.points < 2 or self.checkpoints < 1:
+        if self.initial < 3 or not 2 <= self.points < self.checkpoints:
             raise ValueError(
-                f"need initial >= 3, points >= 2, checkpoints >= 1, got {self.initial}, {self.points}, {self.checkpoints}"
+                f"need initial >= 3 and 2 <= points < checkpoints, got {self.initial}, {self.points}, {self.checkpoints}"
             )
 
     def setup(self) -> None:

@@ -84,7 +84,7 @@ class EstimationOfDistribution(Strategy):
             return self.design()
         cumulative = self.probabilities.cumsum(axis=1)[:, :-1]
         draws = self.rng.random(len(cumulative))
-        return self.task.space.index((cumulative <= draws[:, None]).sum(axis=1).tolist())
+        return self.task.space.closest((cumulative <= draws[:, None]).sum(axis=1).tolist(), self.rng)
 
     def _update(self) -> None:
         ranked = sorted(self._batch, key=lambda member: -member[0])

@@ -40,8 +40,8 @@ class Genetic(Strategy):
     paper = "Xie & Yuille 2017, arXiv:1703.01513"
 
     def __post_init__(self) -> None:
-        if self.population < 1 or self.sample < 1:
-            raise ValueError(f"population and sample must be at least 1, got {self.population} and {self.sample}")
+        if not 1 <= self.sample <= self.population:
+            raise ValueError(f"need 1 <= sample <= population, got {self.sample} and {self.population}")
         if self.crossover not in ("uniform", "one-point"):
             raise ValueError(f"crossover must be uniform or one-point, got {self.crossover!r}")
         if not (0 <= self.crossover_rate <= 1 and 0 <= self.mutation_rate <= 1):
@@ -75,7 +75,7 @@ class Genetic(Strategy):
         child = self._winner()
         if self.rng.random() < self.crossover_rate:
             child = self._cross(child, self._winner())
-        return self.task.space.index(self._mutated(child))
+        return self.task.space.closest(self._mutated(child), self.rng)
 
     def _cross(self, first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
         if self.crossover == "one-point":

@@ -31,14 +31,16 @@ class RegularizedEvolution(Strategy):
     paper = "Real et al. 2019, arXiv:1802.01548"
 
     def __post_init__(self) -> None:
-        if self.population < 1 or self.sample < 1:
-            raise ValueError(f"population and sample must be at least 1, got {self.population} and {self.sample}")
+        if not 1 <= self.sample <= self.population:
+            raise ValueError(f"need 1 <= sample <= population, got {self.sample} and {self.population}")
 
     def setup(self) -> None:
         self._alive: deque[tuple[float, int]] = deque(maxlen=self.population)
         self._asked = 0
 
-    def propose(self) -> Query:
+    def propose(self) -> Query | None:
+        if self._asked and self.task.space.size == 1:
+            return None
         self._asked += 1
         if self._asked <= self.population or not self._alive:
             return Query(self.design(), self.task.full)

@@ -36,7 +36,9 @@ class TournamentEvolution(Strategy):
         self._alive: list[tuple[float, int]] = []
         self._asked = 0
 
-    def propose(self) -> Query:
+    def propose(self) -> Query | None:
+        if self._asked and self.task.space.size == 1:
+            return None
         self._asked += 1
         if self._asked <= self.population or len(self._alive) < 2:
             return Query(self.design(), self.task.full)

@@ -18,6 +18,10 @@ def main() -> None:
             ops[edge] = rng.randrange(hello["options"][edge])
         print(json.dumps({"ask": {"ops": ops}}), flush=True)
         reply = json.loads(sys.stdin.readline() or '{"final": {}}')
+        if "error" in reply:  # a space may have some combinations only
+            print(json.dumps({"ask": {"arch": rng.randrange(hello["size"])}}), flush=True)
+            reply = json.loads(sys.stdin.readline() or '{"final": {}}')
+            ops = reply.get("ops", ops)
         if "val" not in reply:  # "final", or the lab has gone
             return
         val = float("-inf") if reply["val"] is None else reply["val"]

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nasbench_lab.core import LabError, Query, Result, Strategy, Task
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cells
+from nasbench_lab.spaces.space import Space
 
 PROTOCOL = 1
 _LONGEST = 1 << 20  # letters of a line
@@ -65,7 +66,7 @@ class Spoken(Strategy):
 
     def observe(self, result: Result) -> None:
         self.waiting = False
-        self.send(answer(result))
+        self.send(answer(result, self.task.space))
 
 
 @dataclass
@@ -89,14 +90,17 @@ def hello(task: Task, seed: int, design: list[int]) -> Message:
         "seed": seed,
         "size": task.space.size,
         "options": list(task.space.options),
+        "decisions": [
+            {"name": each.name, "labels": list(each.options), "ordered": each.ordered} for each in task.space.decisions
+        ],
         "fidelities": list(task.fidelities),
         "objectives": list(task.objectives),
         "max_queries": None if math.isinf(task.max_queries) else int(task.max_queries),
         "max_seconds": _finite(task.max_seconds),
         "design": design,
     }
-    if task.space == cell.SPACE:
-        message |= {"ops": list(cell.OPS), "edges": [list(edge) for edge in cell.EDGES]}
+    if cells.is_cell(task.space):
+        message |= {"ops": list(cells.labels_of(task.space)), "edges": [list(edge) for edge in cells.EDGES]}
     return message
 
 
@@ -129,19 +133,36 @@ def _arch_of(arch: object, task: Task) -> int:
 
 
 def _arch_of_ops(ops: object, task: Task) -> int:
-    """Of options by number; of a NAS-Bench-201 cell also of its string or of op names separated by commas."""
-    if isinstance(ops, str) and task.space == cell.SPACE:
-        return cell.parse(ops)
+    """Of options by number, or by decision and label; of a cell also of its string or of op names separated by commas."""
+    if isinstance(ops, str) and cells.is_cell(task.space):
+        return (
+            cells.from_string(task.space, ops)
+            if "|" in ops
+            else task.space.index(_labelled(ops.split(","), task.space))
+        )
+    if isinstance(ops, dict) and set(ops) == {each.name for each in task.space.decisions}:
+        return task.space.index(_labelled([ops[each.name] for each in task.space.decisions], task.space))
     if not isinstance(ops, list) or not all(isinstance(op, int) and not isinstance(op, bool) for op in ops):
-        raise ValueError(f"ops must be a list of {len(task.space.options)} whole numbers, got {ops!r}")
+        named = ", ".join(each.name for each in task.space.decisions)
+        raise ValueError(
+            f"ops must be a list of {len(task.space.options)} whole numbers, or the label of each of {named}, got {ops!r}"
+        )
     return task.space.index(ops)
 
 
-def answer(result: Result) -> Message:
+def _labelled(labels: list[Any], space: Space) -> list[int]:
+    """Options by label, one per decision."""
+    if len(labels) != len(space.decisions):
+        raise ValueError(f"expected {len(space.decisions)} options, got {len(labels)}: {', '.join(map(str, labels))}")
+    return [each.number(label) for each, label in zip(space.decisions, labels, strict=True)]
+
+
+def answer(result: Result, space: Space) -> Message:
     """What a program is told; a failed evaluation has no `val`."""
     query = result.query
     message: Message = {
         "arch": query.arch,
+        "ops": list(space.row(query.arch)),
         "epochs": query.epochs,
         "val": _finite(result.val),
         "seconds": result.seconds,

@@ -1,6 +1,7 @@
 """Optuna's samplers as strategies, through ask and tell (Akiba et al. 2019, arXiv:1907.10902); needs the extra `optuna`.
 
-Every decision of the space is a categorical parameter named by its number; objectives and their directions are the
+Every decision of the space is a parameter named by its number: categorical, or the place of an option where they have an
+order; what does not exist in a listed space is answered by the closest cell that does; objectives and their directions are the
 task's; a failed evaluation is a trial that failed. The sampler is Optuna's own, as installed and with its defaults
 but where a field says otherwise, and so it may ask for a cell again, as it does for everyone who uses it.
 
@@ -54,7 +55,9 @@ class OptunaStrategy(Strategy):
             self._study.enqueue_trial(parameters_of(self.task.space, self.design()))
         self._asked += 1
         trial = self._study.ask(self._distributions)
-        query = Query(self.task.space.index([int(value) for value in trial.params.values()]), self.task.full)
+        query = Query(
+            self.task.space.closest([int(value) for value in trial.params.values()], self.rng), self.task.full
+        )
         self._pending.setdefault((query.arch, query.epochs), []).append(trial.number)
         return query
 
@@ -82,9 +85,14 @@ def make_study(task: Task, sampler: Any) -> Any:
 
 
 def distributions_of(space: Space) -> dict[str, Any]:
-    """A categorical distribution per decision."""
-    categorical = optuna().distributions.CategoricalDistribution
-    return {str(edge): categorical(tuple(range(count))) for edge, count in enumerate(space.options)}
+    """A categorical distribution per decision, one over whole numbers where options have an order."""
+    kinds = optuna().distributions
+    return {
+        str(edge): kinds.IntDistribution(0, len(each.options) - 1)
+        if each.ordered and len(each.options) > 1
+        else kinds.CategoricalDistribution(tuple(range(len(each.options))))
+        for edge, each in enumerate(space.decisions)
+    }
 
 
 def parameters_of(space: Space, arch: int) -> dict[str, int]:

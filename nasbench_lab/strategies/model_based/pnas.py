@@ -1,6 +1,7 @@
 """Progressive search: cells by growing complexity, a predictor chooses which are worth training (PNAS; Liu et al. 2018).
 
-Complexity is the number of decisions that are not option 0 (`none` in the NAS-Bench-201 cell). All cells of complexity 1
+Complexity is the number of decisions that are not option 0 (`none` in the NAS-Bench-201 cell; in a listed space, not that
+of the cell closest to all zeros). All cells of complexity 1
 are trained, a predictor is fitted, the cells of the level are expanded by one more operation, the `beam` best by
 prediction are trained, and so on. Deviations: isomorphic cells are trained once (the authors remove duplicates too); the
 predictor is the MLP ensemble of the paper's "MLP-ensemble" kind, on canonical features, and is fitted to all cells
@@ -55,7 +56,9 @@ class Pnas(Strategy):
         self._queue: list[int] = []
         self._expanded: set[int] = set()  # cells ever considered
         self._level = 0
-        self._frontier: list[int] = [self.task.space.index((0,) * len(self.task.space.options))]
+        root = self.task.space.closest((0,) * len(self.task.space.options), self.rng)
+        self._root = self.task.space.row(root)
+        self._frontier: list[int] = [root]
 
     def propose(self) -> Query | None:
         if not self._queue:
@@ -98,12 +101,16 @@ class Pnas(Strategy):
     def _grown(self, arch: int) -> list[int]:
         """The cells with one more operation."""
         row = self.task.space.row(arch)
-        return [
-            self.task.space.index((*row[:edge], option, *row[edge + 1 :]))
+        grown = [
+            (*row[:edge], option, *row[edge + 1 :])
             for edge, count in enumerate(self.task.space.options)
-            if row[edge] == 0
-            for option in range(1, count)
+            if row[edge] == self._root[edge]
+            for option in range(count)
+            if option != row[edge]
         ]
+        found = self.task.space.found(np.array(grown, dtype=np.int64).reshape(-1, len(row)))
+        children: list[int] = found[found >= 0].tolist()
+        return children
 
     def _beyond(self) -> list[int]:
         """The best predicted of all cells considered and of the best ones' mutants; uniform ones when these are used up."""
@@ -111,7 +118,7 @@ class Pnas(Strategy):
         self._expanded |= {neighbour for arch in best for neighbour in self.task.space.neighbours_of(arch)}
         fresh = sorted(a for a in self._expanded - self._asked if int(self.task.space.classes[a]) not in self._classes)
         if not fresh:
-            rest = [arch for arch in range(self.task.space.size) if arch not in self._asked]
+            rest = np.setdiff1d(np.arange(self.task.space.size), list(self._asked)).tolist()
             return [rest[i] for i in self.rng.permutation(len(rest))[:_ROUND].tolist()]
         chosen, used = [], set()
         for arch in self._ranked(fresh):

@@ -7,7 +7,8 @@ their score exceeds the best of the others by, and the prior their mean: l / g i
 Watanabe derives; "uniform" is Bergstra's.
 
 Deviations: the space is finite, so candidates asked for before are dropped, and when none is left the cell is a
-uniform one. A failed result belongs to the others. Cells being evaluated on other workers do not enter the densities.
+uniform one. In a listed space draws are from l given that the cell exists. A failed result belongs to the others. Cells
+being evaluated on other workers do not enter the densities.
 It trains at the highest fidelity only; `bohb` is its companion for several.
 """
 
@@ -20,7 +21,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
-from nasbench_lab.strategies._density import Density, Options
+from nasbench_lab.strategies._density import Density, Options, drawn
 from nasbench_lab.strategies._unseen import unseen
 from nasbench_lab.surrogates._settled import largest
 
@@ -102,8 +103,8 @@ class Tpe(Strategy):
         if found is None:
             return None
         good, others = found
-        rows = good.sample(self.candidates, self.rng)
-        archs = self.task.space.indices(rows).tolist()
+        rows, cells = drawn(good, self.task.space, self.candidates, self.rng)
+        archs = cells.tolist()
         fresh = [place for place, arch in enumerate(archs) if arch not in self._seen]
         if not fresh:
             return None

@@ -1,7 +1,8 @@
 """DPP-Net: progressive search, a predictor, and Pareto selection at every step (Dong et al., ECCV 2018).
 
-Cells grow one decision at a time. Undecided decisions hold a default (skip_connect in the NAS-Bench-201 cell, so that a
-cell in the making is a network; the first option elsewhere), and level l are the cells with l decisions taken. At every
+Cells grow one decision at a time. Undecided decisions hold a default (skip in four-node cells, so that a cell in the
+making is a network; the first option elsewhere; of a listed space, what the closest cell has), and level l are the cells
+with l decisions taken. At every
 level the children of the last beam are predicted for all objectives, the best `beam` of them by non-dominated rank and
 crowding are trained, and the predictor learns from them.
 
@@ -20,7 +21,6 @@ import numpy as np
 
 from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
-from nasbench_lab.spaces import cell
 from nasbench_lab.strategies.multi_objective._objective_gps import ObjectiveGps
 from nasbench_lab.strategies.multi_objective._pareto import costs_of, crowded_order, unasked
 from nasbench_lab.surrogates._settled import settled
@@ -55,8 +55,9 @@ class Dppnet(Strategy):
 
     def setup(self) -> None:
         space = self.task.space
-        default = cell.SKIP if space == cell.SPACE else 0
-        self._level_of = (space.choices != default).sum(axis=1)
+        default = space.roles.index("skip") if "skip" in space.roles else 0
+        root = space.closest((default,) * len(space.options), self.rng)
+        self._level_of = (space.choices != space.choices[root]).sum(axis=1)
         self._level = 0
         self._asked: set[int] = set()
         self._pending: set[int] = set()
@@ -117,6 +118,6 @@ class Dppnet(Strategy):
         archs, costs = np.array(list(self._known)), np.stack(list(self._known.values()))
         model = loading.build("surrogates", self.predictor)
         chosen = np.array(candidates)
-        columns = [-model.fit(archs, -column, self.rng).predict(chosen)[0] for column in costs.T]
+        columns = [-model.fit(archs, -column, self.rng, space=self.task.space).predict(chosen)[0] for column in costs.T]
         units = [float(np.std(column)) or 1.0 for column in costs.T]
         return np.stack([settled(each, unit) for each, unit in zip(columns, units, strict=True)], axis=1)

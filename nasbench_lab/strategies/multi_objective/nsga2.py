@@ -81,7 +81,7 @@ class Nsga2(Strategy):
         choices = self._crossed()
         for _ in range(_TRIES):
             choices = self._mutated(choices)
-            arch = self.task.space.index(choices)
+            arch = self.task.space.closest(choices, self.rng)
             if arch not in self._asked:
                 return arch
         return None

@@ -28,8 +28,8 @@ class OneShotEvolution(PathDropout):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.population, self.sample) < 1:
-            raise ValueError(f"population and sample must be at least 1, got {self.population} and {self.sample}")
+        if not 1 <= self.sample <= self.population:
+            raise ValueError(f"need 1 <= sample <= population, got {self.sample} and {self.population}")
 
     def begin(self) -> None:
         super().begin()

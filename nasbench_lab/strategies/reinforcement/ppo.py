@@ -58,7 +58,7 @@ class PPO(Strategy):
         self._batch: list[tuple[int, FloatArray, float]] = []  # cell, the same probabilities, score
 
     def propose(self) -> Query:
-        arch = self.task.space.index(self._policy.sample(self.rng))
+        arch = self.task.space.closest(self._policy.sample(self.rng), self.rng)
         self._asked.setdefault(arch, []).append(self._chances(arch))
         return Query(arch, self.task.full)
 

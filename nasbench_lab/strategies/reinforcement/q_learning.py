@@ -87,7 +87,7 @@ class QLearning(Strategy):
                 row.append(int(self.rng.integers(count)))
             else:
                 row.append(self._greedy(self.values(self._state(decision, tuple(row)))))
-        return Query(self.task.space.index(row), self.task.full)
+        return Query(self.task.space.closest(row, self.rng), self.task.full)
 
     def observe(self, result: Result) -> None:
         self._budget.told(result)

@@ -42,7 +42,7 @@ class Reinforce(Strategy):
         self._baseline = (0.0, 0.0)  # weighted sum of rewards, sum of weights
 
     def propose(self) -> Query:
-        return Query(self.task.space.index(self._policy.sample(self.rng)), self.task.full)
+        return Query(self.task.space.closest(self._policy.sample(self.rng), self.rng), self.task.full)
 
     def observe(self, result: Result) -> None:
         if result.val != result.val:

@@ -42,8 +42,8 @@ class ReinforcedEvolution(Strategy):
     paper = "Chen et al. 2018, arXiv:1808.00193"
 
     def __post_init__(self) -> None:
-        if self.population < 1 or self.sample < 1:
-            raise ValueError(f"population and sample must be at least 1, got {self.population} and {self.sample}")
+        if not 1 <= self.sample <= self.population:
+            raise ValueError(f"need 1 <= sample <= population, got {self.sample} and {self.population}")
         if not 0 < self.learning_rate < math.inf or not 0 <= self.momentum < 1:
             raise ValueError(
                 f"need a finite learning_rate > 0 and 0 <= momentum < 1, got {self.learning_rate}, {self.momentum}"
@@ -59,11 +59,15 @@ class ReinforcedEvolution(Strategy):
         self._parents: dict[int, list[tuple[float, int]]] = {}  # child asked for -> its parents, in order of asking
         self._asked = 0
 
-    def propose(self) -> Query:
+    def propose(self) -> Query | None:
+        if self._asked and self.task.space.size == 1:
+            return None
         self._asked += 1
         if self._asked <= self.population or not self._alive:
             return Query(self.design(), self.task.full)
         parent = self._winner()
+        if not self.task.space.neighbours_of(parent[1]):  # of a listed space: no move to learn of
+            return Query(self.task.space.mutate(parent[1], self.rng), self.task.full)
         child = self._mutate(parent[1])
         self._parents.setdefault(child, []).append(parent)
         return Query(child, self.task.full)
@@ -80,6 +84,11 @@ class ReinforcedEvolution(Strategy):
         row = np.array(self.task.space.row(parent))
         moves = self._moves[self._moves[:, 1] != row[self._moves[:, 0]]]
         edges, new = moves.T
+        if self.task.space.listed is not None:  # only what exists
+            rows = np.repeat(row[None], len(moves), axis=0)
+            rows[np.arange(len(moves)), edges] = new
+            moves = moves[self.task.space.found(rows) >= 0]
+            edges, new = moves.T
         return moves, softmax(self._theta[edges, new] - self._theta[edges, row[edges]])
 
     def _winner(self) -> tuple[float, int]:

@@ -22,11 +22,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
+from nasbench_lab.spaces.frozen import frozen
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.strategies._unseen import unseen
 
 
@@ -57,8 +61,7 @@ class MCTS(Strategy):
 
     def setup(self) -> None:
         self._scores: dict[int, float | None] = {}  # every cell asked for; None: not answered yet
-        options = self.task.space.options
-        self._below = [math.prod(options[e + 1 :]) for e in range(len(options))]  # leaves under an option of decision e
+        self._leaves = _leaves(self.task.space)
 
     def propose(self) -> Query | None:
         if len(self._scores) == self.task.space.size:
@@ -76,7 +79,7 @@ class MCTS(Strategy):
     def _descend(self) -> int:
         """From the root to a cell that was not asked for."""
         rows, answered, rewards = self._visits()
-        row: list[int] = []
+        begin, end = 0, self.task.space.size  # the leaves below the node
         for decision, count in enumerate(self.task.space.options):
             taken = rows[:, decision]
             visits = np.bincount(taken, minlength=count)
@@ -86,10 +89,13 @@ class MCTS(Strategy):
                 worth = self._upper_bounds(visits, gains, means)
             else:  # Gumbel noise makes the best of them a draw from the softmax
                 worth = means / self.temperature + self.rng.gumbel(size=count)
-            option = self._best(np.where(visits < self._below[decision], worth, -math.inf))
+            edges = begin + np.searchsorted(
+                self._leaves.rows[begin:end, decision], np.arange(count + 1, dtype=np.int16)
+            )
+            option = self._best(np.where(visits < np.diff(edges), worth, -math.inf))
             rows, rewards = rows[taken == option], rewards[taken == option]
-            row.append(option)
-        return self.task.space.index(row)
+            begin, end = edges[option : option + 2].tolist()
+        return int(self._leaves.archs[begin])
 
     def _visits(self) -> tuple[NDArray[np.int8], tuple[NDArray[np.int8], FloatArray], FloatArray]:
         """Rows (n, E) of all cells asked for; rows and rewards of those answered; rewards (n,) of all."""
@@ -119,6 +125,19 @@ class MCTS(Strategy):
         """The option of the largest worth; equals at random."""
         best = np.flatnonzero(worth == worth.max())
         return int(best[self.rng.integers(len(best))]) if len(best) > 1 else int(best[0])
+
+
+class _Leaves(NamedTuple):
+    """All cells in lexicographic order, so that those below a node follow each other: (N, E) rows, (N,) indices."""
+
+    rows: NDArray[np.int16]
+    archs: IntArray
+
+
+@lru_cache(maxsize=4)
+def _leaves(space: Space) -> _Leaves:
+    archs = np.lexsort(space.choices.T[::-1])
+    return frozen(_Leaves(np.asfortranarray(space.choices[archs].astype(np.int16)), archs))
 
 
 def _ranks(scores: FloatArray) -> FloatArray:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats.official import DATASETS, Trial
-from nasbench_lab.tables.table import Schedule, Table, known_mean
+from nasbench_lab.tables.schedule import Schedule, known_mean
+from nasbench_lab.tables.table import Table
 
 FloatArray = NDArray[np.float64]
 Curves = dict[int, FloatArray]  # cell -> (E,)

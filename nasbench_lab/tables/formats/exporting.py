@@ -21,7 +21,8 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import spreadsheet, writing
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import nats_export
-from nasbench_lab.tables.table import FloatArray, Table
+from nasbench_lab.tables.schedule import FloatArray
+from nasbench_lab.tables.table import Table
 
 FORMATS = ("nats-simple", "csv", "parquet", "syne-tune")
 Report = Callable[[int, int], None]

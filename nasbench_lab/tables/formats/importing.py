@@ -6,7 +6,10 @@
 | `NATS-tss-v1_0-3ffb9.pickle.pbz2` | `.pbz2` |
 | `NAS-Bench-201-v1_0-e61699.pth`, `-v1_1-096897.pth` | `.pth` |
 | `HW-NAS-Bench-v1_0.pickle` | `.pickle`; adds metrics to tables at hand |
-| tidy file | `.parquet`, `.csv`, `.csv.gz` |
+| tidy file of NAS-Bench-201 | `.parquet`, `.csv`, `.csv.gz` with a column `arch`, or `index` and scores |
+| a task of TransNAS-Bench-101 | `.csv` with `file_id`, `time_elapsed` and scores |
+| NAS-Bench-Macro | `.json` |
+| a table of the user's own | any other `.parquet`, `.csv`, `.csv.gz`; its columns have to be named |
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, paths
 from nasbench_lab.tables.formats import hw_nas_bench, monolith, nats_export, nats_simple
 from nasbench_lab.tables.formats.collect import Collector
+from nasbench_lab.tables.formats.named_columns import Columns
 from nasbench_lab.tables.table import Table
 
 T = TypeVar("T")
@@ -56,7 +60,13 @@ def locate(path: Path) -> Path:
 
 
 def read(
-    path: Path, *, source: str = "", licence: str = "", workers: int = 1, progress: Report | None = None
+    path: Path,
+    *,
+    source: str = "",
+    licence: str = "",
+    workers: int = 1,
+    progress: Report | None = None,
+    columns: Columns | None = None,
 ) -> Imported:
     """The tables of a file or folder in any known format.
 
@@ -65,11 +75,14 @@ def read(
         source, licence: kept in the header, in place of what is known of the format.
         workers: processes, where the format allows several.
         progress: called with (records read, records in all).
+        columns: what the columns of a table of the user's own are.
 
     Raises:
         LabError: nothing there, not such a file, damaged or hostile.
     """
     path = locate(path)
+    if columns:
+        return _own(path, columns, source, licence)
     if path.is_dir():
         return _folder(path, source, licence, workers, progress)
     _check_md5(path)
@@ -79,9 +92,30 @@ def read(
         return _collected(monolith.read_torch(path), path, source, licence)
     if path.suffix in (".pickle", ".pkl"):
         return Imported(hw_nas_bench.add_to_tables(path), [], added=True)
-    from nasbench_lab.tables.formats.tidy import read_tidy  # pandas
+    if path.suffix == ".json":
+        from nasbench_lab.tables.formats import nas_bench_macro  # pandas
 
-    return Imported(read_tidy(path, source=source, licence=licence), [])
+        return Imported([nas_bench_macro.read(path, source=source, licence=licence)], [])
+    return _columns(path, source, licence)
+
+
+def _columns(path: Path, source: str, licence: str) -> Imported:
+    """A Parquet or CSV file, by the names of its columns."""
+    from nasbench_lab.tables.formats import frames, tidy, transnas  # pandas
+
+    names = frames.columns(path)
+    if transnas.is_one(names):
+        return Imported(transnas.read(path, source=source, licence=licence), [])
+    if tidy.is_tidy(names):
+        return Imported(tidy.read_tidy(path, source=source, licence=licence), [])
+    return _own(path, Columns(), source, licence)
+
+
+def _own(path: Path, columns: Columns, source: str, licence: str) -> Imported:
+    from nasbench_lab.tables.formats import own  # pandas
+
+    table, notes = own.read(path, columns, source=source, licence=licence)
+    return Imported([table], notes)
 
 
 def _folder(path: Path, source: str, licence: str, workers: int, progress: Report | None) -> Imported:

@@ -16,9 +16,8 @@ trainings (as in NAS-Bench-201), one schedule each.
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +25,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import bounded, spreadsheet
-from nasbench_lab.files import columns as columns_of
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables.table import Schedule, Table, known_mean
+from nasbench_lab.tables.formats import frames
+from nasbench_lab.tables.schedule import Schedule, known_mean
+from nasbench_lab.tables.table import Table
 
 FloatArray = NDArray[np.float64]
 _SCORE = re.compile(
     r"(?P<dataset>[^/]+)/(?P<epochs>\d+)/(?P<kind>val|test|seconds)(?:(?<!test)@(?P<at>\d+))?(?:(?<!seconds)/seed(?P<seed>\w+))?"
 )
-_UNPACKED = 1 << 28  # bytes of CSV; a table of 200 epochs and three trials has half
 _ROWS, _NUMBERS = 2 * cell.SPACE.size, 1 << 25  # twice those of such a table
 _METRIC = re.compile(r"(?P<dataset>[^/]+)/(?P<metric>[A-Za-z_]\w*(?:/[^/]+)?)")
 _UNITS = {"val": "percent", "test": "percent", "seconds": "simulated seconds", "latency_ms": "ms", "energy_mj": "mJ"}
@@ -47,43 +45,12 @@ def read_tidy(path: Path, *, source: str = "", licence: str = "") -> list[Table]
     Raises:
         LabError: unreadable, rows missing, repeated or malformed (named), a column that is not understood.
     """
-    frame = _read_frame(path)
+    frame = frames.read(path, rows=_ROWS, numbers=_NUMBERS)
     archs = _keys(frame, path)
     frame = frame.iloc[np.argsort(archs)].reset_index(drop=True)
     datasets = _grouped(frame, path)
     about = {"source": source or "not said at import", "licence": licence or "not said at import", "units": _UNITS}
     return [_table(name, frame, columns, about).check() for name, columns in datasets.items()]
-
-
-def _read_frame(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise LabError(f"no such file: {path}")
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _parquet, ".csv": _csv, ".gz": _csv}
-    if path.suffix not in readers:
-        raise LabError(f"{path}: a tidy table is a .parquet, .csv or .csv.gz file")
-    try:
-        frame = readers[path.suffix](path)
-    except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
-        raise LabError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
-    return frame.reset_index(drop=True)
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    """A Parquet file, if it is not larger than such a table can be."""
-    found = columns_of.table(path, rows=_ROWS, numbers=_NUMBERS, texts=True)
-    frame: pd.DataFrame = found.to_pandas(ignore_metadata=True)
-    frame = frame.drop(columns=[name for name in frame if str(name).startswith("__index_level_")])  # an index of pandas
-    for name in [name for name in frame if frame[name].dtype == "category"]:
-        frame[name] = frame[name].astype(object)
-    return frame
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    """A CSV file, packed or not, if it is not larger than such a table can be."""
-    with bounded.regular(path) as file:
-        unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
-        content = bounded.all_of(unpacked, _UNPACKED)
-    return spreadsheet.read(content, rows=_ROWS, numbers=_NUMBERS)
 
 
 def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:
@@ -123,6 +90,12 @@ def _parsed(text: object, row: int, path: Path) -> int:
         return cell.from_string(str(text))
     except ValueError as error:
         raise LabError(f"{path}, row {row}: {error}") from error
+
+
+def is_tidy(columns: Iterable[str]) -> bool:
+    """Whether a file with these columns is meant to be one."""
+    names = set(columns)
+    return "arch" in names or ("index" in names and any(_SCORE.fullmatch(name) for name in names))
 
 
 def _grouped(frame: pd.DataFrame, path: Path) -> dict[str, list[str]]:

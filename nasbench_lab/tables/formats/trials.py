@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from nasbench_lab.tables.formats.collect import LATENCY
 from nasbench_lab.tables.formats.official import Curve, Trial
-from nasbench_lab.tables.table import Schedule, Table, known_mean
+from nasbench_lab.tables.schedule import Schedule, known_mean
+from nasbench_lab.tables.table import Table
 
 FloatArray = NDArray[np.float64]
 _CLOSE = 1e-5

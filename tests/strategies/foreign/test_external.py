@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from nasbench_lab import loading
 from nasbench_lab.core import LabError, Query, Result, Strategy, Task
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, cells
+from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
-from nasbench_lab.strategies.foreign._lines import answer, query_of
+from nasbench_lab.strategies.foreign._lines import answer, hello, query_of
 from nasbench_lab.strategies.foreign._program import Program
 from nasbench_lab.strategies.foreign.external import External
 from nasbench_lab.study import store
@@ -331,7 +332,27 @@ def test_other_spaces_and_failures():
     assert query_of('{"done": true}', task) is None
     with pytest.raises(ValueError, match="list of 2"):
         query_of('{"ask": {"ops": "none,none"}}', task)
-    told = answer(Result(Query(5, 1), float("nan"), 2.0, {"params_m": 1.0}))
+    told = answer(Result(Query(5, 1), float("nan"), 2.0, {"params_m": 1.0}), task.space)
     assert json.loads(json.dumps(told, allow_nan=False)) == {
-        "arch": 5, "epochs": 1, "val": None, "seconds": 2.0, "metrics": {"params_m": 1.0},
+        "arch": 5, "ops": [1, 2], "epochs": 1, "val": None, "seconds": 2.0, "metrics": {"params_m": 1.0},
     }  # fmt: skip
+
+
+def test_options_are_told_and_asked_for_by_their_labels():
+    task = Task(Space([Decision("width", (16, 64), ordered=True), Decision("act", ("relu", "tanh"))]), (1,))
+    assert json.loads(json.dumps(hello(task, 0, [])))["decisions"] == [
+        {"name": "width", "labels": [16, 64], "ordered": True},
+        {"name": "act", "labels": ["relu", "tanh"], "ordered": False},
+    ]
+    assert query_of('{"ask": {"ops": {"act": "tanh", "width": 16}}}', task) == Query(1, 1)
+    for wrong in ({"width": 16}, {"width": 16, "act": "tanh", "depth": 1}, {"width": 32, "act": "tanh"}):
+        with pytest.raises(ValueError, match=r"width"):
+            query_of(json.dumps({"ask": {"ops": wrong}}), task)
+
+
+def test_cells_of_other_operations_have_strings_too():
+    space = cells.make({"zero": "none", "same": "skip", "conv": "3x3"}, name="three")
+    assert hello(Task(space, (1,)), 0, [])["ops"] == ["zero", "same", "conv"]
+    for ops in (cells.to_string(space, 100), [str(each) for each in cells.describe(space, 100).values()]):
+        text = ops if isinstance(ops, str) else ", ".join(ops)
+        assert query_of(json.dumps({"ask": {"ops": text}}), Task(space, (1,))) == Query(100, 1)

@@ -128,7 +128,7 @@ def test_only_the_cell_space():
         ("smash:code=0", "code must be at least 1"),
         ("smash:calibration=1", "calibration must be 0"),
         ("one_shot_random:drop=1", "drop must lie"),
-        ("one_shot_evolution:sample=0", "at least 1"),
+        ("one_shot_evolution:sample=0", "1 <= sample <= population"),
         ("network_morphism:children=0", "at least 1"),
         ("drnas:arch_learning_rate=0", "arch_learning_rate > 0"),
         ("rsps:channels=-1", "must not be negative"),

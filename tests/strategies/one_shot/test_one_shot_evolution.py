@@ -20,7 +20,8 @@ def test_children_of_the_best_and_the_oldest_dies(monkeypatch):
     level = cell.SPACE.choices @ 5.0 ** np.arange(6)  # no two alike, and most of it is in one edge: it can be climbed
     monkeypatch.setattr(OneShotEvolution, "score", lambda _self, arch: level[arch])
     settings = {"images": 8, "batch": 8, "held_out": 16, "channels": 2}
-    strategy = OneShotEvolution(**settings, epochs=1, population=5, sample=200)  # the tournament sees all that live
+    strategy = OneShotEvolution(**settings, epochs=1, population=5, sample=5)
+    strategy.sample = 200  # the tournament sees all that live
     strategy.start(Task(cell.SPACE, (1, 4, 12)), 0)
     strategy.search(5)
     alive = list(strategy._kept["alive"])

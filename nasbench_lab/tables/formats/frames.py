@@ -1,0 +1,75 @@
+"""Parquet and CSV files as frames, if they are not larger than a table can be."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from nasbench_lab.core import LabError
+from nasbench_lab.files import bounded, spreadsheet
+from nasbench_lab.files import columns as columns_of
+
+SUFFIXES = (".parquet", ".csv", ".gz")
+_UNPACKED = 1 << 28  # bytes of CSV; a table of 200 epochs and three trials has half
+
+
+def read(path: Path, *, rows: int, numbers: int) -> pd.DataFrame:
+    """The frame of a file, by what its name ends in.
+
+    Args:
+        path: `.parquet`, `.csv` or `.csv.gz`.
+        rows: so many at most.
+        numbers: rows times columns, at most.
+
+    Raises:
+        LabError: no such file, of another kind, damaged or larger.
+    """
+    if not path.exists():
+        raise LabError(f"no such file: {path}")
+    readers: dict[str, Callable[[Path, int, int], pd.DataFrame]] = {".parquet": _parquet, ".csv": _csv, ".gz": _csv}
+    if path.suffix not in readers:
+        raise LabError(f"{path}: a tidy table is a .parquet, .csv or .csv.gz file")
+    try:
+        frame = readers[path.suffix](path, rows, numbers)
+    except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
+        raise LabError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
+    return frame.reset_index(drop=True)
+
+
+def _parquet(path: Path, rows: int, numbers: int) -> pd.DataFrame:
+    found = columns_of.table(path, rows=rows, numbers=numbers, texts=True)
+    frame: pd.DataFrame = found.to_pandas(ignore_metadata=True)
+    frame = frame.drop(columns=[name for name in frame if str(name).startswith("__index_level_")])  # an index of pandas
+    for name in [name for name in frame if frame[name].dtype == "category"]:
+        frame[name] = frame[name].astype(object)
+    return frame
+
+
+def _csv(path: Path, rows: int, numbers: int) -> pd.DataFrame:
+    with bounded.regular(path) as file:
+        unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        content = bounded.all_of(unpacked, _UNPACKED)
+    return spreadsheet.read(content, rows=rows, numbers=numbers)
+
+
+def columns(path: Path) -> list[str]:
+    """The names of a file's columns, without its rows.
+
+    Raises:
+        LabError: as `read`.
+    """
+    if not path.exists():
+        raise LabError(f"no such file: {path}")
+    if path.suffix not in SUFFIXES:
+        raise LabError(f"{path}: a table is a .parquet, .csv or .csv.gz file")
+    try:
+        if path.suffix == ".parquet":
+            return columns_of.names(path)
+        with bounded.regular(path) as file:
+            unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            return spreadsheet.header_of(bounded.all_of(unpacked, _UNPACKED))
+    except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
+        raise LabError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error

@@ -1,0 +1,113 @@
+"""A CSV of the user's own: imported, compared, reported; and what cannot be meant, in one sentence with exit code 2."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from nasbench_lab.cli.app import app
+from nasbench_lab.core import LabError
+from nasbench_lab.spaces import written
+from nasbench_lab.tables import catalog
+
+DECISIONS = "depth,width,op,lr"
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory):
+    """54 rows, four decisions, two trials of an error."""
+    rows = [
+        {"depth": d, "width": w, "op": op, "lr": lr, "val_a": e, "val_b": e * 1.01, "secs": d * w, "params": d * w * w}
+        for d in (2, 4, 6)
+        for w in (8, 16, 32)
+        for op in ("conv", "pool", "fc")
+        for lr in (0.01, 0.1)
+        for e in [1.0 / (d * w) + {"conv": 0, "pool": 0.2, "fc": 0.1}[op] + lr]
+    ]
+    path = tmp_path_factory.mktemp("own") / "mine.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("NASBENCH_LAB_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object, refused: bool = False):
+        """What is printed, or the sentence of a refusal (`app.main` prints it and ends with 2)."""
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        if refused:
+            assert isinstance(result.exception, LabError), result.output
+            return " ".join(str(result.exception).split())
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.stdout
+
+    return run
+
+
+def own(csv, *more: object) -> list[object]:
+    return ["tables", "import", csv, "--decisions", DECISIONS, "--val", "val_a,val_b", "--better", "lower", *more]
+
+
+def test_import_compare_report(csv, run, tmp_path):
+    said = run(*own(csv, "--seconds", "secs", "--metric", "params", "--unit", "error"))
+    assert "mine: 54 cells" in said
+    assert "all but val_a" in said
+    table = catalog.load("mine")
+    assert (table.unit, table.better, table.space.size, list(table.metrics)) == ("error", "lower", 54, ["params"])
+    run("compare", "random_search", "local_search", "--table", "mine", "--seeds", 5, "--max-queries", 20)
+    for row in json.loads((tmp_path / "results/compare/leaderboard.json").read_text())["rows"]:
+        assert (row["unit"], row["better"], row["search"]) == ("error", "lower", "full")
+        assert 0 < table.truth.min() <= row["test_mean"] < table.truth.max()
+        assert row["regret_mean"] == pytest.approx(row["test_mean"] - table.truth.min())
+    run("report", "results/compare")
+    assert "error ↓" in next((tmp_path / "results/compare").glob("*.html")).read_text()
+
+
+def test_without_columns_a_command_is_proposed(csv, run):
+    said = run("tables", "import", csv, refused=True)
+    assert "--decisions depth,width,op,lr --val val_a,val_b --seconds secs --metric params" in said
+    assert not list(catalog.target_folder().glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--decisions", "depth,width", "--val", "val_a"], "same configuration"),
+        (["--decisions", "depth,depth", "--val", "val_a"], "given twice"),
+        (["--decisions", DECISIONS, "--val", "val_a,val_a"], "given twice"),
+        (["--decisions", DECISIONS, "--val", "val_c"], "no column 'val_c'"),
+        (["--decisions", DECISIONS], "say which columns"),
+        (["--decisions", DECISIONS, "--val", "val_a", "--better", "best"], "higher or lower"),
+        (["--decisions", DECISIONS, "--val", "val_a", "--unit", "%"], "accuracies in percent are all at most 1"),
+        (["--decisions", DECISIONS, "--val", "val_a", "--space", "fcnet"], "9 decisions"),
+        (["--decisions", DECISIONS, "--val", "val_a", "--space", "mine"], "no space is called 'mine'"),
+        (["--decisions", DECISIONS, "--val", "val_a", "--space", "no.toml"], "no.toml"),
+        (["--decisions", DECISIONS, "--val", "val_a", "--name", "../x"], ".."),
+        (["--decisions", DECISIONS, "--val", "val_a", "--metric", "op"], "both decisions and metrics"),
+        (["--decisions", DECISIONS, "--val", "op"], "both"),
+    ],
+)
+def test_what_cannot_be_meant_ends_with_a_sentence(csv, run, arguments, said):
+    assert said in run("tables", "import", csv, *arguments, refused=True)
+    assert not list(catalog.target_folder().glob("*"))
+
+
+def test_a_space_from_a_file(csv, run, tmp_path):
+    run(*own(csv, "--name", "first"))
+    space = tmp_path / "space.toml"
+    space.write_text(written.to_toml(catalog.load("first").space))
+    run(*own(csv, "--name", "second", "--space", space))
+    first, second = catalog.load("first"), catalog.load("second")
+    assert second.space == first.space
+    assert (second.truth == first.truth).all()
+    lines = csv.read_text().splitlines(keepends=True)
+    part = tmp_path / "part.csv"
+    part.write_text("".join(lines[:-1]))
+    assert "1 of 54 cells" in run(*own(part, "--space", space), refused=True)
+    run(*own(part))
+    assert catalog.load("part").space.listed is not None

@@ -1,0 +1,174 @@
+"""Tables from frames: what is read is what was there, whatever the order of rows; what cannot be meant is refused by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nasbench_lab.core import LabError
+from nasbench_lab.spaces import named, naming
+from nasbench_lab.spaces.space import Space
+from nasbench_lab.tables import stored
+from nasbench_lab.tables.table import Table
+
+
+def product(options: dict[str, list[object]]) -> pd.DataFrame:
+    return pd.MultiIndex.from_product(options.values(), names=list(options)).to_frame(index=False)
+
+
+def small(**columns: object) -> pd.DataFrame:
+    """54 rows, four decisions, and scores."""
+    frame = product(
+        {"op": ["conv", "pool", "fc"], "lr": [0.1, 0.001, 0.01], "width": [16, 8], "skip": [True, False, "maybe"]}
+    )
+    rng = np.random.default_rng(0)
+    scores = {"val": rng.uniform(10, 90, 54), "test": rng.uniform(10, 90, 54), "time": rng.uniform(1, 9, 54)}
+    return frame.assign(**scores, **columns)
+
+
+DECISIONS = ["op", "lr", "width", "skip"]
+
+
+def made(frame: pd.DataFrame, **how: object) -> Table:
+    return Table.from_frame(frame, **({"name": "mine", "decisions": DECISIONS, "val": ["val"], "test": ["test"]} | how))
+
+
+@given(st.integers(0, 1000), st.sampled_from([54, 53, 20, 2]), st.sampled_from(["%", "score"]), st.booleans())
+def test_every_row_is_found_again(seed, count, unit, lower):
+    frame = small().sample(count, random_state=seed)
+    table = made(frame, seconds="time", unit=unit, better="lower" if lower else "higher")
+    assert table.space.size == count
+    assert (table.space.listed is None) == (count == np.prod(table.space.options))
+    for _, row in frame.iterrows():
+        arch = naming.parse(table.space, ", ".join(str(row[name]) for name in DECISIONS))
+        assert (table.last.val[arch, 0], table.truth[arch], table.last.seconds[arch, 0]) == (
+            row["val"],
+            row["test"],
+            row["time"],
+        )
+        assert naming.parse(table.space, naming.text(table.space, arch)) == arch
+    again = made(frame.sample(frac=1, random_state=seed + 1), seconds="time", unit=unit, better=table.better)
+    assert again.digest == table.digest
+
+
+def test_decisions_are_understood_from_their_labels():
+    space = made(small()).space
+    assert [(d.name, d.options, d.ordered) for d in space.decisions] == [
+        ("op", ("conv", "fc", "pool"), False),
+        ("lr", (0.001, 0.01, 0.1), True),
+        ("width", (8, 16), True),
+        ("skip", ("False", "True", "maybe"), False),
+    ]
+    sizes = small(size=pd.Categorical(["s", "m", "l"] * 18, categories=["s", "m", "l"], ordered=True)).drop(
+        columns="op"
+    )
+    sizes = sizes.drop_duplicates(["size", "lr", "width", "skip"])
+    ordered = made(sizes, decisions=["size", "lr", "width", "skip"]).space.decisions[0]
+    assert (ordered.options, ordered.ordered) == (("s", "m", "l"), True)
+
+
+def trials(count: int) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    return small(**{f"t{i}": rng.normal(0, 1, 54) for i in range(count)})
+
+
+def test_trials_are_split_where_there_is_no_test():
+    frame = trials(4)
+    table = made(frame, val=["t0", "t1", "t2", "t3"], test=[], unit="nll")
+    by_cell = made(frame, val=["t0"], test=["t1"], unit="nll")
+    order = [naming.parse(table.space, ",".join(str(row[d]) for d in DECISIONS)) for _, row in frame.iterrows()]
+    assert table.last.val[order, 0].tolist() == frame["t0"].tolist() == by_cell.last.val[order, 0].tolist()
+    assert table.truth[order] == pytest.approx(frame[["t1", "t2", "t3"]].mean(axis=1))
+    assert "3 of 4: all but t0" in table.scored
+    one = made(frame, val=["t0"], test=[], unit="nll")
+    assert one.scored.startswith("validation")
+    assert np.array_equal(one.truth, one.last.val[:, 0])
+    tests = made(frame, val=[], test=["t0", "t1", "t2"], unit="nll")
+    assert "test trials" in tests.scored
+    assert tests.truth[order] == pytest.approx(frame[["t1", "t2"]].mean(axis=1))
+    assert made(frame, val=["t0", "t1"], test=["t2"], unit="nll").scored == ""
+
+
+def test_a_trial_may_be_missing_never_all():
+    frame = trials(3)
+    frame.loc[5, "t0"] = np.nan
+    table = made(frame, val=["t0", "t1", "t2"], test=[], unit="nll")
+    arch = naming.parse(table.space, ",".join(str(frame.loc[5, d]) for d in DECISIONS))
+    assert (table.last.val[arch, 0], table.truth[arch]) == (frame.loc[5, "t1"], frame.loc[5, "t2"])
+    frame.loc[5, "t1"] = np.nan
+    with pytest.raises(LabError, match="row 5: needs two scores"):
+        made(frame, val=["t0", "t1", "t2"], test=[], unit="nll")
+    assert made(frame, val=["t0", "t1", "t2"], test=["test"], unit="nll").last.val[arch, 0] == frame.loc[5, "t2"]
+
+
+def without(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.DataFrame:
+    changed = frame.copy()
+    changed[column] = changed[column].astype(object)
+    changed.loc[row, column] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("frame", "how", "said"),
+    [
+        (small(), {"decisions": ["op", "lr"]}, "rows 0 and 1 are the same configuration, op=conv, lr=0.1"),
+        (pd.concat([small(), small().iloc[[3]]]), {}, "rows 3 and 54 are the same"),
+        (small(), {"decisions": ["op", "depth"]}, "no column 'depth'; there are op, lr"),
+        (small(), {"decisions": []}, "needs columns of decisions"),
+        (small(), {"val": [], "test": []}, "validation or test scores"),
+        (small(), {"val": ["test"]}, "cannot be both val and test"),
+        (small(), {"seconds": "lr"}, "cannot be both decisions and seconds"),
+        (without(small(), 7, "op", None), {}, "column 'op', row 7: the label is missing"),
+        (without(small(), 7, "op", "  "), {}, "column 'op', row 7: the label is missing"),
+        (without(small(), 7, "val", None), {}, "column 'val', row 7"),
+        (without(small(), 7, "val", np.inf), {}, "row 7: inf is not finite"),
+        (without(small(), 7, "val", "good"), {}, "row 7: 'good' is not a number"),
+        (without(small(), 7, "time", -1.0), {"seconds": "time"}, "must not be negative, got -1"),
+        (without(small(), 7, "lr", np.inf), {}, "finite"),
+        (small(flag=True), {"val": ["flag"]}, "true and false"),
+        (small().iloc[:0], {}, "no row"),
+        (small(), {"better": "more"}, "higher or lower"),
+        (small(), {"unit": "%", "val": ["time"], "test": ["time2"]}, "no column 'time2'"),
+        (small().assign(val=lambda f: f["val"] * 2), {"unit": "%"}, "0..100"),
+        (small(), {"name": "../x"}, r"\.\."),
+        (small(), {"space": named.named("fcnet")}, "fcnet has 9 decisions"),
+        (small(), {"space": Space((3, 3, 2, 3))}, "has no option"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(frame, how, said):
+    with pytest.raises(LabError, match=said):
+        made(frame, **how)
+
+
+def test_a_named_space_wants_all_of_its_cells():
+    space = named.named("nas-bench-macro")
+    frame = pd.DataFrame(naming.columns(space)).assign(val=np.linspace(1, 2, space.size), test=1.0)
+    columns = [each.name for each in space.decisions]
+    table = made(frame.iloc[::-1], decisions=columns, space=space)
+    assert table.space is space
+    assert np.array_equal(table.last.val[:, 0], frame["val"])
+    with pytest.raises(LabError, match=r"1 of 6,561 cells of nas-bench-macro are missing, first identity, identity"):
+        made(frame.iloc[1:], decisions=columns, space=space)
+    with pytest.raises(LabError, match="in the order stage_1"):
+        made(frame, decisions=columns[::-1], space=space)
+    chains = named.named("transnas-macro")
+    wide = pd.DataFrame(naming.columns(Space(chains.decisions))).assign(val=1.0, test=1.0)
+    with pytest.raises(LabError, match="transnas-macro has no cell stage_1=plain"):
+        made(wide, decisions=[each.name for each in chains.decisions], space=chains)
+
+
+@given(st.integers(0, 100), st.booleans())
+def test_a_table_is_what_was_saved_of_it(tmp_path_factory, seed, part):
+    frame = small().sample(30 if part else 54, random_state=seed)
+    table = made(frame, seconds="time", unit="mean squared error", better="lower")
+    path = table.save(tmp_path_factory.mktemp("t") / "mine.npz", compress=True)
+    read = stored.read(path)
+    assert (read.digest, read.space, read.unit, read.better, read.scored) == (
+        table.digest, table.space, table.unit, table.better, table.scored,
+    )  # fmt: skip
+    assert read.frame().equals(table.frame())
+    other = made(frame, seconds="time", unit="another", better="lower")
+    assert other.digest != table.digest
