@@ -27,7 +27,7 @@ from nasbench_lab.report import made as report_made
 from nasbench_lab.report import sections as html
 from nasbench_lab.report.charts import Board, Chart, Row, Setting
 from nasbench_lab.report.explorer import Shown
-from nasbench_lab.stats import measures
+from nasbench_lab.stats import across, measures
 
 _ASSETS = Path(__file__).parent / "page"
 _GROUPS = {"curves": "Along the run", "tests": "Who is better, and how sure", "fronts": "Several objectives"}
@@ -44,6 +44,7 @@ class Content:
         columns: name -> meaning.
         manifest: as in manifest.json.
         agreement: how the rankings of the settings agree; may be empty.
+        across: what holds across several tables; may be empty.
         facts: strategy -> family, summary, parameters, paper; unknown strategies are missing.
         checklist: item, status, why; may be empty.
         shown: name of a table -> its space and the scores that the page may carry, for the explorer.
@@ -54,6 +55,7 @@ class Content:
     columns: Mapping[str, str]
     manifest: Row
     agreement: Sequence[Row] = ()
+    across: Row = field(default_factory=dict)
     facts: Mapping[str, Row] = field(default_factory=dict)
     checklist: Sequence[Row] = ()
     shown: Mapping[str, Shown] = field(default_factory=dict)
@@ -82,7 +84,9 @@ def read(folder: Path, **more: Any) -> Content:
         columns = content.get("columns", leaderboard_parts.COLUMNS)
         manifest = _json(folder / "manifest.json")
         agreement = [_numbers(row) for row in content.get("agreement", [])]
-        more = {"folder": str(folder), "checklist": manifest.get("checklist", []), **more}
+        across_tables = content.get("across", {})
+        across_tables |= {"rows": [_numbers(row) for row in across_tables.get("rows", [])]} if across_tables else {}
+        more = {"folder": str(folder), "across": across_tables, "checklist": manifest.get("checklist", []), **more}
         return Content(board, columns, manifest, agreement, **more)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LabError(f"{folder} cannot be shown: {error!r}") from error
@@ -205,6 +209,11 @@ def _rankings(content: Content) -> Section:
         parts.append(html.element("h3", wording.AGREEMENT))
         parts.append(html.table(wording.AGREEMENT_HEADS, rows, wording.AGREEMENT))
         parts.append(html.element("p", html.escaped(wording.AGREEMENT_NOTE), class_="note"))
+    if content.across:
+        rows = [across.cells(row) for row in content.across["rows"]]
+        said = f"{content.across['verdict']} {across.NOTE}"
+        parts.append(html.element("h3", across.TITLE) + html.table(across.HEADS, rows, across.TITLE))
+        parts.append(html.element("p", html.escaped(said), class_="note"))
     return "leaderboard", "Leaderboard", "".join(parts)
 
 

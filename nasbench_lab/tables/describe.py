@@ -161,9 +161,10 @@ def _scores(arch: int, table: Table) -> dict[str, Any]:
         trials, seconds = schedule.test_trials[arch], float(schedule.seconds[arch, -1])
         after = f", {last} epochs" if table.counts_epochs else ""
         if trials.size:
-            shown = ("-" if np.isnan(t) else table.measure.text(float(t)) for t in trials)
-            out[("score trials" if table.scored else "test trials") + after] = ", ".join(shown)
-        out["seconds" + after] = f"{seconds:.1f}" if table.counts_epochs else f"{seconds:.4g}"
+            each = ("-" if np.isnan(t) else table.measure.text(float(t)) for t in trials)
+            out[("score trials" if table.scored else "test trials") + after] = ", ".join(each)
+        shown = f"{seconds:.1f}" if table.counts_epochs else f"{seconds:.4g}"
+        out["seconds" + after] = f"{shown} (what a query is charged on the simulated clock)"
     for name, values in table.metrics.items():
         out[name] = _ranked(values, arch, core.DIRECTIONS.get(name.partition("/")[0], 0), 4)
     return out
@@ -295,13 +296,14 @@ def _exactly(table: Table, last: int) -> dict[str, str]:
         f", {value} after {count:,}" for value, count in zip(after[1:], counts[1:], strict=True)
     )
     random = references.random_search_to(seen, optimal)
+    tried = references.random_search_queries_to(int(optimal.sum()), len(truth))
     around = space.neighbours if space.neighbours.shape[1] else np.arange(space.size)[:, None]
     descent = references.local_search(seen, truth, around)
     facts = {
         "best by validation": f"{_exact(measure, sign * references.ceiling(seen, truth))} {what}",
-        "random search": f"{told}; ends on the optimum in "
-        f"{shares.percent(random.chance)} of searches of the whole space"
-        + (f", after {random.queries:,.0f} queries on average" if random.chance else ""),
+        "random search": f"{told}; {tried:,.0f} queries until it "
+        f"has tried an optimum, which is its choice at some time in {shares.percent(random.chance)} of searches of all cells"
+        + (f", there after {random.queries:,.0f} queries on average" if random.chance else ""),
         "local search": f"from a random cell by best moves: {_exact(measure, sign * descent.score)} {what} after "
         f"{descent.steps:.2f} moves, in the best by validation with chance {shares.percent(descent.best, 1)} "
         f"({len(descent.optima)} local {_optima(measure)})",
