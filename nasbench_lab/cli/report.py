@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nasbench_lab.cli import screen
 from nasbench_lab.errors import LabError
+
+if TYPE_CHECKING:
+    from nasbench_lab.tables.table import Table
 
 
 def report(
@@ -43,33 +46,52 @@ def report(
 
 
 def query(
-    arch: Annotated[str, typer.Argument(help="Index 0..15624, official string, or six ops separated by commas.")],
+    arch: Annotated[
+        str,
+        typer.Argument(
+            help="Index, labels of all decisions separated by commas, or the string of a four-node cell: in NAS-Bench-201 "
+            "0..15624, six ops, or the official string."
+        ),
+    ],
     table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Draw the cell into this file.")] = None,
     force: screen.Force = False,
     every: Annotated[bool, typer.Option("--every-table", help="Ranks on every table at hand.")] = False,
     as_json: screen.AsJson = False,
 ) -> None:
-    """Everything known of one cell: ops, class, params, FLOPs, all scores with their ranks, its best neighbours."""
+    """Everything known of one cell: its options, class, costs, all scores with their ranks, its best neighbours."""
     from nasbench_lab.tables import catalog, describe
 
     chosen = catalog.load(table or catalog.default())
     facts = describe.cell_facts(arch, chosen)
+    around = len(chosen.space.neighbours_of(facts["cell"]))
     if as_json:
-        facts["neighbours"] = describe.neighbours(facts["cell"], chosen, shown=24)
+        facts["neighbours"] = describe.neighbours(facts["cell"], chosen, shown=around)
         facts["neighbours_by"] = describe.neighbours_by(chosen)
     else:
         best = describe.neighbours(facts["cell"], chosen, shown=5)
-        facts["neighbours"] = {"the best of 24 by": describe.neighbours_by(chosen)} | best
+        facts["neighbours"] = {f"the best of {around} by": describe.neighbours_by(chosen)} | best if around else "none"
     if every:
-        facts["elsewhere"] = describe.elsewhere(facts["cell"], (catalog.load(name) for name in catalog.available()))
+        others = (catalog.load(name) for name in catalog.available())
+        facts["elsewhere"] = describe.elsewhere(facts["cell"], chosen.space, others)
     if svg:
-        from nasbench_lab.files import writing
-        from nasbench_lab.spaces import drawing
-
-        writing.not_there([svg], force=force)
-        writing.write_atomically(svg, drawing.cell_svg(facts["cell"]).encode())
+        _draw(facts["cell"], chosen, svg, force=force)
     if as_json:
         screen.print_json(describe.plain(facts))
     else:
         screen.print_facts(facts)
+
+
+def _draw(arch: int, table: Table, path: Path, *, force: bool) -> None:
+    """A cell as a picture.
+
+    Raises:
+        LabError: its space is not of four-node cells, or the file cannot be written.
+    """
+    from nasbench_lab.files import writing
+    from nasbench_lab.spaces import cells, drawing
+
+    if not cells.is_cell(table.space):
+        raise LabError(f"only four-node cells are drawn; table {table.name!r} is of the space {table.space.name!r}")
+    writing.not_there([path], force=force)
+    writing.write_atomically(path, drawing.cell_svg(arch, space=table.space).encode())

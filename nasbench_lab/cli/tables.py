@@ -31,12 +31,14 @@ def tables_list(as_json: screen.AsJson = False) -> None:
     if as_json:
         screen.print_json(rows)
         return
-    grid = Grid("table", "kind", "dataset", "schedules", "cells", "source", "where", box=None, pad_edge=False)
+    grid = Grid("table", "kind", "dataset", "space", "schedules", "cells", "source", "where", box=None, pad_edge=False)
     for row in rows:
         schedules, cells = ", ".join(map(str, row["schedules"])), f"{row['cells']:,}"
-        said = [row["kind"], row["dataset"], schedules, cells, row["source"]]
+        said = [row["kind"], row["dataset"], row["space"], schedules, cells, row["source"]]
         grid.add_row(
-            row["table"], *(["", "", "", "", f"cannot be read: {row['error']}"] if row["error"] else said), row["where"]
+            row["table"],
+            *(["", "", "", "", "", f"cannot be read: {row['error']}"] if row["error"] else said),
+            row["where"],
         )
     screen.console().print(grid, highlight=False, markup=False)
 
@@ -46,7 +48,7 @@ def _listed() -> Iterator[dict[str, Any]]:
     from nasbench_lab.tables import catalog, headers
 
     for name, path in catalog.available().items():
-        found, error = headers.Header("", "", (), 0, ""), ""
+        found, error = headers.Header("", "", (), 0, "", ""), ""
         try:
             found = headers.read(path)
         except LabError as problem:
@@ -57,7 +59,7 @@ def _listed() -> Iterator[dict[str, Any]]:
 
 @tables_app.command("info")
 def tables_info(name: str, as_json: screen.AsJson = False) -> None:
-    """Size, optimum, fidelities, trials, noise, local maxima, digest and source of a table."""
+    """Size, space, optimum, fidelities, trials, noise, local optima, digest and source of a table."""
     from nasbench_lab.tables import catalog, describe
 
     facts = describe.table_facts(catalog.load(name))

@@ -76,7 +76,7 @@ def _setting(setting: Setting, members: Sequence[Entry]) -> Row:
     final = np.stack([_truth(setting, entry.runs.last("incumbent")) for entry in members], axis=1)
     out: Row = {name: getattr(setting, name) for name in names} | _measure(setting)
     if setting.space != cell.SPACE:
-        out["space"] = _space(setting.space)
+        out["space"] = space_of(setting.space)
     out["strategies"] = [entry.strategy for entry in members]
     out["seeds"] = len(final)
     out["rank"] = _ranks(setting, members)
@@ -89,7 +89,7 @@ def _setting(setting: Setting, members: Sequence[Entry]) -> Row:
     return out
 
 
-def _space(space: Space) -> Row:
+def space_of(space: Space) -> Row:
     """What a page has to know of a space other than NAS-Bench-201's: how its cells are called and drawn."""
     named = {each.name: list(map(text_of, each.options[:_OPTIONS])) for each in space.decisions}
     return {"name": space.name, "cells": space.size, "decisions": named, "roles": list(space.roles)}
@@ -208,7 +208,7 @@ def _shares(values: FloatArray) -> list[Any]:
 
 
 def _read(setting: Setting, scores: FloatArray, digits: int) -> list[Any]:
-    """Scores or regrets as they are written: percentages to so many decimals, others to two more significant digits."""
+    """Scores or regrets as they are written: percentages to so many decimals, others as `Measure.rounded` has them."""
     if setting.read_as.percent:
         return _rounded(scores, digits)
     return [None if value != value else setting.read_as.rounded(value, digits) for value in scores.tolist()]

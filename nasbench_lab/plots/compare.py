@@ -16,14 +16,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.plots import style
-from nasbench_lab.plots.curves import FLOOR, ticks
+from nasbench_lab.plots.curves import floor, ticks
 from nasbench_lab.plots.style import Look
 from nasbench_lab.stats import shares
+from nasbench_lab.stats.measures import Measure
 
 _FIXED = "#0c0e10"  # text on a coloured cell: the same on a dark page
 _READABLE = 12  # strategies up to which a matrix shows its numbers
 Box = tuple[float, float, float, float]  # left, right, bottom, top, in pixels
-_THINKING, _REGRET = "real time deciding, ms per query", "test regret at the end, points"
+_THINKING = "real time deciding, ms per query"
+_PERCENT = Measure()
 
 
 def better(
@@ -86,19 +88,27 @@ def _sides(labels: Sequence[str], readable: bool) -> tuple[Any, Any]:
     return x, alt.Y("row:N", sort=labels, title=None, axis=beside)
 
 
-def cost_of_deciding(frame: pd.DataFrame, names: Mapping[str, Look], order: Sequence[str], *, title: str = "") -> Any:
+def cost_of_deciding(
+    frame: pd.DataFrame,
+    names: Mapping[str, Look],
+    order: Sequence[str],
+    *,
+    measure: Measure = _PERCENT,
+    title: str = "",
+) -> Any:
     """Regret at the end against real time spent deciding, a point per strategy.
 
     Args:
         frame: strategy, milliseconds (per query), regret, low, high.
-        names: looks. order: best first. title: above the chart.
+        names: looks. order: best first. measure: what scores are. title: above the chart.
     """
     frame = frame[frame["milliseconds"] > 0].dropna(subset=["regret"])
-    known = frame.assign(**{key: frame[key].clip(lower=FLOOR) for key in ("regret", "low", "high")})
+    least, regret = floor(frame["regret"], measure), f"test regret at the end, {measure.points}"
+    known = frame.assign(**{key: frame[key].clip(lower=least) for key in ("regret", "low", "high")})
     hot = style.emphasised([name for name in order if name in set(known["strategy"])])
     x_ends = _wide(known["milliseconds"], 3.0)
     y_ends = _wide(pd.concat([known["regret"], known["low"].dropna(), known["high"].dropna()]), 1.15)
-    x, y = _log(alt.X, "milliseconds:Q", _THINKING, x_ends), _log(alt.Y, "regret:Q", _REGRET, y_ends)
+    x, y = _log(alt.X, "milliseconds:Q", _THINKING, x_ends), _log(alt.Y, "regret:Q", regret, y_ends)
     shade = style.colour(names, hot)
     layers = []
     if len(some := style.band(known)):
@@ -111,7 +121,7 @@ def cost_of_deciding(frame: pd.DataFrame, names: Mapping[str, Look], order: Sequ
         style.panel(known).mark_circle(size=64, opacity=1).encode(x=x, y=y, color=shade, description=style.described())
     )
     placed = _labelled(known, hot, names, x_ends, y_ends)
-    y_words = _log(alt.Y, "at:Q", _REGRET, y_ends)
+    y_words = _log(alt.Y, "at:Q", regret, y_ends)
     if len(far := placed[placed["far"]]):
         thread = style.panel(far).mark_rule(strokeWidth=0.8)
         layers.append(thread.encode(x=x, x2="near:Q", y=y, y2="at:Q", color=shade, description=style.described()))
@@ -215,21 +225,24 @@ def fronts(
     order: Sequence[str],
     *,
     cost: str,
+    measure: Measure = _PERCENT,
     title: str = "",
 ) -> Any:
-    """The exact front of test accuracy against a cost, and what half of a strategy's runs attain.
+    """The exact front of test scores against a cost, and what half of a strategy's runs attain.
 
     Args:
         exact: test, cost, cell; a row per cell of the front.
         attained: strategy, test, cost; the corners of the median attainment surface. May be empty.
         names: looks. order: best first.
         cost: what the cost is, smaller is better.
+        measure: what the scores are; better ones are drawn higher.
         title: above the chart.
     """
-    (low, best), (left, right) = _shown(exact, attained)
+    sign = measure.sign
+    (low, best), (left, right) = _shown(exact, attained, measure)
     x = alt.X("cost:Q", title=cost, scale=alt.Scale(domain=[left, right], nice=False, zero=False))
-    tall = alt.Scale(domain=[low, best + 0.04 * (best - low or 1.0)], nice=False, zero=False)
-    y = alt.Y("test:Q", title="test accuracy, %", scale=tall)
+    tall = style.upwards(low, best + 0.04 * _span(low, best), sign)
+    y = alt.Y("test:Q", title=measure.axis("test"), scale=tall)
     hot = style.emphasised([name for name in order if name in set(attained["strategy"])])
     shade, dashes = style.colour(names, hot), style.dash(names, hot)
     edge = style.panel(exact).mark_line(interpolate="step-after", color=style.MUTED, strokeWidth=1, clip=True)
@@ -242,26 +255,38 @@ def fronts(
     points = style.panel(exact).mark_circle(color=style.INK, size=24, opacity=1, clip=True)
     layers.append(points.encode(x=x, y=y, description=style.described("cell")))
     if len(ours):
-        text = style.panel(_ends(ours, names, right, low, best)).mark_text(align="left", dx=6, limit=190, fontSize=11)
+        text = style.panel(_ends(ours, names, right, low, best, sign)).mark_text(
+            align="left", dx=6, limit=190, fontSize=11
+        )
         layers.append(text.encode(x=x, y=y, text="label:N", color=shade, description=style.described()))
     return style.finished(alt.layer(*layers).properties(width=style.WIDTH, height=style.HEIGHT), title)
 
 
-def _shown(exact: pd.DataFrame, attained: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float]]:
-    """From where to where accuracy and cost are shown: the better part of the front, and all that is attained of it."""
-    best = float(exact["test"].max())
-    low = max(float(exact["test"].quantile(0.2)), best - 12.0)
-    kept = exact[exact["test"] >= low]
+def _shown(
+    exact: pd.DataFrame, attained: pd.DataFrame, measure: Measure
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """From where to where scores (times sign) and costs are shown: the better part of the front, and all attained of it."""
+    better = measure.sign * exact["test"]
+    best, low = float(better.max()), float(better.quantile(0.2))
+    low = max(low, best - 12.0) if measure.percent else low
+    kept = exact[better >= low]
     least, most = float(kept["cost"].min()), float(pd.concat([kept["cost"], attained["cost"]]).max())
     room = 0.02 * (most - least or 1.0)
     return (low, best), (least - room, most + room)
 
 
-def _ends(attained: pd.DataFrame, names: Mapping[str, Look], at: float, low: float, best: float) -> pd.DataFrame:
+def _span(low: float, high: float) -> float:
+    """How far apart two ends are; of one value as much as it is worth."""
+    return high - low or (1.0 if abs(high) >= 1 else abs(high) or 1.0)
+
+
+def _ends(
+    attained: pd.DataFrame, names: Mapping[str, Look], at: float, low: float, best: float, sign: int
+) -> pd.DataFrame:
     """Every strategy's name at the right end of its line, or near it where another stands there."""
     last = attained.sort_values("cost").groupby("strategy", sort=False).tail(1)
-    span = best - low or 1.0
-    places = [(value - low) / (1.04 * span) for value in last["test"].clip(low, best)]
+    span = _span(low, best)
+    places = [(value - low) / (1.04 * span) for value in (sign * last["test"]).clip(low, best)]
     apart = style.spread(places, 14 / style.HEIGHT, 0.0, 1.0)
     labels = [names[name].label for name in last["strategy"]]
-    return last.assign(label=labels, cost=at, test=[low + place * 1.04 * span for place in apart])
+    return last.assign(label=labels, cost=at, test=[sign * (low + place * 1.04 * span) for place in apart])

@@ -17,8 +17,11 @@ import pandas as pd
 
 from nasbench_lab.plots import style
 from nasbench_lab.plots.style import Look
+from nasbench_lab.stats.measures import Measure
 
 FLOOR = 0.01  # points of regret; less is drawn as this much, as an axis of logarithms has no zero
+_DECADES = 3  # that regrets of scores which are no percentages span at most
+_PERCENT = Measure()
 _LABEL = 14.0  # pixels between two labels
 
 
@@ -40,6 +43,15 @@ class Axis:
     domain: tuple[float, float] | None = None
     reverse: bool = False
     format: str = ".12~g"
+    floor: float = FLOOR
+
+
+def floor(regrets: pd.Series, measure: Measure) -> float:
+    """The least regret that is drawn: `FLOOR` points, of scores that are no percentages a power of ten below the largest."""
+    most = float(regrets.max()) if len(regrets) else 0.0
+    if measure.percent:
+        return FLOOR
+    return float(10.0 ** (math.floor(math.log10(most)) - _DECADES)) if most > 0 else FLOOR
 
 
 def curves(
@@ -67,7 +79,7 @@ def curves(
         name_at: names stand at the lines' "end", or at their "middle" where all lines end alike.
     """
     hot = style.emphasised([name for name in order if name in set(frame["strategy"])])
-    low, high = y.domain or _range(frame, references, hot, y.log)
+    low, high = y.domain or _range(frame, references, hot, y)
     frame = frame.assign(**{key: frame[key].clip(low, high) for key in ("mean", "low", "high")})
     lows, highs = frame["at"].min(), frame["at"].max()
     x_channel = _channel(alt.X, "at:Q", x, (float(lows), float(highs)))
@@ -139,11 +151,11 @@ def _value(place: float, ends: tuple[float, float], log: bool) -> float:
     return ends[0] + place * (ends[1] - ends[0])
 
 
-def _range(frame: pd.DataFrame, references: Sequence[Reference], hot: Sequence[str], log: bool) -> tuple[float, float]:
+def _range(frame: pd.DataFrame, references: Sequence[Reference], hot: Sequence[str], y: Axis) -> tuple[float, float]:
     """What the axis spans: all means, and on a linear axis no lower than where 90% of them are."""
     values = np.concatenate([frame["mean"].dropna().to_numpy(), *(each.mean for each in references)])
-    if log:
-        low, high = max(FLOOR, float(values.min()) * 0.9), max(float(values.max()), 2 * FLOOR)
+    if y.log:
+        low, high = max(y.floor, float(values.min()) * 0.9), max(float(values.max()), 2 * y.floor)
         return low, high * 1.05
     low, high = float(np.quantile(values, 0.1)), float(values.max())
     margin = 0.04 * (high - low) or 0.5
@@ -183,12 +195,12 @@ def regret(
     axis: str,
     title: str = "",
     references: Sequence[Reference] = (),
+    measure: Measure = _PERCENT,
 ) -> Any:
-    """Mean regret over queries or over simulated seconds, both axes logarithmic."""
+    """Mean regret over queries or over simulated seconds, both axes logarithmic; in the unit of a measure."""
     along = Axis("queries", log=True) if axis == "queries" else Axis("simulated seconds", log=True, format="~s")
-    return curves(
-        frame, names, order, x=along, y=Axis("test regret, points", log=True), title=title, references=references
-    )
+    y = Axis(f"test regret, {measure.points}", log=True, floor=floor(frame["mean"], measure))
+    return curves(frame, names, order, x=along, y=y, title=title, references=references)
 
 
 def ranks(frame: pd.DataFrame, names: Mapping[str, Look], order: Sequence[str], *, title: str = "") -> Any:
@@ -214,8 +226,15 @@ def hypervolume(
     return curves(frame, names, order, x=along, y=y, title=title)
 
 
-def profile(frame: pd.DataFrame, names: Mapping[str, Look], order: Sequence[str], *, title: str = "") -> Any:
+def profile(
+    frame: pd.DataFrame,
+    names: Mapping[str, Look],
+    order: Sequence[str],
+    *,
+    measure: Measure = _PERCENT,
+    title: str = "",
+) -> Any:
     """Performance profile: share of runs that end within a regret (Agarwal et al. 2021)."""
-    x = Axis("test regret at the end, at most, points", log=True)
+    x = Axis(f"test regret at the end, at most, {measure.points}", log=True)
     y = Axis("share of runs", domain=(0.0, 1.0), format="%")
     return curves(frame, names, order, x=x, y=y, title=title, step=True, name_at="middle")

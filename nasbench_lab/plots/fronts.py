@@ -7,25 +7,38 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from nasbench_lab.plots import style
 from nasbench_lab.plots.style import svg
+from nasbench_lab.stats.measures import Measure
+
+_PERCENT = Measure()
 
 
-def front(rows: list[dict[str, Any]], medians: list[dict[str, Any]], metric: str, title: str) -> str:
-    """The exact front of test accuracy against a metric, and the median fronts that strategies reached.
+def front(
+    rows: list[dict[str, Any]], medians: list[dict[str, Any]], metric: str, title: str, measure: Measure = _PERCENT
+) -> str:
+    """The exact front of test scores against a metric, and the median fronts that strategies reached.
 
     Args:
         rows: cell, test and the metric, a row per point of the exact front.
         medians: strategy, test and the metric, a row per point; may be empty.
         metric: name of the metric; smaller is better.
         title: above the chart.
+        measure: what the scores are.
     """
     names = list(dict.fromkeys(row["strategy"] for row in medians))
     exact = pd.DataFrame(rows).rename(columns={metric: "cost"})
     frame = pd.DataFrame(medians, columns=["strategy", "test", metric]).rename(columns={metric: "cost"})
-    low = min(exact["test"].quantile(0.25), exact["test"].max() - 10.0)
+    better = measure.sign * exact["test"]
+    high, low, room = float(better.max()), float(better.quantile(0.25)), 0.5
+    if measure.percent:
+        low = min(low, high - 10.0)
+    else:
+        room = style.margin(low, high, 0.05)
+        low -= room
     x = alt.X("cost:Q", title=metric, scale=alt.Scale(zero=False))
-    y_scale = alt.Scale(domain=[float(low), float(exact["test"].max()) + 0.5], clamp=True)
-    y = alt.Y("test:Q", title="test %", scale=y_scale)
+    y_scale = style.upwards(low, high + room, measure.sign, clamp=True)
+    y = alt.Y("test:Q", title="test %" if measure.plain else measure.axis("test"), scale=y_scale)
     base = alt.Chart(exact)
     layers = [
         base.mark_line(interpolate="step-after", color="#222", strokeWidth=1).encode(x=x, y=y),

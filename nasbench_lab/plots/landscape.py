@@ -10,30 +10,35 @@ import pandas as pd
 
 from nasbench_lab.plots import style
 from nasbench_lab.stats import shares
+from nasbench_lab.stats.measures import Measure
 
 _FILL = style.HUES[1].light
+_PERCENT = Measure()
 
 
-def distance(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
-    """Test accuracy by number of edits to the nearest optimum: 5 to 95%, the middle half, median and best.
+def distance(rows: Sequence[dict[str, Any]], *, measure: Measure = _PERCENT, title: str = "") -> Any:
+    """Test scores by number of edits to the nearest optimum: 5 to 95%, the middle half, median and best; better is higher.
 
     Args:
         rows: distance, cells, q05, q25, q50, q75, q95, best; a row per distance.
+        measure: what the scores are.
         title: above the chart.
     """
     frame = pd.DataFrame(rows)
     frame["words"] = [
-        f"{r.cells:,} cells {r.distance} edits away: median {r.q50:.2f}, best {r.best:.2f}" for r in frame.itertuples()
+        f"{r.cells:,} cells {r.distance} edits away: median {measure.text(r.q50)}, best {measure.text(r.best)}"
+        for r in frame.itertuples()
     ]
-    high = float(frame["best"].max())
-    low = high - 1.4 * (high - float(frame["q25"].min()))  # the long tail of cells that learn little is cut
-    frame["q05"] = frame["q05"].clip(lower=low)
-    margin = 0.05 * (high - low) or 0.5
-    scale = alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
+    sign = measure.sign
+    high = float((sign * frame["best"]).max())
+    low = high - 1.4 * (high - float((sign * frame["q25"]).min()))  # the long tail of cells that learn little is cut
+    frame["q05"] = sign * (sign * frame["q05"]).clip(lower=low)
+    margin = style.margin(low, high, 0.05)
+    scale = style.upwards(low - margin, high + margin, sign)
     x = alt.X("distance:O", title="edits to the nearest optimum", axis=alt.Axis(labelAngle=0))
 
     def y(field: str) -> Any:
-        return alt.Y(f"{field}:Q", title="test accuracy, %", scale=scale)
+        return alt.Y(f"{field}:Q", title=measure.axis("test"), scale=scale)
 
     base, words = style.panel(frame), style.described("words")
     chart = alt.layer(
@@ -47,22 +52,24 @@ def distance(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
     return style.finished(chart, title)
 
 
-def distribution(edges: Sequence[float], counts: Sequence[int], *, title: str = "") -> Any:
-    """How many cells have which test accuracy.
+def distribution(edges: Sequence[float], counts: Sequence[int], *, measure: Measure = _PERCENT, title: str = "") -> Any:
+    """How many cells have which test score.
 
     Args:
         edges: (B + 1,) of the bins.
         counts: (B,).
+        measure: what the scores are.
         title: above the chart.
     """
     frame = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "count": counts})
     frame["words"] = [
-        f"{c:,} cells between {a:.2f} and {b:.2f}" for a, b, c in zip(edges[:-1], edges[1:], counts, strict=True)
+        f"{c:,} cells between {measure.text(a)} and {measure.text(b)}"
+        for a, b, c in zip(edges[:-1], edges[1:], counts, strict=True)
     ]
     x = alt.X(
         "from:Q",
         bin="binned",
-        title="test accuracy, %",
+        title=measure.axis("test"),
         scale=alt.Scale(zero=False, nice=False, domain=[edges[0], edges[-1]]),
     )
     bars = style.panel(frame, width=300, height=240).mark_bar(color=_FILL, stroke=style.PAPER, strokeWidth=0.4)
@@ -70,27 +77,21 @@ def distribution(edges: Sequence[float], counts: Sequence[int], *, title: str = 
     return style.finished(chart, title)
 
 
-def local_optima(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
-    """Every local optimum: how many cells lead to it against its test accuracy.
+def local_optima(rows: Sequence[dict[str, Any]], *, measure: Measure = _PERCENT, title: str = "") -> Any:
+    """Every local optimum: how many cells lead to it against its test score.
 
     Args:
         rows: cell, test, basin (share of all cells from which local search ends there), best (whether a global optimum).
+        measure: what the scores are.
         title: above the chart.
     """
-    frame = pd.DataFrame(
-        [
-            row
-            | {
-                "words": f"cell {row['cell']}: {row['test']:.2f}, {shares.percent(row['basin'], 2)} of all cells lead there"
-            }
-            for row in rows
-        ]
-    ).drop_duplicates(["test", "basin"])  # where cells tie, one mark stands for all that would lie under it
+    found = [row | {"words": _leads(row, measure)} for row in rows]
+    frame = pd.DataFrame(found).drop_duplicates(["test", "basin"])  # where cells tie, one mark stands for all under it
     low, high = float(frame["test"].min()), float(frame["test"].max())
-    margin = 0.06 * (high - low) or 0.5
+    margin = style.margin(low, high, 0.06)
     x = alt.X(
         "test:Q",
-        title="test accuracy, %",
+        title=measure.axis("test"),
         scale=alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False),
         axis=alt.Axis(tickCount=6),
     )
@@ -107,3 +108,8 @@ def local_optima(rows: Sequence[dict[str, Any]], *, title: str = "") -> Any:
     marks = style.panel(frame, width=300, height=240).mark_point(filled=True, opacity=0.9, size=52)
     chart = marks.encode(x=x, y=y, color=shade, shape=shape, description=style.described("words"))
     return style.finished(chart, title)
+
+
+def _leads(row: dict[str, Any], measure: Measure) -> str:
+    basin = shares.percent(row["basin"], 2)
+    return f"cell {row['cell']}: {measure.text(row['test'])}, {basin} of all cells lead there"

@@ -168,6 +168,24 @@ def spread(values: Sequence[float], gap: float, low: float, high: float) -> list
     return [float(place) for place in places]
 
 
+def upwards(low: float, high: float, sign: int, **options: Any) -> Any:
+    """A scale on which better scores are higher.
+
+    Args:
+        low, high: its ends, scores times `sign`.
+        sign: -1 where lower scores are better.
+        **options: of the scale; neither nice nor with a zero if left out.
+    """
+    domain = [low, high] if sign > 0 else [-high, -low]
+    turned = {} if sign > 0 else {"reverse": True}
+    return alt.Scale(domain=domain, **turned, **(options or {"nice": False, "zero": False}))
+
+
+def margin(low: float, high: float, share: float) -> float:
+    """Room beside two ends, a share of what is between them; of one value something that can be seen."""
+    return share * (high - low) or (0.5 if abs(high) >= 1 else abs(high) / 2 or 0.5)
+
+
 def panel(frame: Any, *, width: int = WIDTH, height: int = HEIGHT, title: str = "") -> Any:
     """A chart over a frame, with the house's size and title."""
     return alt.Chart(frame).properties(width=width, height=height, title=heading(title) if title else "")

@@ -17,11 +17,14 @@ from nasbench_lab.leaderboard import details
 from nasbench_lab.plots import compare, rank_ranges, style
 from nasbench_lab.plots import curves as plots_curves
 from nasbench_lab.plots import landscape as plots_landscape
-from nasbench_lab.plots.curves import FLOOR, Reference
+from nasbench_lab.plots.curves import Reference
+from nasbench_lab.stats import measures
+from nasbench_lab.stats.measures import Measure
 
 Row = dict[str, Any]
 Key = tuple[str, ...]
 _EXACT = "(exact) "
+_RECOMMENDED = "the cell the search would recommend, mean over seeds with 95% interval"
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,13 @@ class Setting:
 
     @property
     def optimum(self) -> float:
-        """The best test accuracy, in percent."""
+        """The best test score, in the table's unit."""
         return float(self.reference["optimum"])
+
+    @property
+    def measure(self) -> Measure:
+        """How its scores are read."""
+        return measures.of(self.reference)
 
 
 @dataclass(frozen=True)
@@ -150,14 +158,16 @@ def _endless(setting: Setting) -> Setting:
 
 
 def _series(setting: Setting, axis: str, mean: str, low: str, high: str, turn: float | None = None) -> pd.DataFrame:
-    """strategy, at, mean, low, high along an axis; with `turn`, what is missing to that."""
+    """strategy, at, mean, low, high along an axis; with `turn`, what is missing to that in the table's direction."""
     curves = setting.curves
     if mean not in curves:
         return pd.DataFrame(columns=["strategy", "at", "mean", "low", "high"])
     own = curves[(curves["axis"] == axis) & ~curves["strategy"].str.startswith(_EXACT)].dropna(subset=[mean])
     values = {"mean": own[mean], "low": own[low], "high": own[high]}
-    if turn is not None:
+    if turn is not None and setting.measure.sign > 0:
         values = {"mean": turn - own[mean], "low": turn - own[high], "high": turn - own[low]}
+    elif turn is not None:
+        values = {"mean": own[mean] - turn, "low": own[low] - turn, "high": own[high] - turn}
     return own[["strategy", "at"]].assign(**values)
 
 
@@ -172,35 +182,40 @@ def _references(setting: Setting, axis: str) -> list[Reference]:
     exact = setting.curves[setting.curves["strategy"].str.startswith(_EXACT) & (setting.curves["axis"] == axis)]
     if len(exact):
         found.append(Reference("random search, exact", tuple(exact["at"]), tuple(exact["regret_mean"])))
-    gap = setting.optimum - float(setting.reference["best_by_search"])
-    if gap > FLOOR:
+    gap = setting.measure.sign * (setting.optimum - float(setting.reference["best_by_search"]))
+    if gap > plots_curves.floor(setting.curves["regret_mean"], setting.measure):
         found.append(Reference("best by what is seen", (0.0,), (gap,)))
     return found
 
 
 def _curves(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart]:
     order, extra, named = setting.order, setting.details, style.emphasised(setting.order)
+    measure = setting.measure
     for axis, along in (("queries", "queries"), ("seconds", "simulated time")):
         frame = _series(setting, axis, "test_mean", "test_lo", "test_hi", setting.optimum)
         if len(frame):
+            least = plots_curves.floor(frame["mean"], measure)
             about = (
-                "Best test accuracy of the table minus that of the cell the search would recommend, mean over seeds "
-                f"with 95% interval; {FLOOR:g} points stands for anything less."
+                f"Best test accuracy of the table minus that of {_RECOMMENDED}; {least:g} points stands for anything less."
+                if measure.plain
+                else f"How much worse than the best test score of the table is that of {_RECOMMENDED}, in {measure.points}; "
+                f"{least:g} stands for anything less."
             )
             references = _references(setting, axis)
-            spec = plots_curves.regret(frame, names, order, axis=axis, references=references)
+            spec = plots_curves.regret(frame, names, order, axis=axis, references=references, measure=measure)
             also = [each.label for each in references]
             yield Chart(f"regret-{axis}", "curves", f"Regret over {along}", about, spec, named, also)
     if extra:
         strategies, rank, hit = extra["strategies"], extra["rank"], extra["targets"]
         about = (
-            "Rank by test accuracy among the strategies on the same seed, mean over seeds; 1 is the best, equals share."
+            f"Rank by test {measure.name} among the strategies on the same seed, mean over seeds; 1 is the best, equals "
+            "share."
         )
         spec = plots_curves.ranks(_grid(strategies, rank["at"], rank["mean"]), names, order)
         yield Chart("rank", "curves", "Rank over queries", about, spec, named)
         targets = ", ".join(f"{target:g}" for target in hit["targets"])
         about = (
-            f"Share of pairs of run and target hit so far; targets are test regrets of {targets} points; one never hit "
+            f"Share of pairs of run and target hit so far; targets are test regrets of {targets} {measure.points}; one never hit "
             "still counts."
         )
         spec = plots_curves.targets_hit(_grid(strategies, hit["at"], hit["share"]), names, order)
@@ -240,7 +255,7 @@ def _profile(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Char
     if setting.details:
         profile = setting.details["profile"]
         frame = _grid(setting.details["strategies"], profile["at"], profile["share"])
-        spec = plots_curves.profile(frame[frame["at"] > 0], names, setting.order)
+        spec = plots_curves.profile(frame[frame["at"] > 0], names, setting.order, measure=setting.measure)
         about = "Share of runs that end with at most so much regret: the higher, the better."
         yield Chart("profile", "tests", "Performance profile", about, spec, style.emphasised(setting.order))
 
@@ -258,7 +273,7 @@ def _deciding(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Cha
     ]
     frame = pd.DataFrame(cost).dropna(subset=["milliseconds", "regret"])
     if len(frame[frame["milliseconds"] > 0]):
-        spec = compare.cost_of_deciding(frame, names, setting.order)
+        spec = compare.cost_of_deciding(frame, names, setting.order, measure=setting.measure)
         about = "Real time a strategy thinks per query, against what it reaches; near the lower left is best."
         yield Chart("deciding", "tests", "Decision time against regret", about, spec)
 
@@ -280,10 +295,11 @@ def _fronts(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
         parts = [pd.DataFrame(points).assign(strategy=name) for name, points in front["attained"].items()]
         exact = pd.DataFrame(front["exact"])
         exact["cell"] = [f"cell {cell}" for cell in exact["cell"]]
-        spec = compare.fronts(exact, pd.concat(parts), names, setting.order, cost=front["cost"])
+        measure = setting.measure
+        spec = compare.fronts(exact, pd.concat(parts), names, setting.order, cost=front["cost"], measure=measure)
         about = "Points: the exact front. Lines: what half of a strategy's runs attain (median attainment surface)."
         named = style.emphasised([name for name in setting.order if name in front["attained"]])
-        yield Chart("front", "fronts", f"Front of test accuracy and {front['cost']}", about, spec, named)
+        yield Chart("front", "fronts", f"Front of test {measure.name} and {front['cost']}", about, spec, named)
     for axis, along in (("queries", "queries"), ("seconds", "simulated time")):
         columns = ("hypervolume_mean", "hypervolume_lo", "hypervolume_hi")
         frame = _series(setting, axis, *columns)
@@ -298,28 +314,37 @@ def _fronts(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
 
 
 def _landscape(content: Row) -> list[Chart]:
-    local = content["local_optima"]
-    return [
-        Chart(
+    local, measure = content["local_optima"], measures.of(content)
+    change, among = content.get("differ", "edges"), content.get("optima", len(local))
+    up = measure.sign > 0
+    beyond = "first bar also counts all below it, down" if up else "last bar also counts all above it, up"
+    found = []
+    if content["distance"]:
+        chart = Chart(
             "distance",
             "landscape",
-            "Accuracy by distance to the optimum",
-            "Cells by the number of edges in which they differ from the nearest best cell: middle half, 5 to 95%, median; "
+            f"{measure.name.title()} by distance to the optimum",
+            f"Cells by the number of {change} in which they differ from the nearest best cell: middle half, 5 to 95%, median; "
             "a diamond marks the best of them.",
-            plots_landscape.distance(content["distance"]),
-        ),
+            plots_landscape.distance(content["distance"], measure=measure),
+        )
+        found.append(chart)
+    some = f"; drawn are {len(local):,}, with the largest basins" if among > len(local) else ""
+    return [
+        *found,
         Chart(
             "distribution",
             "landscape",
-            "Distribution of accuracy",
-            f"All cells; the first bar also counts all below it, down to {content['below']:g}.",
-            plots_landscape.distribution(content["edges"], content["counts"]),
+            f"Distribution of {measure.name}",
+            f"All cells; the {beyond} to {content['below']:g}.",
+            plots_landscape.distribution(content["edges"], content["counts"], measure=measure),
         ),
         Chart(
             "local-optima",
             "landscape",
             "Local optima",
-            f"The {len(local):,} cells that no one-edge change betters: how many cells lead there by steepest ascent.",
-            plots_landscape.local_optima(local),
+            f"The {among:,} cells that no one-{change[:-1]} change betters: how many cells lead there by steepest "
+            f"{'ascent' if up else 'descent'}{some}.",
+            plots_landscape.local_optima(local, measure=measure),
         ),
     ]

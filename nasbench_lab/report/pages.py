@@ -6,9 +6,7 @@ the cell explorer. leaderboard.json, curves.csv and manifest.json suffice; detai
 
 from __future__ import annotations
 
-import base64
 import io
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -16,19 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.core import LabError
 from nasbench_lab.files import sealed
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import parts as leaderboard_parts
 from nasbench_lab.leaderboard import wording, written
 from nasbench_lab.plots import style
+from nasbench_lab.report import explorer
 from nasbench_lab.report import made as report_made
 from nasbench_lab.report import sections as html
 from nasbench_lab.report.charts import Board, Chart, Row, Setting
-from nasbench_lab.spaces import cell, drawing
+from nasbench_lab.report.explorer import Shown
+from nasbench_lab.stats import across, measures
 
 _ASSETS = Path(__file__).parent / "page"
 _GROUPS = {"curves": "Along the run", "tests": "Who is better, and how sure", "fronts": "Several objectives"}
@@ -45,9 +44,10 @@ class Content:
         columns: name -> meaning.
         manifest: as in manifest.json.
         agreement: how the rankings of the settings agree; may be empty.
+        across: what holds across several tables; may be empty.
         facts: strategy -> family, summary, parameters, paper; unknown strategies are missing.
         checklist: item, status, why; may be empty.
-        scores: name -> (15,625,) percent, of tables whose scores the page may carry, for the explorer.
+        shown: name of a table -> its space and the scores that the page may carry, for the explorer.
         folder: as the commands that reproduce it name it.
     """
 
@@ -55,9 +55,10 @@ class Content:
     columns: Mapping[str, str]
     manifest: Row
     agreement: Sequence[Row] = ()
+    across: Row = field(default_factory=dict)
     facts: Mapping[str, Row] = field(default_factory=dict)
     checklist: Sequence[Row] = ()
-    scores: Mapping[str, FloatArray] = field(default_factory=dict)
+    shown: Mapping[str, Shown] = field(default_factory=dict)
     folder: str = "results"
 
 
@@ -83,7 +84,9 @@ def read(folder: Path, **more: Any) -> Content:
         columns = content.get("columns", leaderboard_parts.COLUMNS)
         manifest = _json(folder / "manifest.json")
         agreement = [_numbers(row) for row in content.get("agreement", [])]
-        more = {"folder": str(folder), "checklist": manifest.get("checklist", []), **more}
+        across_tables = content.get("across", {})
+        across_tables |= {"rows": [_numbers(row) for row in across_tables.get("rows", [])]} if across_tables else {}
+        more = {"folder": str(folder), "across": across_tables, "checklist": manifest.get("checklist", []), **more}
         return Content(board, columns, manifest, agreement, **more)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LabError(f"{folder} cannot be shown: {error!r}") from error
@@ -180,11 +183,18 @@ def _lead(content: Content) -> str:
         "p",
         html.escaped(
             f"{len(board.looks)} strategies on {', '.join(tables)}, {count} seeds each, from {first} on; the same seeds, "
-            f"starts and noise for every strategy. Search saw validation only; test accuracy was joined afterwards.{kind}"
+            f"starts and noise for every strategy. Search saw validation only; {_scores(board)} joined afterwards.{kind}"
         ),
         class_="lead",
     )
     return lead + "".join(notes)
+
+
+def _scores(board: Board) -> str:
+    """What strategies are scored on."""
+    if any(row.get("scored") for row in board.rows):
+        return "what they are scored on was"
+    return "test accuracy was" if all(measures.of(row).plain for row in board.rows) else "test scores were"
 
 
 Section = tuple[str, str, str] | None
@@ -199,6 +209,11 @@ def _rankings(content: Content) -> Section:
         parts.append(html.element("h3", wording.AGREEMENT))
         parts.append(html.table(wording.AGREEMENT_HEADS, rows, wording.AGREEMENT))
         parts.append(html.element("p", html.escaped(wording.AGREEMENT_NOTE), class_="note"))
+    if content.across:
+        rows = [across.cells(row) for row in content.across["rows"]]
+        said = f"{content.across['verdict']} {across.NOTE}"
+        parts.append(html.element("h3", across.TITLE) + html.table(across.HEADS, rows, across.TITLE))
+        parts.append(html.element("p", html.escaped(said), class_="note"))
     return "leaderboard", "Leaderboard", "".join(parts)
 
 
@@ -278,66 +293,17 @@ def _landscapes(board: Board) -> Section:
 
 
 def _explorer(content: Content) -> Section:
-    best = [item["cell"] for setting in content.board.settings for item in setting.details.get("best", [])]
-    optima = [cells[0] for cells in (s.reference.get("optimum_cells") for s in content.board.settings) if cells]
-    data = explorer_data(content.scores, start=int((best or optima or [0])[0]))
-    selects = "".join(
-        html.element(
-            "label",
-            f"{a} to {b}"
-            + html.element("select", "".join(f'<option value="{i}">{op}</option>' for i, op in enumerate(cell.OPS))),
+    found = []
+    for setting in content.board.settings:
+        own = (
+            [item["cell"] for item in setting.details.get("best", [])] or setting.reference.get("optimum_cells") or [0]
         )
-        for a, b in cell.EDGES
-    )
-    scored = next(iter(content.scores), "")
-    about = (
-        "Any of the 15,625 cells: type an index or a string, or choose operations. Neighbours differ in one edge"
-        + (f", best by {scored} first." if scored else ".")
-        + (
-            ""
-            if content.scores
-            else " Scores of these tables are not in the page: nasbench-lab query CELL --table TABLE shows them."
-        )
-    )
-    heads = "".join(
-        f'<th scope="col">{head}</th>' for head in ("neighbour", "edge", "operation", *([scored] if scored else []))
-    )
-    near = html.scrolling(
-        f'<table id="cell-near"><thead><tr>{heads}</tr></thead><tbody></tbody></table>', "Neighbours of the cell"
-    )
-    inner = (
-        f'<p class="note">{html.escaped(about)}</p>'
-        "<noscript><p>The explorer needs JavaScript; nasbench-lab query does the same.</p></noscript>"
-        '<div class="explorer needs-script"><div><label for="cell">Cell</label> '
-        '<input type="text" id="cell" autocomplete="off" spellcheck="false" aria-describedby="cell-wrong"> '
-        '<span id="cell-wrong" role="status" class="note"></span>'
-        f'<div class="ops" id="cell-ops">{selects}</div><div id="cell-svg"></div><dl id="cell-facts"></dl></div>{near}'
-        f'</div><script type="application/json" id="explorer-data">{data}</script>'
-    )
-    return "explorer", "Explorer", inner
-
-
-def explorer_data(scores: Mapping[str, FloatArray], *, start: int) -> str:
-    """What the explorer's script reads: the official order, how cells are drawn, and scores, nan where unknown."""
-    powers = 5 ** np.arange(5, -1, -1)
-    vectors = []
-    for name, values in scores.items():
-        vectors.append({"name": name, "values": _packed(values, "<f4")})
-    content = {
-        "start": start,
-        "order": _packed(cell.SPACE.choices.astype(np.int64) @ powers, "<u2"),
-        "ops": cell.OPS,
-        "edges": cell.EDGES,
-        "paths": cell.PATHS,
-        "scores": vectors,
-        **drawing.parts(),
-    }
-    return json.dumps(content, separators=(",", ":")).replace("</", "<\\/")
-
-
-def _packed(values: Any, kind: str) -> str:
-    """Numbers as base64 of an array of this kind, little-endian as browsers have it."""
-    return base64.b64encode(np.asarray(values).astype(kind).tobytes()).decode()
+        names = (setting.rows[0]["table"], setting.rows[0]["score"])
+        shown = [content.shown[name] for name in dict.fromkeys(names) if name in content.shown]
+        if not shown and "space" not in setting.details:  # a page can tell NAS-Bench-201's cells without their table
+            shown = [Shown()]
+        found += [(each, int(own[0])) for each in shown]
+    return ("explorer", "Explorer", explorer.sections(found)) if found else None
 
 
 def _made(content: Content) -> Section:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.core import LabError
 from nasbench_lab.files import writing
+from nasbench_lab.leaderboard import details
 from nasbench_lab.leaderboard import index as results
 from nasbench_lab.listing import plugins
 from nasbench_lab.report import chart_files, index, pages
+from nasbench_lab.report.explorer import Shown
 from nasbench_lab.report.pages import Content
 from nasbench_lab.tables import catalog
 
@@ -26,8 +28,7 @@ def content(folder: Path) -> Content:
         LabError: not a results folder, or it cannot be read.
     """
     found = pages.read(folder)
-    names = [name for row in found.board.rows for name in (row["table"], row["score"])]
-    return pages.read(folder, facts=_facts(found), scores=_scores(names))
+    return pages.read(folder, facts=_facts(found), shown=_shown(found))
 
 
 def _facts(found: Content) -> dict[str, dict[str, str]]:
@@ -37,18 +38,29 @@ def _facts(found: Content) -> dict[str, dict[str, str]]:
     return {spec: named[spec] for spec in found.board.looks if spec in named} | plugins.facts_of(found.board.looks)
 
 
-def _scores(names: Sequence[str]) -> dict[str, FloatArray]:
-    """Test and validation accuracy at the end of the last schedule, of the tables that the package has."""
-    found: dict[str, FloatArray] = {}
-    for name in dict.fromkeys(names):
-        try:
-            path = catalog.find(name)
-        except LabError:  # scored elsewhere: the page does without
-            continue
-        if path.parent == catalog.EMBEDDED:
-            table = catalog.load(name)
-            found[f"{name} test"], found[f"{name} validation"] = table.truth, table.last.val[:, -1]
-    return found
+def _shown(found: Content) -> dict[str, Shown]:
+    """The spaces of a board's tables, where they are NAS-Bench-201's or at hand, with the scores of the package's tables.
+
+    Scores are those of test and validation at the end of the last schedule.
+    """
+    shown: dict[str, Shown] = {}
+    for setting in found.board.settings:
+        told = setting.details.get("space")
+        for name in (setting.rows[0]["table"], setting.rows[0]["score"]):
+            try:
+                path = catalog.find(name)
+                inside = path.parent == catalog.EMBEDDED
+                if name in shown or not (inside or told):
+                    continue
+                table = catalog.load(name)
+            except LabError:  # scored elsewhere: the page does without
+                continue
+            if told and details.space_of(table.space) != told:
+                continue  # another table of that name
+            last = table.last
+            scores = {f"{name} test": last.test, f"{name} validation": last.val[:, -1]} if inside else {}
+            shown[name] = Shown(table.space, scores, table.measure)
+    return shown
 
 
 def write_report(

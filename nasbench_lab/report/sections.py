@@ -12,13 +12,12 @@ from typing import Any
 from nasbench_lab.leaderboard import wording
 from nasbench_lab.plots import style
 from nasbench_lab.report.charts import Board, Row, Setting
-from nasbench_lab.spaces import cell, drawing
+from nasbench_lab.spaces import cell, cells, drawing
 from nasbench_lab.stats import shares, standings
 
 _MEANING = {  # head of a column -> the name under which `columns` explains it
     "rank": "rank_low",
     "more seeds": "seeds_to_next",
-    "test %": "test_mean",
     "95% interval": "test_lo",
     "median": "test_median",
     "regret": "regret_mean",
@@ -129,8 +128,10 @@ def pairs(board: Board, setting: Setting) -> str:
     near = set(pairwise(setting.order))
     every = len(setting.order) <= _ALL_PAIRS
     kept = [pair for pair in tests["pairs"] if every or (pair["one"], pair["other"]) in near]
-    rows = [_pair(pair, {name: look.label for name, look in board.looks.items()}) for pair in kept]
-    more = f"{tests['by']} more by (95%)"
+    measure, labels = setting.measure, {name: look.label for name, look in board.looks.items()}
+    plain = measure.plain or tests["by"] == "hypervolume"
+    rows = [_pair(pair, labels, ".3f" if plain or measure.percent else ".4g") for pair in kept]
+    more = f"{tests['by']} {'more' if plain else 'better'} by (95%)"
     heads = ("strategy", "than", more, "probability better", "p, Holm", "separated", "more seeds")
     title = "Every pair as a table" if every else "Neighbours in the ranking as a table"
     inner = table(heads, rows, f"{title}, {wording.heading(setting.rows[0])}")
@@ -138,9 +139,9 @@ def pairs(board: Board, setting: Setting) -> str:
     return f"<details><summary>{title}</summary>{inner}{note}</details>"
 
 
-def _pair(pair: Row, labels: Mapping[str, str]) -> tuple[str, ...]:
+def _pair(pair: Row, labels: Mapping[str, str], form: str) -> tuple[str, ...]:
     """The cells of one pair."""
-    difference, low, high = (_number(pair[key], ".3f") for key in ("difference", "low", "high"))
+    difference, low, high = (_number(pair[key], form) for key in ("difference", "low", "high"))
     return (
         labels[pair["one"]],
         labels[pair["other"]],
@@ -177,7 +178,8 @@ def _p(value: Any) -> str:
 
 
 def _head(name: str, place: int, columns: Mapping[str, str], number: int) -> str:
-    meaning = _INTERVAL if name == "95% interval" else columns.get(_MEANING.get(name, name), "")
+    column = "test_mean" if name.startswith("test ") else _MEANING.get(name, name)
+    meaning = _INTERVAL if name == "95% interval" else columns.get(column, "")
     tip = f"tip-{number}-{place}"
     words = element("span", escaped(meaning), role="tooltip", id=tip, class_="tip") if meaning else ""
     button = element("button", escaped(name), type="button", aria_describedby=tip if meaning else None)
@@ -307,7 +309,7 @@ def _rank_text(row: Row) -> str:
 
 
 def _regret(row: Row) -> str:
-    return f"{row['regret_mean']:.2f}" if math.isfinite(row["regret_mean"]) else ""
+    return wording.score(row["regret_mean"], row)
 
 
 def best_cells(board: Board, setting: Setting) -> str:
@@ -321,14 +323,32 @@ def best_cells(board: Board, setting: Setting) -> str:
 
 
 def _cell_figure(board: Board, setting: Setting, item: Row) -> str:
-    arch, total = int(item["cell"]), max(int(item["of_runs"]), 1)
+    arch, total, measure = int(item["cell"]), max(int(item["of_runs"]), 1), setting.measure
     by = ", ".join(f"{board.looks[name].label} {count}" for name, count in item["by"].items() if name in board.looks)
     seen = (
-        "" if item["seen"] == item["test"] else f"seen by the search {item['seen']:.2f} (rank {item['seen_rank']:,}), "
+        ""
+        if item["seen"] == item["test"]
+        else f"seen by the search {measure.text(item['seen'])} (rank {item['seen_rank']:,}), "
     )
     facts = (
-        f"test {item['test']:.2f}, rank {item['test_rank']:,} of {item['of']:,}; {seen}"
+        f"test {measure.text(item['test'])}, rank {item['test_rank']:,} of {item['of']:,}; {seen}"
         f"{item['runs']:,} of {total:,} runs ended here: {by}"
     )
-    caption = f"<strong>cell {arch}</strong> {escaped(facts)} {element('code', escaped(cell.to_string(arch)))}"
-    return element("figure", drawing.cell_svg(arch, page=True) + element("figcaption", caption), class_="cell-card")
+    drawn, words = _drawn(setting, item)
+    caption = f"<strong>cell {arch}</strong> {escaped(facts)} {element('code', escaped(words))}"
+    return element("figure", drawn + element("figcaption", caption), class_="cell-card")
+
+
+def _drawn(setting: Setting, item: Row) -> tuple[str, str]:
+    """The picture of a cell, where its space has one, and how the cell is written."""
+    arch, labels, space = int(item["cell"]), item.get("labels"), setting.details.get("space", {})
+    if labels is None:
+        return drawing.cell_svg(arch, page=True), cell.to_string(arch)
+    words = ", ".join(f"{name}={label}" for name, label in labels.items())
+    if not space.get("roles"):
+        return "", words
+    operations = next(iter(space["decisions"].values()))
+    ops = [operations.index(label) for label in labels.values()]
+    return drawing.graph_svg(f"Cell {arch}", ops, operations, space["roles"], page=True), cells.string_of(
+        list(labels.values())
+    )

@@ -100,7 +100,11 @@ def _classes(labels: Sequence[str], roles: Sequence[str], order: IntArray | None
 
 def to_string(space: Space, arch: int) -> str:
     """A cell as NAS-Bench-201 writes it, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
-    names = [labels_of(space)[op] for op in space.row(arch)]
+    return string_of([labels_of(space)[op] for op in space.row(arch)])
+
+
+def string_of(names: Sequence[str]) -> str:
+    """The same of the names of six operations."""
     nodes = (names[:1], names[1:3], names[3:])
     return "+".join("|" + "|".join(f"{name}~{i}" for i, name in enumerate(node)) + "|" for node in nodes)
 

@@ -1,4 +1,4 @@
-"""A NAS-Bench-201 cell as a picture: four nodes, six edges with their operations, as SVG text that needs nothing else.
+"""A four-node cell as a picture: four nodes, six edges with their operations, as SVG text that needs nothing else.
 
 A convolution is a thick line (3x3 thicker than 1x1), pooling is dotted, a skip is thin and dashed, `none` is a hair
 line. Edges on no path from input to output, which the network could do without, are grey.
@@ -6,9 +6,12 @@ line. Edges on no path from input to output, which the network could do without,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from typing import Any, NamedTuple
 
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, cells
+from nasbench_lab.spaces.space import Space
 
 WIDTH, HEIGHT = 400, 212
 _RADIUS = 15
@@ -36,60 +39,92 @@ STROKES = {
 }
 
 
-def cell_svg(arch: int, *, page: bool = False) -> str:
+def cell_svg(arch: int, *, space: Space = cell.SPACE, page: bool = False) -> str:
     """A cell drawn as a graph.
 
     Args:
         arch: index of the cell.
+        space: of four-node cells.
         page: colours as variables of the report page, which follow light and dark; otherwise fixed, on white.
 
     Returns:
         SVG text.
     """
-    live = cell.reachable()[arch]
-    edges = [_edge(i, op, bool(live[i]), page) for i, op in enumerate(cell.ops(arch))]
+    return graph_svg(f"Cell {arch}", space.row(arch), cells.labels_of(space), space.roles, page=page)
+
+
+def graph_svg(
+    title: str, ops: Sequence[int], labels: Sequence[str], roles: Sequence[str], *, page: bool = False
+) -> str:
+    """The same of a cell whose space is not at hand.
+
+    Args:
+        title: what is said of it.
+        ops: number of the operation on each of the six edges.
+        labels, roles: of the operations.
+        page: as in `cell_svg`.
+    """
+    strokes, live = strokes_of(labels, roles), _live([roles[op] for op in ops])
+    edges = [_edge(i, strokes[op], roles[op], live[i], page) for i, op in enumerate(ops)]
     nodes = [_node(i, page) for i in range(4)]
     background = "" if page else f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
-    names = ", ".join(f"{a}-{b} {cell.OPS[op]}" for (a, b), op in zip(cell.EDGES, cell.ops(arch), strict=True))
+    names = escape(", ".join(f"{a}-{b} {labels[op]}" for (a, b), op in zip(cells.EDGES, ops, strict=True)))
     size = "" if page else f' width="{WIDTH}" height="{HEIGHT}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"{size} class="cell" role="img" '
-        f'aria-label="Cell {arch}: {names}" font-family="system-ui, sans-serif">'
+        f'aria-label="{escape(title)}: {names}" font-family="system-ui, sans-serif">'
         f"{background}{''.join(line for line, _ in edges)}{''.join(nodes)}{''.join(text for _, text in edges)}</svg>"
     )
 
 
-def _edge(edge: int, op: int, live: bool, page: bool) -> tuple[str, str]:
+def strokes_of(labels: Sequence[str], roles: Sequence[str]) -> list[Stroke]:
+    """How every operation is drawn: as its role is, under its own name where another operation has the same role."""
+    found = []
+    for label, role in zip(labels, roles, strict=True):
+        stroke = STROKES[cells.ROLES.index(role)]
+        found.append(stroke if list(roles).count(role) == 1 else stroke._replace(label=label))
+    return found
+
+
+def _live(roles: Sequence[str]) -> list[bool]:
+    """Whether each edge is on a path from input to output."""
+    paths = [path for path in cells.PATHS if all(roles[edge] != "none" for edge in path)]
+    return [any(edge in path for path in paths) for edge in range(len(cells.EDGES))]
+
+
+def _edge(edge: int, stroke: Stroke, role: str, live: bool, page: bool) -> tuple[str, str]:
     """The line of an edge, and its label."""
-    stroke, (route, x, y) = STROKES[op], _route(edge)
+    route, x, y = _route(edge)
     hue = _colour(stroke.variable, stroke.colour, page) if live else _colour("others", "#a3abb5", page)
     dash = f' stroke-dasharray="{stroke.dash}"' if stroke.dash else ""
     line = f'<path d="{route}" fill="none" stroke="{hue}" stroke-width="{stroke.width:g}"{dash}/>'
-    if op == cell.NONE:
+    if role == "none":
         return line, ""
     ink = _colour("ink", "#1b1f24", page) if live else _colour("muted", "#5c6570", page)
     width, paper = 6.6 * len(stroke.label) + 8, _colour("paper", "#ffffff", page)
     box = f'<rect x="{x - width / 2:g}" y="{y - 9:g}" width="{width:g}" height="18" rx="4" fill="{paper}"/>'
-    words = f'<text x="{x:g}" y="{y + 4:g}" font-size="12" text-anchor="middle" fill="{ink}">{stroke.label}</text>'
+    label = escape(stroke.label)
+    words = f'<text x="{x:g}" y="{y + 4:g}" font-size="12" text-anchor="middle" fill="{ink}">{label}</text>'
     return line, box + words
 
 
 def _route(edge: int) -> tuple[str, float, float]:
     """The path of an edge, and where its label stands."""
-    a, b = cell.EDGES[edge]
+    a, b = cells.EDGES[edge]
     (x1, y1), (x2, y2) = _NODES[a], _NODES[b]
     if (a, b) == (0, 3):
         return f"M{x1},{y1}Q{_BELOW[0]},{_BELOW[1]} {x2},{y2}", (x1 + x2) / 2, (y1 + y2) / 4 + _BELOW[1] / 2
     return f"M{x1},{y1}L{x2},{y2}", (x1 + x2) / 2, (y1 + y2) / 2
 
 
-def parts() -> dict[str, Any]:
+def parts(space: Space = cell.SPACE) -> dict[str, Any]:
     """How cells are drawn, for a script that draws others: size, nodes (SVG), routes of edges, strokes of operations."""
+    strokes = strokes_of(cells.labels_of(space), space.roles)
     return {
         "size": [WIDTH, HEIGHT],
         "nodes": "".join(_node(i, True) for i in range(4)),
         "routes": [_route(edge) for edge in range(6)],
-        "strokes": [STROKES[op]._asdict() for op in range(5)],
+        "strokes": [stroke._asdict() for stroke in strokes],
     }
 
 

@@ -68,8 +68,8 @@ class Measure:
         return f"{value:.2f}" if self.percent else f"{value:.{digits}g}"
 
     def rounded(self, value: float, decimals: int) -> float:
-        """For files: percentages to so many decimals, anything else to two more significant digits."""
-        return round(value, decimals) if self.percent else float(f"{value:.{decimals + 2}g}")
+        """For files: percentages to so many decimals, anything else to four more significant digits."""
+        return round(value, decimals) if self.percent else float(f"{value:.{decimals + 4}g}")
 
     def scale(self, values: FloatArray) -> float:
         """What one point is: 1 of percentages; else the power of two next to the distance from the median to the best.

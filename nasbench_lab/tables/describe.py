@@ -10,69 +10,118 @@ from numpy.typing import NDArray
 
 from nasbench_lab import core
 from nasbench_lab.core import LabError
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, cells, naming
+from nasbench_lab.spaces.decisions import listed
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import references, shares
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.tables.table import Table
+
+_AFTER = (100, 1000)  # queries of random search that are told
 
 
 def cell_facts(text: str, table: Table) -> dict[str, Any]:
     """Everything known of one cell: how it is written, its class, its cost and its scores with ranks on a table.
 
+    Of four-node cells operations and whether anything reaches the output, of NAS-Bench-201's parameters too; of any other
+    space the label of every decision.
+
     Raises:
-        LabError: not a cell.
+        LabError: not a cell of the table's space.
     """
+    space = table.space
     try:
-        arch = cell.parse(text)
+        arch = naming.parse(space, text)
     except ValueError as error:
         raise LabError(str(error)) from error
-    members = cell.class_members()[int(cell.SPACE.classes[arch])]
+    facts: dict[str, Any] = {"cell": arch}
+    if cells.is_cell(space):
+        facts |= {"string": cells.to_string(space, arch), "ops": naming.labels(space, arch)}
+    else:
+        facts["options"] = naming.labels(space, arch)
+    if space == cell.SPACE:
+        facts["naslib"] = str(cell.to_naslib(arch))
+    if (classes := _classes(space)) < space.size:
+        members = np.flatnonzero(space.classes == space.classes[arch]).tolist()
+        facts["class"] = f"{int(space.classes[arch])} of {classes}, members ({len(members)}): {_few(members)}"
+    if cells.is_cell(space):
+        facts["connected"] = "yes" if _connected(space, arch) else "no, nothing reaches the output"
+    if space == cell.SPACE:
+        facts |= _network(arch, table)
+    facts["table"] = table.label
+    if not table.measure.plain:
+        facts["unit"] = _unit(table.measure)
+    return facts | {"scores": _scores(arch, table)}
+
+
+def _network(arch: int, table: Table) -> dict[str, str]:
+    """What a network of NAS-Bench-201's skeleton costs."""
     dataset = str(table.about.get("dataset", ""))
     known = dataset if dataset in ("cifar10", "cifar100", "ImageNet16-120") else "cifar10"
     return {
-        "cell": arch,
-        "string": cell.to_string(arch),
-        "ops": {f"{a}-{b}": cell.OPS[op] for (a, b), op in zip(cell.EDGES, cell.ops(arch), strict=True)},
-        "naslib": str(cell.to_naslib(arch)),
-        "class": f"{int(cell.SPACE.classes[arch])} of 6466, members ({len(members)}): {_few(members)}",
-        "connected": "yes" if cell.reachable()[arch].any() else "no, nothing reaches the output",
         "params": f"{cell.params_m(known)[arch]:.6f} M ({known} network, C=16, N=5)",
         "flops": f"{cell.flops_m(known)[arch]:.2f} M",
-        "table": table.label,
-        "scores": _scores(arch, table),
     }
 
 
+def _connected(space: Space, arch: int) -> bool:
+    passes = cells.kinds(space)[arch] != cells.NONE
+    return any(passes[list(path)].all() for path in cells.PATHS)
+
+
+def _classes(space: Space) -> int:
+    return len(np.unique(space.classes))
+
+
+def _unit(measure: Measure) -> str:
+    return f"{measure.unit}, {measure.better} is better"
+
+
 def neighbours(arch: int, table: Table, *, shown: int) -> dict[str, Score]:
-    """The best cells that differ in one edge, with what differs, by mean test accuracy on a table; `neighbours_by` says so."""
-    truth, own = table.truth, cell.ops(arch)
-    order = sorted(cell.SPACE.neighbours[arch].tolist(), key=lambda a: (-np.nan_to_num(truth[a], nan=-np.inf), a))
+    """The best cells that differ in one decision, with what differs, by mean test score on a table; `neighbours_by` says so."""
+    space, truth, sign = table.space, table.truth, table.measure.sign
+    own, better = space.row(arch), np.nan_to_num(sign * truth, nan=-np.inf)
+    order = sorted(space.neighbours_of(arch), key=lambda a: (-better[a], a))
     found = {}
     for other in order[:shown]:
-        edge = next(i for i, (a, b) in enumerate(zip(own, cell.ops(other), strict=True)) if a != b)
-        change = f"{other} ({cell.EDGES[edge][0]}-{cell.EDGES[edge][1]} {cell.OPS[cell.ops(other)[edge]]})"
-        found[change] = _ranked(truth, other, 1)
+        edge = next(i for i, (a, b) in enumerate(zip(own, space.row(other), strict=True)) if a != b)
+        name, label = space.decisions[edge].name, naming.labels(space, other)[space.decisions[edge].name]
+        change = f"{other} ({name} {label})" if cells.is_cell(space) else f"{other} ({name}={label})"
+        found[change] = _scored(truth, other, table)
     return found
 
 
 def neighbours_by(table: Table) -> str:
     """What the scores of `neighbours` are."""
-    return f"{_truth_of(table)} on {table.label}"
+    return f"{_truth_of(table)} on {table.label}" + ("" if table.measure.plain else f" ({_unit(table.measure)})")
 
 
-def _truth_of(table: Table) -> str:
-    return f"test after {table.last.epochs[-1]} epochs"
+def _truth_of(table: Table, last: int | None = None) -> str:
+    """What the test score is called, of one schedule or the last."""
+    if table.scored:
+        return f"score ({table.scored})"
+    return f"test after {last or table.last.epochs[-1]} epochs" if table.counts_epochs else "test"
 
 
-def elsewhere(arch: int, tables: Iterable[Table]) -> dict[str, Score]:
-    """Validation and test accuracy of a cell at the end of the last schedule, with its ranks, on every table."""
+def _seen_of(table: Table, epochs: int, last: int | None = None) -> str:
+    """What a validation score is called."""
+    if not table.counts_epochs:
+        return "validation"
+    return f"val after {epochs}" + (f" of {last}" if last else "") + " epochs"
+
+
+def elsewhere(arch: int, space: Space, tables: Iterable[Table]) -> dict[str, Score]:
+    """Validation and test score of a cell at the end of the last schedule, with its ranks, on every table of its space."""
     found = {}
     for table in tables:
-        found[f"{table.label}, val after {table.last.epochs[-1]} epochs"] = _ranked(table.last.val[:, -1], arch, 1)
-        found[f"{table.label}, {_truth_of(table)}"] = _ranked(table.truth, arch, 1)
+        if table.space == space:
+            seen = _seen_of(table, table.last.epochs[-1])
+            found[f"{table.label}, {seen}"] = _scored(table.last.val[:, -1], arch, table)
+            found[f"{table.label}, {_truth_of(table)}"] = _scored(table.truth, arch, table)
     return found
 
 
-def _few(members: tuple[int, ...], limit: int = 12) -> str:
+def _few(members: list[int], limit: int = 12) -> str:
     shown = ", ".join(map(str, members[:limit]))
     return shown + (", ..." if len(members) > limit else "")
 
@@ -107,22 +156,29 @@ def _scores(arch: int, table: Table) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for last, schedule in table.schedules.items():
         for i, epochs in enumerate(schedule.epochs):
-            out[f"val after {epochs} of {last} epochs"] = _ranked(schedule.val[:, i], arch, 1)
-        out[f"test after {last} epochs"] = _ranked(schedule.test, arch, 1)
-        trials = schedule.test_trials[arch]
+            out[_seen_of(table, epochs, last)] = _scored(schedule.val[:, i], arch, table)
+        out[_truth_of(table, last)] = _scored(schedule.test, arch, table)
+        trials, seconds = schedule.test_trials[arch], float(schedule.seconds[arch, -1])
+        after = f", {last} epochs" if table.counts_epochs else ""
         if trials.size:
-            out[f"test trials, {last} epochs"] = ", ".join("-" if np.isnan(t) else f"{t:.2f}" for t in trials)
-        out[f"seconds, {last} epochs"] = f"{schedule.seconds[arch, -1]:.1f}"
+            each = ("-" if np.isnan(t) else table.measure.text(float(t)) for t in trials)
+            out[("score trials" if table.scored else "test trials") + after] = ", ".join(each)
+        shown = f"{seconds:.1f}" if table.counts_epochs else f"{seconds:.4g}"
+        out["seconds" + after] = f"{shown} (what a query is charged on the simulated clock)"
     for name, values in table.metrics.items():
-        out[name] = _ranked(values, arch, core.DIRECTIONS.get(name.partition("/")[0], 0))
+        out[name] = _ranked(values, arch, core.DIRECTIONS.get(name.partition("/")[0], 0), 4)
     return out
 
 
-def _ranked(values: NDArray[np.float64], arch: int, sign: int) -> Score:
+def _scored(values: NDArray[np.float64], arch: int, table: Table) -> Score:
+    return _ranked(values, arch, table.measure.sign, 2 if table.measure.percent else 4)
+
+
+def _ranked(values: NDArray[np.float64], arch: int, sign: int, digits: int) -> Score:
     """The score of a cell; without a rank where it is not known which direction is better (sign 0)."""
     if np.isnan(values[arch]):
         return Score(None)
-    value, digits = float(values[arch]), 2 if sign > 0 else 4
+    value = float(values[arch])
     if sign == 0:
         return Score(value, digits=digits)
     known = sign * values[~np.isnan(values)]
@@ -130,20 +186,33 @@ def _ranked(values: NDArray[np.float64], arch: int, sign: int) -> Score:
 
 
 def table_facts(table: Table) -> dict[str, Any]:
-    """Size, optimum, fidelities, trials, noise, local maxima, digest and source."""
-    truth = table.truth
-    best = np.flatnonzero(truth == np.nanmax(truth))
-    neighbours = truth[cell.SPACE.neighbours]
+    """Size, space, optimum, fidelities, trials, noise, local optima, digest and source."""
+    space, measure, better = table.space, table.measure, table.measure.sign * table.truth
+    best = np.flatnonzero(better == np.nanmax(better))
+    classes = _classes(space)
     facts: dict[str, Any] = {
         "table": table.label,
         "what": table.about.get("title", table.about.get("dataset", "")),
-        "cells": f"{int(table.measured.sum()):,} of {cell.SPACE.size:,} {_made(table)}, in 6,466 classes",
-        "optimum": f"{truth[best[0]]:.4f} test, cell {' and '.join(map(str, best[:6]))}{' (tied)' if len(best) > 1 else ''}",
-        "local maxima": f"{int((truth[:, None] > neighbours).all(axis=1).sum())} (cells whose test beats all 24 neighbours')",
+        "cells": f"{int(table.measured.sum()):,} of {space.size:,} {_made(table)}"
+        + (f", in {classes:,} classes" if classes < space.size else ""),
     }
-    facts |= {f"schedule {last}": _schedule_facts(table, last) for last in table.schedules}
+    if space != cell.SPACE:
+        facts |= _space_facts(space)
+    if not measure.plain:
+        facts["unit"] = _unit(measure)
+    if table.scored:
+        facts["scored on"] = table.scored
+    where = f"cell {' and '.join(map(str, best[:6]))}{' (tied)' if len(best) > 1 else ''}"
+    facts["optimum"] = f"{_exact(measure, table.truth[best[0]])} {_test(table)}, {where}"
+    if space != cell.SPACE:
+        facts["optimum"] += f": {naming.text(space, int(best[0]))}"
+    around = "all 24 neighbours'" if space == cell.SPACE else "those of all neighbours"
+    facts[f"local {_optima(measure)}"] = f"{_strict_optima(space, better)} (cells whose {_test(table)} beats {around})"
+    name = "schedule {}" if table.counts_epochs else "scores"
+    facts |= {name.format(last): _schedule_facts(table, last) for last in table.schedules}
     if table.measured.all():
-        facts |= {f"search on {last}": _exactly(table, last) for last in table.schedules}
+        name = "search on {}" if table.counts_epochs else "search"
+        facts |= {name.format(last): _exactly(table, last) for last in table.schedules}
     if "held_out" in table.about:
         facts["on held-out classes"] = {name: _worth(figures) for name, figures in table.about["held_out"].items()}
         noise = ", ".join(f"--noise {sd:.2f} at {last} epochs" for last, sd in table.about["noise"].items())
@@ -153,6 +222,36 @@ def table_facts(table: Table) -> dict[str, Any]:
     facts["licence"] = table.about.get("licence", "")
     facts["digest"] = table.digest
     return facts
+
+
+def _space_facts(space: Space) -> dict[str, Any]:
+    """What a space other than NAS-Bench-201's consists of."""
+    combined = "all combinations" if space.listed is None else "those combinations that are listed"
+    options = {
+        each.name: listed(each.options) + (" (ordered)" if each.ordered and len(each.options) > 1 else "")
+        for each in space.decisions
+    }
+    return {"space": f"{space.name}: {len(space.decisions)} decisions, {combined}", "decisions": options}
+
+
+def _test(table: Table) -> str:
+    return "score" if table.scored else "test"
+
+
+def _optima(measure: Measure) -> str:
+    return "maxima" if measure.sign > 0 else "minima"
+
+
+def _exact(measure: Measure, value: float) -> str:
+    """A score with the digits that tell it from others: four decimals of a percentage, six significant digits of another."""
+    return f"{value:.4f}" if measure.percent else f"{value:.6g}"
+
+
+def _strict_optima(space: Space, better: NDArray[np.float64]) -> int:
+    """Cells better than all their neighbours; rows of a listed space are filled up with the cell itself."""
+    beaten = better[:, None] > better[space.neighbours]
+    filled = np.arange(space.size)[:, None] == space.neighbours
+    return int((beaten | filled).all(axis=1).sum())
 
 
 def _made(table: Table) -> str:
@@ -168,37 +267,52 @@ def _worth(figures: dict[str, float]) -> str:
 
 
 def _schedule_facts(table: Table, last: int) -> dict[str, str]:
-    schedule = table.schedules[last]
-    best = int(np.nanargmax(schedule.val[:, -1]))
-    final = schedule.val_trials[:, -1, :]
-    return {
-        "epochs": ", ".join(map(str, schedule.epochs)) if len(schedule.epochs) < 15 else f"1 .. {last}",
-        "validation": f"best {schedule.val[best, -1]:.4f} (cell {best}), median {np.nanmedian(schedule.val[:, -1]):.2f}",
-        "test": f"best {np.nanmax(schedule.test):.4f}, of the best by validation {schedule.test[best]:.4f}",
-        "trials": f"validation {_trials(final)}; test {_trials(schedule.test_trials)}",
-        "noise": f"validation {_noise(final)}; test {_noise(schedule.test_trials)}",
-        "seconds": f"mean {np.nanmean(schedule.seconds[:, -1]):.1f} per query of {last} epochs",
+    schedule, measure = table.schedules[last], table.measure
+    val, test = schedule.val[:, -1], schedule.test
+    best, final = int(np.nanargmax(measure.sign * val)), schedule.val_trials[:, -1, :]
+    top = measure.sign * float(np.nanmax(measure.sign * test))
+    facts = {}
+    if table.counts_epochs:
+        facts["epochs"] = ", ".join(map(str, schedule.epochs)) if len(schedule.epochs) < 15 else f"1 .. {last}"
+    per = f" per query of {last} epochs" if table.counts_epochs else " per query"
+    seconds = float(np.nanmean(schedule.seconds[:, -1]))
+    return facts | {
+        "validation": f"best {_exact(measure, val[best])} (cell {best}), median {measure.text(float(np.nanmedian(val)))}",
+        _test(table): f"best {_exact(measure, top)}, of the best by validation {_exact(measure, test[best])}",
+        "trials": f"validation {_trials(final)}; {_test(table)} {_trials(schedule.test_trials)}",
+        "noise": f"validation {_noise(final, measure)}; {_test(table)} {_noise(schedule.test_trials, measure)}",
+        "seconds": f"mean {seconds:.1f}{per}" if table.counts_epochs else f"mean {seconds:.4g}{per}",
     }
 
 
 def _exactly(table: Table, last: int) -> dict[str, str]:
     """What is known without running anything of a search on one schedule's validation; by enumeration."""
-    schedule, truth = table.schedules[last], table.truth
-    seen, optimal = schedule.val[:, -1], truth == truth.max()
-    after = references.random_search_expectation(seen, truth, [100, 1000])
+    schedule, space, measure, sign = table.schedules[last], table.space, table.measure, table.measure.sign
+    truth, seen = sign * table.truth, sign * schedule.val[:, -1]
+    optimal, what = truth == truth.max(), _test(table)
+    counts = [count for count in _AFTER if count <= space.size] or [space.size]
+    after = [_exact(measure, sign * value) for value in references.random_search_expectation(seen, truth, counts)]
+    told = f"{after[0]} {what} after {counts[0]} queries" + "".join(
+        f", {value} after {count:,}" for value, count in zip(after[1:], counts[1:], strict=True)
+    )
     random = references.random_search_to(seen, optimal)
-    descent = references.local_search(seen, truth, cell.SPACE.neighbours)
+    tried = references.random_search_queries_to(int(optimal.sum()), len(truth))
+    around = space.neighbours if space.neighbours.shape[1] else np.arange(space.size)[:, None]
+    descent = references.local_search(seen, truth, around)
     facts = {
-        "best by validation": f"{references.ceiling(seen, truth):.4f} test",
-        "random search": f"{after[0]:.4f} test after 100 queries, {after[1]:.4f} after 1,000; ends on the optimum in "
-        f"{shares.percent(random.chance)} of searches of the whole space"
-        + (f", after {random.queries:,.0f} queries on average" if random.chance else ""),
-        "local search": f"from a random cell by best moves: {descent.score:.4f} test after {descent.steps:.2f} moves, in "
-        f"the best by validation with chance {shares.percent(descent.best, 1)} ({len(descent.optima)} local maxima)",
+        "best by validation": f"{_exact(measure, sign * references.ceiling(seen, truth))} {what}",
+        "random search": f"{told}; {tried:,.0f} queries until it "
+        f"has tried an optimum, which is its choice at some time in {shares.percent(random.chance)} of searches of all cells"
+        + (f", there after {random.queries:,.0f} queries on average" if random.chance else ""),
+        "local search": f"from a random cell by best moves: {_exact(measure, sign * descent.score)} {what} after "
+        f"{descent.steps:.2f} moves, in the best by validation with chance {shares.percent(descent.best, 1)} "
+        f"({len(descent.optima)} local {_optima(measure)})",
     }
     if schedule.val_trials.shape[2]:
-        single = references.sampled_ceiling(schedule.val_trials[:, -1], truth)
-        facts["best by one trial"] = f"{single:.4f} test expected of a search of all cells with --trials sample"
+        single = sign * references.sampled_ceiling(sign * schedule.val_trials[:, -1], truth)
+        facts["best by one trial"] = (
+            f"{_exact(measure, single)} {what} expected of a search of all cells with --trials sample"
+        )
     return facts
 
 
@@ -208,9 +322,10 @@ def _trials(values: NDArray[np.float64]) -> str:
     return " ".join(f"{int((~np.isnan(values[:, i])).sum()):,}" for i in range(values.shape[1])) + " cells"
 
 
-def _noise(values: NDArray[np.float64]) -> str:
+def _noise(values: NDArray[np.float64], measure: Measure) -> str:
     """Root mean variance between the trials of a cell."""
     several = (~np.isnan(values)).sum(axis=1) > 1
     if not several.any():
         return "unknown"
-    return f"{np.sqrt(np.nanvar(values[several], axis=1, ddof=1).mean()):.3f} points between trials"
+    found = float(np.sqrt(np.nanvar(values[several], axis=1, ddof=1).mean()))
+    return f"{found:.3f} points between trials" if measure.percent else f"{measure.text(found)} between trials"

@@ -120,9 +120,9 @@ def test_charts_become_files(lab, results):
 
 def test_only_tables_of_the_package_have_their_scores_in_the_page(results, tmp_path, monkeypatch):
     content = publish.content(results / "one")
-    assert set(content.scores) == {"toy test", "toy validation"}
+    assert set(content.shown["toy"].scores) == {"toy test", "toy validation"}
     monkeypatch.setattr(publish.catalog, "EMBEDDED", tmp_path)
-    assert not publish.content(results / "one").scores
+    assert not publish.content(results / "one").shown
 
 
 def test_commands_of_the_page_name_every_policy(results):

@@ -109,7 +109,7 @@ def test_a_damaged_and_a_foreign_file_are_a_line_each(lab, tmp_path, monkeypatch
     assert "it has no header" in rows["foreign"]["error"]
     assert (rows["part"]["cells"], rows["part"]["source"], rows["part"]["error"]) == (15_624, "a test", "")
     assert rows["toy"] == {
-        "table": "toy", "kind": "synthetic", "dataset": "toy", "schedules": [12], "cells": 15_625,
+        "table": "toy", "kind": "synthetic", "dataset": "toy", "space": "nas-bench-201", "schedules": [12], "cells": 15_625,
         "source": "python -m nasbench_lab.tables.synthetic", "where": "embedded", "error": "",
     }  # fmt: skip
 

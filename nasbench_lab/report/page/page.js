@@ -23,7 +23,7 @@
   // sorting: a head sorts by the first number in its cells, or by their text; empty cells come last
   const value = (cell) => {
     const text = cell.textContent.trim();
-    const number = text.replace(/,/g, "").match(/-?\d+(\.\d+)?/);
+    const number = text.replace(/,/g, "").match(/-?\d+(\.\d+)?(e[+-]?\d+)?/i);
     return cell.classList.contains("text") ? text : number ? Number(number[0]) : null;
   };
   all("table.rank thead button").forEach((button) => button.addEventListener("click", () => {
@@ -139,101 +139,142 @@
   addEventListener("beforeprint", () => { opened = all("details.strategy:not([open])"); opened.forEach((part) => { part.open = true; }); });
   addEventListener("afterprint", () => opened.forEach((part) => { part.open = false; }));
 
-  // the cell explorer
-  const source = one("#explorer-data");
-  if (!source) return;
-  const data = JSON.parse(source.textContent);
+  // the cell explorer, of every space there is
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const numbers = (text, Kind) => new Kind(bytes(text).buffer);
-  const place = numbers(data.order, Uint16Array), index = new Uint16Array(place.length);
-  place.forEach((position, arch) => { index[position] = arch; });
-  const vectors = data.scores.map((score) => ({ ...score, values: numbers(score.values, Float32Array) }));
-  const opsOf = (arch) => { const ops = []; for (let p = place[arch], i = 0; i < 6; i += 1) { ops.unshift(p % 5); p = Math.floor(p / 5); } return ops; };
-  const archOf = (ops) => index[ops.reduce((p, op) => 5 * p + op, 0)];
-  const text = (ops) => [[0], [1, 2], [3, 4, 5]].map((edges) => `|${edges.map((e) => `${data.ops[ops[e]]}~${data.edges[e][0]}`).join("|")}|`).join("+");
-  function canonical(ops) { // equal for two cells that are one network
-    const nodes = ["0"];
-    for (const node of [1, 2, 3]) {
-      const terms = [];
-      data.edges.forEach(([from, to], e) => {
-        if (to !== node) return;
-        if (ops[e] === 0 || nodes[from] === "#") terms.push("#");
-        else terms.push(ops[e] === 1 ? nodes[from] : `(${nodes[from]})@${ops[e]}`);
-      });
-      nodes.push(terms.sort().join("+"));
+  all("script.explorer-data").forEach((source) => explorer(JSON.parse(source.textContent), source.dataset.suffix));
+
+  function explorer(data, suffix) {
+    const counts = data.options.map((options) => options.length), width = counts.length;
+    const rows = data.rows ? numbers(data.rows, Uint16Array) : null;
+    const place = data.order ? numbers(data.order, Uint32Array) : null; // lexicographic, of a product's cell; its index if null
+    const index = place && new Uint32Array(place.length);
+    if (place) place.forEach((position, arch) => { index[position] = arch; });
+    const listed = rows && new Map(Array.from({ length: data.count }, (_, arch) => [rows.slice(width * arch, width * (arch + 1)).join(), arch]));
+    const vectors = data.scores.map((score) => ({ ...score, values: numbers(score.values, Float32Array) }));
+    function opsOf(arch) {
+      if (rows) return [...rows.slice(width * arch, width * (arch + 1))];
+      const ops = [];
+      for (let p = place ? place[arch] : arch, i = width - 1; i >= 0; i -= 1) { ops.unshift(p % counts[i]); p = Math.floor(p / counts[i]); }
+      return ops;
     }
-    return nodes[3];
-  }
-  let classes = null;
-  function members(arch) {
-    if (!classes) {
-      classes = new Map();
-      place.forEach((_, other) => { const key = canonical(opsOf(other)); classes.has(key) ? classes.get(key).push(other) : classes.set(key, [other]); });
+    function archOf(ops) { // null where a listed space has no such cell
+      if (listed) return listed.get(ops.join()) ?? null;
+      const position = ops.reduce((p, op, i) => counts[i] * p + op, 0);
+      return place ? index[position] : position;
     }
-    return classes.get(canonical(opsOf(arch)));
-  }
-  function parse(words) {
-    words = words.trim();
-    if (/^\d+$/.test(words)) return Number(words) < place.length ? Number(words) : null;
-    const found = words.match(new RegExp(data.ops.join("|"), "g"));
-    return found && found.length === 6 ? archOf(found.map((name) => data.ops.indexOf(name))) : null;
-  }
-  const live = (ops) => data.edges.map((_, e) => data.paths.some((path) => path.includes(e) && path.every((edge) => ops[edge] !== 0)));
-  function picture(arch) {
-    const ops = opsOf(arch), on = live(ops), lines = [], words = [];
-    ops.forEach((op, e) => {
-      const stroke = data.strokes[op], [route, x, y] = data.routes[e], hue = on[e] ? stroke.variable : "others";
-      lines.push(`<path d="${route}" fill="none" stroke="var(--${hue})" stroke-width="${stroke.width}"${stroke.dash ? ` stroke-dasharray="${stroke.dash}"` : ""}/>`);
-      if (op === 0) return;
-      const wide = 6.6 * stroke.label.length + 8;
-      words.push(`<rect x="${x - wide / 2}" y="${y - 9}" width="${wide}" height="18" rx="4" fill="var(--paper)"/><text x="${x}" y="${y + 4}" font-size="12" text-anchor="middle" fill="var(--${on[e] ? "ink" : "muted"})">${stroke.label}</text>`);
-    });
-    return `<svg viewBox="0 0 ${data.size[0]} ${data.size[1]}" class="cell" role="img" aria-label="Cell ${arch}: ${text(ops)}">${lines.join("")}${data.nodes}${words.join("")}</svg>`;
-  }
-  const rankOf = (values, arch) => 1 + values.reduce((better, other) => better + (other > values[arch]), 0);
-  const shownScore = (score, arch) => (Number.isNaN(score.values[arch]) ? "not measured" : score.values[arch].toFixed(2));
-  const field = one("#cell"), selects = all("#cell-ops select"), out = one("#cell-facts"), near = one("#cell-near"), drawn = one("#cell-svg"), wrong = one("#cell-wrong");
-  function show(arch, typed = false) {
-    const ops = opsOf(arch), same = members(arch);
-    if (!typed) field.value = arch;
-    selects.forEach((select, e) => { select.value = ops[e]; });
-    drawn.innerHTML = picture(arch);
-    const few = same.slice(0, 12).join(", ") + (same.length > 12 ? ", ..." : "");
-    const facts = [["cell", `${arch}`], ["string", text(ops)], ["same network", same.length > 1 ? `${same.length} cells: ${few}` : "no other cell"],
-      ["parameters", `${(0.073306 + 0.24304 * ops.filter((op) => op === 3).length + 0.028 * ops.filter((op) => op === 2).length).toFixed(3)} M (CIFAR-10 network)`]];
-    vectors.forEach((score) => {
-      const known = score.values.filter((other) => !Number.isNaN(other)).length.toLocaleString("en");
-      const rank = Number.isNaN(score.values[arch]) ? "" : ` (rank ${rankOf(score.values, arch).toLocaleString("en")} of ${known})`;
-      facts.push([score.name, shownScore(score, arch) + rank]);
-    });
-    out.replaceChildren(...facts.flatMap(([key, words]) => { const dt = document.createElement("dt"), dd = document.createElement("dd"); dt.textContent = key; dd.textContent = words; return [dt, dd]; }));
-    const rows = [];
-    ops.forEach((own, e) => data.ops.forEach((name, op) => {
-      if (op === own) return;
-      const other = archOf(ops.map((o, i) => (i === e ? op : o)));
-      rows.push({ edge: data.edges[e].join("-"), name, other, score: vectors.length ? vectors[0].values[other] || 0 : 0 });
-    }));
-    if (vectors.length) rows.sort((a, b) => b.score - a.score);
-    near.tBodies[0].replaceChildren(...rows.map((row) => {
-      const line = document.createElement("tr"), button = document.createElement("button");
-      button.type = "button";
-      button.textContent = row.other;
-      button.addEventListener("click", () => show(row.other));
-      [button, row.edge, row.name, ...(vectors.length ? [shownScore(vectors[0], row.other)] : [])].forEach((part, i) => {
-        const cell = document.createElement(i ? "td" : "th");
-        if (!i) cell.scope = "row";
-        cell.append(part);
-        line.append(cell);
+    const string = (ops) => [[0], [1, 2], [3, 4, 5]].map((edges) => `|${edges.map((e) => `${data.ops[ops[e]]}~${data.edges[e][0]}`).join("|")}|`).join("+");
+    const labels = (ops) => ops.map((op, i) => `${data.names[i]}=${data.options[i][op]}`).join(", ");
+    const text = data.ops ? string : labels;
+    function canonical(ops) { // equal for two cells that are one network
+      const nodes = ["0"];
+      for (const node of [1, 2, 3]) {
+        const terms = [];
+        data.edges.forEach(([from, to], e) => {
+          if (to !== node) return;
+          if (data.roles[ops[e]] === "none" || nodes[from] === "#") terms.push("#");
+          else terms.push(data.roles[ops[e]] === "skip" ? nodes[from] : `(${nodes[from]})@${ops[e]}`);
+        });
+        nodes.push(terms.sort().join("+"));
+      }
+      return nodes[3];
+    }
+    let classes = null;
+    function members(arch) {
+      if (!classes) {
+        classes = new Map();
+        for (let other = 0; other < data.count; other += 1) { const key = canonical(opsOf(other)); classes.has(key) ? classes.get(key).push(other) : classes.set(key, [other]); }
+      }
+      return classes.get(canonical(opsOf(arch)));
+    }
+    const named = data.ops && new RegExp([...data.ops].sort((a, b) => b.length - a.length).map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"), "g");
+    const number = (options, word) => {
+      const found = options.indexOf(word);
+      return found >= 0 || word === "" || Number.isNaN(Number(word)) ? found : options.findIndex((option) => Number(option) === Number(word));
+    };
+    function parse(words) {
+      words = words.trim();
+      if (/^\d+$/.test(words)) return Number(words) < data.count ? Number(words) : null;
+      const found = named && words.match(named);
+      if (found && found.length === width) return archOf(found.map((name) => data.ops.indexOf(name)));
+      let parts = words.split(",").map((part) => part.trim());
+      const pairs = new Map(parts.map((part) => { const at = part.indexOf("="); return [part.slice(0, Math.max(at, 0)).trim(), part.slice(at + 1).trim()]; }));
+      if (data.names.every((name) => pairs.has(name))) parts = data.names.map((name) => pairs.get(name));
+      if (parts.length !== width) return null;
+      const ops = parts.map((part, i) => number(data.options[i], part));
+      return ops.includes(-1) ? null : archOf(ops);
+    }
+    const live = (ops) => data.edges.map((_, e) => data.paths.some((path) => path.includes(e) && path.every((edge) => data.roles[ops[edge]] !== "none")));
+    const safe = (words) => words.replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
+    function picture(arch) {
+      const ops = opsOf(arch), on = live(ops), lines = [], words = [];
+      ops.forEach((op, e) => {
+        const stroke = data.strokes[op], [route, x, y] = data.routes[e], hue = on[e] ? stroke.variable : "others";
+        lines.push(`<path d="${route}" fill="none" stroke="var(--${hue})" stroke-width="${stroke.width}"${stroke.dash ? ` stroke-dasharray="${stroke.dash}"` : ""}/>`);
+        if (data.roles[op] === "none") return;
+        const wide = 6.6 * stroke.label.length + 8;
+        words.push(`<rect x="${x - wide / 2}" y="${y - 9}" width="${wide}" height="18" rx="4" fill="var(--paper)"/><text x="${x}" y="${y + 4}" font-size="12" text-anchor="middle" fill="var(--${on[e] ? "ink" : "muted"})">${safe(stroke.label)}</text>`);
       });
-      return line;
+      return `<svg viewBox="0 0 ${data.size[0]} ${data.size[1]}" class="cell" role="img" aria-label="Cell ${arch}: ${safe(text(ops))}">${lines.join("")}${data.nodes}${words.join("")}</svg>`;
+    }
+    const rankOf = (score, arch) => 1 + score.values.reduce((better, other) => better + (score.sign * other > score.sign * score.values[arch]), 0);
+    const read = (score, value) => (score.percent ? value.toFixed(2) : `${Number(value.toPrecision(4))}`);
+    const shownScore = (score, arch) => (Number.isNaN(score.values[arch]) ? "not measured" : read(score, score.values[arch]));
+    const part = (name) => document.getElementById(`cell${name}${suffix}`);
+    const field = part(""), out = part("-facts"), near = part("-near"), drawn = part("-svg"), wrong = part("-wrong");
+    const selects = all("select", part("-ops"));
+    const say = (words) => { wrong.textContent = words; field.setAttribute("aria-invalid", String(words !== "")); };
+    function show(arch, typed = false) {
+      const ops = opsOf(arch);
+      if (!typed) field.value = arch;
+      say("");
+      selects.forEach((select, e) => { select.value = ops[e]; });
+      if (drawn) drawn.innerHTML = picture(arch);
+      const facts = [["cell", `${arch}`], [data.ops ? "string" : "options", text(ops)]];
+      if (data.classes) {
+        const same = members(arch), few = same.slice(0, 12).join(", ") + (same.length > 12 ? ", ..." : "");
+        facts.push(["same network", same.length > 1 ? `${same.length} cells: ${few}` : "no other cell"]);
+      }
+      if (data.params) facts.push(["parameters", `${(0.073306 + 0.24304 * ops.filter((op) => op === 3).length + 0.028 * ops.filter((op) => op === 2).length).toFixed(3)} M (CIFAR-10 network)`]);
+      vectors.forEach((score) => {
+        const known = score.values.filter((other) => !Number.isNaN(other)).length.toLocaleString("en");
+        const rank = Number.isNaN(score.values[arch]) ? "" : ` (rank ${rankOf(score, arch).toLocaleString("en")} of ${known})`;
+        facts.push([score.name, shownScore(score, arch) + rank]);
+      });
+      out.replaceChildren(...facts.flatMap(([key, words]) => { const dt = document.createElement("dt"), dd = document.createElement("dd"); dt.textContent = key; dd.textContent = words; return [dt, dd]; }));
+      const around = [];
+      ops.forEach((own, e) => data.options[e].forEach((name, op) => {
+        const other = op === own ? null : archOf(ops.map((o, i) => (i === e ? op : o)));
+        if (other === null) return;
+        const value = vectors.length ? vectors[0].sign * vectors[0].values[other] : 0;
+        around.push({ edge: data.ops ? data.edges[e].join("-") : data.names[e], name, other, score: Number.isNaN(value) ? -Infinity : value });
+      }));
+      if (vectors.length) around.sort((a, b) => b.score - a.score || 0);
+      near.tBodies[0].replaceChildren(...around.map((row) => {
+        const line = document.createElement("tr"), button = document.createElement("button");
+        button.type = "button";
+        button.textContent = row.other;
+        button.addEventListener("click", () => show(row.other));
+        [button, row.edge, row.name, ...(vectors.length ? [shownScore(vectors[0], row.other)] : [])].forEach((item, i) => {
+          const cell = document.createElement(i ? "td" : "th");
+          if (!i) cell.scope = "row";
+          cell.append(item);
+          line.append(cell);
+        });
+        return line;
+      }));
+    }
+    const asked = data.ops ? "six operations" : `${width} label${width === 1 ? "" : "s"} separated by commas, of a cell that exists`;
+    field.addEventListener("input", () => {
+      const arch = parse(field.value);
+      if (arch === null) say(`Not a cell: an index from 0 to ${data.count - 1}, or ${asked}.`);
+      else show(arch, true);
+    });
+    selects.forEach((select) => select.addEventListener("input", () => {
+      const arch = archOf(selects.map((each) => Number(each.value)));
+      if (arch === null) say("No such cell: these options are not listed together.");
+      else show(arch);
     }));
+    show(data.start);
   }
-  field.addEventListener("input", () => {
-    const arch = parse(field.value);
-    wrong.textContent = arch === null ? "Not a cell: an index from 0 to 15624, or six operations." : "";
-    field.setAttribute("aria-invalid", String(arch === null));
-    if (arch !== null) show(arch, true);
-  });
-  selects.forEach((select) => select.addEventListener("input", () => show(archOf(selects.map((s) => Number(s.value))))));
-  show(data.start);
 })();
