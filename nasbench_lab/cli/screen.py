@@ -81,9 +81,27 @@ def trusted(names: list[str] | None) -> list[str] | None:
 AsJson = Annotated[bool, typer.Option("--json", callback=_aside, help="Print rows as JSON instead of a table.")]
 
 
+def now_and_then(seconds: float = 10.0) -> Callable[[str], None]:
+    """Says on stderr how far something is, in a line each time that so many seconds have passed since the last one."""
+    import time
+
+    last = time.monotonic()
+
+    def say(words: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            print(words, file=sys.stderr, flush=True)
+
+    return say
+
+
 @contextmanager
 def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int], None]]:
-    """A bar with time left, on stderr; an interruption becomes a message, which says what is `kept` (`what` if left out)."""
+    """A bar with time left, on stderr, elsewhere than on a terminal a line now and then.
+
+    An interruption becomes a message, which says what is `kept` (`what` if left out).
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -103,10 +121,16 @@ def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int]
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)  # elsewhere than on a terminal a bar would only leave an empty line
+    say = now_and_then(30.0) if not console.is_terminal else lambda _words: None
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            say(f"{what}: {done:,} of {total:,}")
+
         try:
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            yield update
         except KeyboardInterrupt:
             raise LabError(
                 f"interrupted; finished {kept or what} are kept, the same command goes on from there"

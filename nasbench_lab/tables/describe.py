@@ -112,7 +112,8 @@ def _scores(arch: int, table: Table) -> dict[str, Any]:
         trials = schedule.test_trials[arch]
         if trials.size:
             out[f"test trials, {last} epochs"] = ", ".join("-" if np.isnan(t) else f"{t:.2f}" for t in trials)
-        out[f"seconds, {last} epochs"] = f"{schedule.seconds[arch, -1]:.1f}"
+        seconds = f"{schedule.seconds[arch, -1]:.1f} (what a query is charged on the simulated clock)"
+        out[f"seconds, {last} epochs"] = seconds
     for name, values in table.metrics.items():
         out[name] = _ranked(values, arch, core.DIRECTIONS.get(name.partition("/")[0], 0))
     return out
@@ -186,13 +187,16 @@ def _exactly(table: Table, last: int) -> dict[str, str]:
     schedule, truth = table.schedules[last], table.truth
     seen, optimal = schedule.val[:, -1], truth == truth.max()
     after = references.random_search_expectation(seen, truth, [100, 1000])
-    random = references.random_search_to(seen, optimal)
+    random, tried = (
+        references.random_search_to(seen, optimal),
+        references.random_search_queries_to(int(optimal.sum()), len(truth)),
+    )
     descent = references.local_search(seen, truth, cell.SPACE.neighbours)
     facts = {
         "best by validation": f"{references.ceiling(seen, truth):.4f} test",
-        "random search": f"{after[0]:.4f} test after 100 queries, {after[1]:.4f} after 1,000; ends on the optimum in "
-        f"{shares.percent(random.chance)} of searches of the whole space"
-        + (f", after {random.queries:,.0f} queries on average" if random.chance else ""),
+        "random search": f"{after[0]:.4f} test after 100 queries, {after[1]:.4f} after 1,000; {tried:,.0f} queries until it "
+        f"has tried an optimum, which is its choice at some time in {shares.percent(random.chance)} of searches of all cells"
+        + (f", there after {random.queries:,.0f} queries on average" if random.chance else ""),
         "local search": f"from a random cell by best moves: {descent.score:.4f} test after {descent.steps:.2f} moves, in "
         f"the best by validation with chance {shares.percent(descent.best, 1)} ({len(descent.optima)} local maxima)",
     }
