@@ -48,11 +48,11 @@ def reproduce(
             yield outcome
 
     def row(runs: int, total: int) -> None:
-        say(f"{done:,} compared so far; of the next {runs:,} of {total:,} runs are done")
+        say(f"{done:,} compared so far; of the next row {runs:,} of {total:,} runs are done")
 
     runs: Counter[str] = Counter()
     others: Counter[str] = Counter()  # tables and what is shown: only told where they differ
-    for outcomes, lines in _told(counted()):
+    for outcomes, lines in told(counted()):
         for outcome in outcomes:
             (runs if outcome.kind == "run" else others)[outcome.kind if outcome.kind != "run" else outcome.verdict] += 1
         if lines:
@@ -67,7 +67,7 @@ def reproduce(
     raise typer.Exit(0 if good else 1)
 
 
-def _told(outcomes: Iterator[Outcome]) -> Iterator[tuple[list[Outcome], list[str]]]:
+def told(outcomes: Iterator[Outcome]) -> Iterator[tuple[list[Outcome], list[str]]]:
     """Outcomes, strategy by strategy as they come, with what is to be said of them: nothing if all are the same."""
     for (identity, strategy), found in groupby(outcomes, key=lambda each: (each.id.partition(":")[0], each.strategy)):
         block = list(found)

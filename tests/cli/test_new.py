@@ -21,16 +21,6 @@ def test_what_it_writes_keeps_the_rules_and_has_a_row(lab, tmp_path, monkeypatch
     assert best > nasbench_lab.search("random_search", "digits", max_queries=3)["val"].max()
 
 
-def test_nothing_is_overwritten_unless_it_is_said(lab, tmp_path):
-    file = tmp_path / "mine.py"
-    file.write_text("my work")
-    code, _, error = lab("new", file)
-    assert (code, file.read_text()) == (2, "my work")
-    assert "is there already; nothing was written" in error
-    assert lab("new", file, "--force")[0] == 0
-    assert "class Mine(Strategy)" in file.read_text()
-
-
 @pytest.mark.parametrize("name", ["mine", "mine.txt", "my search.py", "1st.py", ".py", "class.py"])
 def test_what_is_no_name_of_a_module_is_refused(name, lab, tmp_path):
     code, _, error = lab("new", tmp_path / name)
