@@ -17,6 +17,9 @@ from nasbench_lab.files.sealed import seal
 from nasbench_lab.study import store
 
 
+pytestmark = pytest.mark.usefixtures("repeated_once")
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("finished")
