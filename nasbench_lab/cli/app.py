@@ -17,6 +17,7 @@ from nasbench_lab.cli.compare import compare, run
 from nasbench_lab.cli.front import front
 from nasbench_lab.cli.leaderboard import leaderboard
 from nasbench_lab.cli.listing import list_plugins
+from nasbench_lab.cli.new import new
 from nasbench_lab.cli.report import query, report
 from nasbench_lab.cli.reproduce import reproduce
 from nasbench_lab.cli.serve import serve_ask
@@ -61,6 +62,7 @@ app.command()(leaderboard)
 
 
 app.command("list")(list_plugins)
+app.command()(new)
 app.command()(check)
 app.command()(reproduce)
 app.command()(validate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nasbench_lab.listing.plugins import Plugin
 
 _WIDTH = 28  # of the names
+_WIDEST = 120  # of a line
 
 
 def list_plugins(
@@ -46,14 +48,24 @@ def list_plugins(
 
 
 def _shown(sections: dict[str, list[Plugin]]) -> Iterator[str]:
-    """Two lines each: what it is; parameters and paper."""
+    """Two paragraphs each: what it is; parameters and paper."""
+    room = min(shutil.get_terminal_size((_WIDEST, 0)).columns, _WIDEST) - _WIDTH - 2
     for title, members in sections.items():
         yield typer.style(f"\n{title}", bold=True)
         for plugin in members:
-            yield f"  {plugin.name:<{_WIDTH}}{plugin.summary}{_mark(plugin)}"
-            if second := "   ".join(filter(None, [plugin.defaults, plugin.paper])):
-                yield typer.style(f"  {'':<{_WIDTH}}{second}", dim=True)
+            first, *more = _wrapped(f"{plugin.summary}{_mark(plugin)}", room) or [""]
+            yield f"  {plugin.name:<{_WIDTH}}{first}".rstrip()
+            yield from (f"  {'':<{_WIDTH}}{line}" for line in more)
+            for line in _wrapped("   ".join(filter(None, [plugin.defaults, plugin.paper])), room):
+                yield typer.style(f"  {'':<{_WIDTH}}{line}", dim=True)
     yield typer.style("\nOne of them, parameter by parameter: nasbench-lab list NAME", dim=True)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of a text, broken at blanks alone: parameters and addresses stay whole."""
+    from textwrap import wrap
+
+    return wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
 
 
 def _mark(plugin: Plugin) -> str:

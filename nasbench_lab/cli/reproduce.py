@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,12 @@ from nasbench_lab.cli import screen
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterator, Sequence
+
+    from nasbench_lab.experiments.reproduce import Outcome
+
+
+_SHOWN = 3  # differences told of one strategy
 
 
 def reproduce(
@@ -28,11 +35,24 @@ def reproduce(
 
     from nasbench_lab.experiments import reproduce as again
 
+    say = screen.now_and_then()
+    done = 0
+
+    def counted() -> Iterator[Outcome]:
+        nonlocal done
+        for outcome in again.reproduce(
+            folder, run=run_id, workers=workers, trusted=screen.trusted(trust), progress=row
+        ):
+            done += 1
+            say(f"{done:,} compared so far")
+            yield outcome
+
+    def row(runs: int, total: int) -> None:
+        say(f"{done:,} compared so far; of the next row {runs:,} of {total:,} runs are done")
+
     runs: Counter[str] = Counter()
     others: Counter[str] = Counter()  # tables and what is shown: only told where they differ
-    for outcomes, lines in again.told(
-        again.reproduce(folder, run=run_id, workers=workers, trusted=screen.trusted(trust))
-    ):
+    for outcomes, lines in told(counted()):
         for outcome in outcomes:
             (runs if outcome.kind == "run" else others)[outcome.kind if outcome.kind != "run" else outcome.verdict] += 1
         if lines:
@@ -45,6 +65,32 @@ def reproduce(
     if run_id is None and (note := again.unchecked(folder)):
         print(note)
     raise typer.Exit(0 if good else 1)
+
+
+def told(outcomes: Iterator[Outcome]) -> Iterator[tuple[list[Outcome], list[str]]]:
+    """Outcomes, strategy by strategy as they come, with what is to be said of them: nothing if all are the same."""
+    for (identity, strategy), found in groupby(outcomes, key=lambda each: (each.id.partition(":")[0], each.strategy)):
+        block = list(found)
+        said = []
+        for verdict in ("differs", "not run"):
+            bad = [each for each in block if each.verdict == verdict]
+            if bad:
+                share = f", {len(bad)} of {len(block)} runs" if ":" in bad[0].id else ""
+                said += [f"{verdict}  {identity}  {strategy}{share}", *(f"    {line}" for line in _reasons(bad))]
+        yield block, said
+
+
+def _reasons(bad: Sequence[Outcome]) -> Iterator[str]:
+    """Each reason once with its seeds, the first few; then each cause once."""
+    seeds: dict[str, list[str]] = {}
+    for each in bad:
+        seeds.setdefault(each.reason, []).append(each.id.partition(":")[2])
+    for reason, own in list(seeds.items())[:_SHOWN]:
+        numbers = ", ".join(own[:_SHOWN]) + (f" and {len(own) - _SHOWN} more" if len(own) > _SHOWN else "")
+        yield (f"seed {numbers}: " if own[0] else "") + reason
+    if len(seeds) > _SHOWN:
+        yield f"and {len(seeds) - _SHOWN} more"
+    yield from dict.fromkeys(each.cause for each in bad if each.cause)
 
 
 def _of_shown(others: Counter[str]) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nasbench_lab.leaderboard.wording import Block
 
 _answer: ContextVar[list[str] | None] = ContextVar("answer", default=None)  # what `aside` prints at the end
+_OFTEN = 10.0  # seconds between two lines that say how far a command is
 _SEED: dict[str, Any] = {"metavar": "N", "min": 0, "max": (1 << 63) - 1}
 Seed = Annotated[int, typer.Option(help="Decides noise, trials and the seed the program is handed.", **_SEED)]
 FirstSeed = Annotated[int, typer.Option(help="The first new seed; none the table was made with.", **_SEED)]
@@ -81,9 +82,27 @@ def trusted(names: list[str] | None) -> list[str] | None:
 AsJson = Annotated[bool, typer.Option("--json", callback=_aside, help="Print rows as JSON instead of a table.")]
 
 
+def now_and_then() -> Callable[[str], None]:
+    """Says on stderr how far something is: what it is told, once `_OFTEN` seconds have passed since it said something."""
+    import time
+
+    last = time.monotonic()
+
+    def say(words: str) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last >= _OFTEN:
+            last = now
+            print(words, file=sys.stderr, flush=True)
+
+    return say
+
+
 @contextmanager
 def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int], None]]:
-    """A bar with time left, on stderr; an interruption becomes a message, which says what is `kept` (`what` if left out)."""
+    """A bar with time left, on stderr, elsewhere than on a terminal a line now and then.
+
+    An interruption becomes a message, which says what is `kept` (`what` if left out).
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -103,10 +122,16 @@ def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int]
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)  # elsewhere than on a terminal a bar would only leave an empty line
+    say = now_and_then() if not console.is_terminal else lambda _words: None
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            say(f"{what}: {done:,} of {total:,}")
+
         try:
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            yield update
         except KeyboardInterrupt:
             raise LabError(
                 f"interrupted; finished {kept or what} are kept, the same command goes on from there"

@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +35,6 @@ from nasbench_lab.study.study import Study, load_study
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.readings import REAL_TIME
 
-_SHOWN = 3  # differences told of one strategy
 _CHECKPOINTS = "NASBENCH_LAB_CHECKPOINTS"  # see strategies/_one_shot.py, which imports torch
 
 
@@ -59,7 +57,12 @@ class Outcome(NamedTuple):
 
 
 def reproduce(
-    out: Path, *, run: str | None = None, workers: int = 1, trusted: Sequence[str] | None = ()
+    out: Path,
+    *,
+    run: str | None = None,
+    workers: int = 1,
+    trusted: Sequence[str] | None = (),
+    progress: execute.Progress | None = None,
 ) -> Iterator[Outcome]:
     """Compare a results folder with what its study gives now.
 
@@ -71,11 +74,12 @@ def reproduce(
             there, "id" alone: the manifest has one digest for all seeds. What is shown is of all runs, and not compared.
         workers: processes, where the study must be run.
         trusted: whose code may be run; see `loading.untrusted`.
+        progress: where a study is run anew, called with (runs done, runs in all) of the row at hand.
 
     Raises:
         LabError: not a results folder, or no run of that id.
     """
-    folder = _Folder(out, load_study(out), sealed.read_json(out / "manifest.json"), trusted)
+    folder = _Folder(out, load_study(out), sealed.read_json(out / "manifest.json"), trusted, progress)
     files = sorted((out / "runs").glob("*.parquet"))
     with _from_the_start():
         yield from _tables(folder)
@@ -97,6 +101,7 @@ class _Folder(NamedTuple):
     study: Study
     manifest: dict[str, Any]
     trusted: Sequence[str] | None
+    progress: execute.Progress | None = None
 
     def refused(self, spec: str, evaluator: str = "tabular") -> str:
         """Why a strategy under an evaluator may not be run; "" where it may."""
@@ -229,7 +234,7 @@ def _anew(folder: _Folder, study: Study, entry: dict[str, Any], workers: int) ->
     try:
         plan = resolve(study)
         with tempfile.TemporaryDirectory() as elsewhere:
-            execute.run(plan, Path(elsewhere), workers=workers)
+            execute.run(plan, Path(elsewhere), workers=workers, progress=folder.progress)
             collected = execute.collect(plan, Path(elsewhere))
     except LabError as error:
         return Outcome(identity, spec, "not run", str(error)), []
@@ -369,29 +374,3 @@ def _since(changed: Sequence[str], manifest: dict[str, Any]) -> str:
     if changed:
         return "Changed since: " + "; ".join([*changed, *([processor] if processor else [])])
     return f"Code and packages are the same; {processor}" if processor else "Nothing it depends on has changed"
-
-
-def told(outcomes: Iterator[Outcome]) -> Iterator[tuple[list[Outcome], list[str]]]:
-    """Outcomes, strategy by strategy as they come, with what is to be said of them: nothing if all are the same."""
-    for (identity, strategy), found in groupby(outcomes, key=lambda each: (each.id.partition(":")[0], each.strategy)):
-        block = list(found)
-        said = []
-        for verdict in ("differs", "not run"):
-            bad = [each for each in block if each.verdict == verdict]
-            if bad:
-                share = f", {len(bad)} of {len(block)} runs" if ":" in bad[0].id else ""
-                said += [f"{verdict}  {identity}  {strategy}{share}", *(f"    {line}" for line in _reasons(bad))]
-        yield block, said
-
-
-def _reasons(bad: Sequence[Outcome]) -> Iterator[str]:
-    """Each reason once with its seeds, the first few; then each cause once."""
-    seeds: dict[str, list[str]] = {}
-    for each in bad:
-        seeds.setdefault(each.reason, []).append(each.id.partition(":")[2])
-    for reason, own in list(seeds.items())[:_SHOWN]:
-        numbers = ", ".join(own[:_SHOWN]) + (f" and {len(own) - _SHOWN} more" if len(own) > _SHOWN else "")
-        yield (f"seed {numbers}: " if own[0] else "") + reason
-    if len(seeds) > _SHOWN:
-        yield f"and {len(seeds) - _SHOWN} more"
-    yield from dict.fromkeys(each.cause for each in bad if each.cause)

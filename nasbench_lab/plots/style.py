@@ -70,10 +70,10 @@ class Look:
 
 
 def base(spec: str) -> str:
-    """The strategy's name without its parameters; the file's or class's name of one from elsewhere."""
+    """The strategy's name without its parameters; of one from elsewhere its file's name, or its class's."""
     head, _, tail = spec.partition(":")
     if head.endswith(".py") or "/" in head:
-        return head.rpartition("/")[2].removesuffix(".py")
+        return head.rpartition("/")[2]
     if "." in head and tail and "=" not in tail:
         return tail
     return head

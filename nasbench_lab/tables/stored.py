@@ -89,7 +89,7 @@ def _space(header: dict[str, Any], archive: Archive) -> Space:
 
 
 def _unpack(values: NDArray[Any], space: Space, by_class: bool) -> FloatArray:
-    first = first_of_classes(space)
+    first = first_of_classes(space) if by_class else np.empty(0, dtype=np.int64)
     rows = len(first) if by_class else space.size
     if values.dtype.kind not in "fiu" or values.shape[:1] != (rows,):
         raise ValueError(f"expected {rows} rows of numbers, got {values.dtype} {values.shape}")

@@ -97,3 +97,14 @@ def test_what_cannot_be_listed_is_one_message(lab, arguments, message):
     assert (code, out) == (2, "")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_lines_of_the_list_fit_a_screen(lab):
+    lines = lab("list")[1].splitlines()
+    assert {len(line.split()) for line in lines if len(line) > 120} <= {1}  # a parameter stays whole
+
+
+def test_what_is_explained_is_for_users(lab):
+    """How a default came about, with which seeds, stands in a comment."""
+    rows = json.loads(lab("list", "--json")[1])
+    assert [row["name"] for row in rows if "seeds from" in " ".join(str(row["about"]).split())] == []

@@ -36,6 +36,7 @@ def commands(results, tmp_path):
         ("tables", "export", "toy", "--format", "parquet", "--to"): "toy.parquet",
         ("report", results, "--out"): "page.html",
         ("query", "0", "--table", "toy", "--svg"): "cell.svg",
+        ("new",): "mine.py",
     }
 
 

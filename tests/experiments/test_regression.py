@@ -137,6 +137,7 @@ class Changing(Strategy):
 '''
 
 
+@pytest.mark.usefixtures("repeated_once")
 def test_the_command_exits_3_when_a_strategy_got_worse(lab, tmp_path, toy):
     """One file, edited between the baseline and now."""
     file, base = tmp_path / "changing.py", tmp_path / "base"

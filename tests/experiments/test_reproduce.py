@@ -10,10 +10,14 @@ from conftest import make_table
 from run_files import forge
 
 import nasbench_lab
+from nasbench_lab.cli.reproduce import told
 from nasbench_lab.core import LabError
-from nasbench_lab.experiments.reproduce import Outcome, reproduce, told
+from nasbench_lab.experiments.reproduce import Outcome, reproduce
 from nasbench_lab.files.sealed import seal
 from nasbench_lab.study import store
+
+
+pytestmark = pytest.mark.usefixtures("repeated_once")
 
 
 @pytest.fixture(scope="module")

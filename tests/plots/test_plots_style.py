@@ -72,8 +72,8 @@ def test_the_first_share_no_hue():
     ("spec", "name"),
     [
         ("local_search:improvement=best", "local_search"),
-        ("path/to/mine.py:Search:a=1", "mine"),
-        ("mine.py", "mine"),
+        ("path/to/mine.py:Search:a=1", "mine.py"),
+        ("mine.py", "mine.py"),
         ("pkg.module:Class", "Class"),
     ],
 )

@@ -5,8 +5,6 @@ after every result, and expected improvement decides: meta-train, evaluate a few
 from the papers: `surrogates/_meta_linear`. Sources are read at a sample of `source_cells` cells, sizes and zero-cost
 scores (if the task knows any) are further columns that tasks are mixed of.
 
-Its settings were chosen on the 12-epoch validation columns of C10 and C100, 8 seeds from 10,000 on.
-
 Meta-training takes a second or two. So that a study of many seeds pays it a few times and not in every run, the sample
 (and the deal, if `shuffled`) is one of `_VARIANTS`, drawn per run.
 
@@ -29,6 +27,8 @@ from nasbench_lab.surrogates._targets import known_quantiles
 _VARIANTS = 4
 _SAMPLE, _DEAL = 41, 42  # streams
 _OTHERS = ("params_m", "flops_m", "proxy")
+
+# Settings were chosen on the 12-epoch validation columns of C10 and C100, 8 seeds from 10,000 on.
 
 
 @dataclass

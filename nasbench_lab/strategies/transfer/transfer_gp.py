@@ -6,9 +6,6 @@ departs from the paper. The rest is `gp_bo`: expected improvement over all cells
 
 The start is the common design. Without a source this is `gp_bo`, the cold start to compare with. `shuffled` is the
 control: the sources' scores are dealt to other cells at random.
-
-Tried on validation columns (12 and 200 epochs, seeds from 10,000 on) and left out, as no better: starting with the cells
-that the sources expect the most of, and putting source predictions on the target's scale by least squares.
 """
 
 from __future__ import annotations
@@ -24,6 +21,9 @@ from nasbench_lab.strategies.transfer._sources import sources_of, with_shuffled_
 from nasbench_lab.surrogates._rgpe import Rgpe
 from nasbench_lab.surrogates._targets import TRANSFORMS
 from nasbench_lab.surrogates.gp import GaussianProcess
+
+# Tried on validation columns (12 and 200 epochs, seeds from 10,000 on) and left out, as no better: starting with the cells
+# that the sources expect the most of, and putting source predictions on the target's scale by least squares.
 
 
 @dataclass

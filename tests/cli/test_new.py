@@ -1,0 +1,29 @@
+"""`nasbench-lab new`: a file that a newcomer can begin with."""
+
+from __future__ import annotations
+
+import pytest
+
+import nasbench_lab
+from nasbench_lab import loading
+
+
+def test_what_it_writes_keeps_the_rules_and_has_a_row(lab, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = lab("new", "hill_climb2.py")
+    assert code == 0
+    assert "class HillClimb2" in out
+    assert "nasbench-lab check hill_climb2.py" in out
+    assert loading.load("strategies", "hill_climb2.py").__name__ == "HillClimb2"
+    code, out, _ = lab("check", "hill_climb2.py")
+    assert code == 0, out
+    best = nasbench_lab.search("hill_climb2.py", "digits", max_queries=100)["val"].max()
+    assert best > nasbench_lab.search("random_search", "digits", max_queries=3)["val"].max()
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.txt", "my search.py", "1st.py", ".py", "class.py"])
+def test_what_is_no_name_of_a_module_is_refused(name, lab, tmp_path):
+    code, _, error = lab("new", tmp_path / name)
+    assert code == 2
+    assert "a strategy is a Python file, such as my_search.py" in error
+    assert list(tmp_path.iterdir()) == []
