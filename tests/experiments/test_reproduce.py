@@ -16,7 +16,6 @@ from nasbench_lab.experiments.reproduce import Outcome, reproduce
 from nasbench_lab.files.sealed import seal
 from nasbench_lab.study import store
 
-
 pytestmark = pytest.mark.usefixtures("repeated_once")
 
 
