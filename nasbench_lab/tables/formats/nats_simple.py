@@ -1,4 +1,4 @@
-"""NATS-Bench folders in fast mode, `NATS-tss-v1_0-3ffb9-simple/` and `NATS-sss-v1_0-50262-simple/`: a pickle per cell, and `meta`.
+"""Folders of NATS-Bench in fast mode, NATS-tss-v1_0-3ffb9-simple and NATS-sss-v1_0-50262-simple: a pickle per cell, and `meta`.
 
 Read one record at a time, on several processes, by the restricted unpickler. Written as the official package reads it.
 """
