@@ -14,7 +14,7 @@ import pandas as pd
 
 from nasbench_lab import loading
 from nasbench_lab.core import Evaluator, LabError, Strategy, once, real, spread, whole
-from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.evaluators.tabular import Tabular, measure_of
 from nasbench_lab.files import paths
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.leaderboard.rebuild import rebuild
@@ -52,7 +52,7 @@ def search(
     workers: int = 1,
     repeats: runner.Repeats = "charge",
 ) -> pd.DataFrame:
-    """One run as a frame: a row per answered query, with the test accuracy of the incumbent joined afterwards.
+    """One run as a frame: a row per answered query, with the test score of the incumbent joined afterwards.
 
     Args:
         strategy: an instance, or a spec such as "local_search:improvement=best".
@@ -63,15 +63,16 @@ def search(
         max_queries: budget in queries.
         max_seconds: budget in simulated seconds; at least one of the two.
         trials: what a query returns, "mean" of the trials or "sample", one of them.
-        noise: standard deviation of extra query noise, in points.
+        noise: standard deviation of extra query noise, in the unit of the scores.
         objectives: "val", and metrics of the table.
         sources: names of tables of other datasets whose validation scores the strategy may read.
         workers: simulated asynchronous workers.
         repeats: how repeated queries count: "charge", "free" or "free-class"; see `study.runner.search`.
 
     Returns:
-        Columns order, arch, epochs, val (percent), seconds and finished (simulated), incumbent, decided (real seconds),
-        objectives, and incumbent_test (percent).
+        Columns order, arch, epochs, val (the validation score in the table's unit and direction: accuracy in percent unless
+        the table says otherwise), seconds and finished (simulated), incumbent, decided (real seconds), objectives, and
+        incumbent_test (the test score, likewise). Of an evaluator without a table both are as it gives them.
 
     Raises:
         LabError: a name, policy or budget that does not exist.
@@ -97,7 +98,8 @@ def search(
         run = runner.search(instance, evaluator, seed=seed, **loop)
     frame = pd.DataFrame(store.columns_of({seed: run}, evaluator.task.objectives)).drop(columns="seed")
     truths = [evaluator.truth(int(arch)) if arch >= 0 else math.nan for arch in frame["incumbent"]]
-    return frame.assign(incumbent_test=np.array(truths, dtype=np.float64))
+    sign = measure_of(evaluator).sign
+    return frame.assign(val=sign * frame["val"], incumbent_test=sign * np.array(truths, dtype=np.float64))
 
 
 _PLAIN = MappingProxyType({"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()})
@@ -168,7 +170,7 @@ def compare(
         max_queries: budget in queries; 100 if no budget is given.
         max_seconds: budget in simulated seconds.
         trials: what a query returns, "mean" of the trials or "sample", one of them per seed and cell.
-        noise: standard deviation of extra query noise, in points.
+        noise: standard deviation of extra query noise, in the unit of the scores.
         objectives: "val", and metrics of the table; a single metric may stand alone.
         sources: tables of other datasets whose validation scores strategies may read.
         simulated_workers: asynchronous workers on the simulated clock.

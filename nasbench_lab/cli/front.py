@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def front(
     objectives: Annotated[
         list[str],
-        typer.Option(metavar="METRIC", help="A metric of the table beside test accuracy; repeat for several."),
+        typer.Option(metavar="METRIC", help="A metric of the table beside its test score; repeat for several."),
     ],
     table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
     results: Annotated[
@@ -29,7 +29,7 @@ def front(
     ] = None,
     as_json: screen.AsJson = False,
 ) -> None:
-    """The exact front of test accuracy and further objectives, and what strategies reached of it."""
+    """The exact front of test scores and further objectives, and what strategies reached of it."""
     from nasbench_lab.experiments import front_report
     from nasbench_lab.study.study import load_study
     from nasbench_lab.tables import catalog
@@ -50,16 +50,18 @@ def _show(exact: Front, found: Sequence[Attained]) -> None:
     terminal = screen.console()
     terminal.print(exact.title, style="bold", highlight=False, markup=False)
     points = exact.points()
-    grid = Grid("cell", "", "test %", *exact.objectives[1:], box=None, pad_edge=False, header_style="dim")
+    measure = exact.table.measure
+    score = "test %" if measure.plain else measure.axis("test")
+    grid = Grid("cell", "", score, *exact.objectives[1:], box=None, pad_edge=False, header_style="dim")
     for row in points:
         metrics = [f"{row[name]:.4g}" for name in exact.objectives[1:]]
         more = f" +{row['cells'] - 1}" if row["cells"] > 1 else ""
-        grid.add_row(f"{row['arch']}{more}", row["cell"], f"{row['test']:.2f}", *metrics)
+        grid.add_row(f"{row['arch']}{more}", row["cell"], measure.text(row["test"]), *metrics)
     terminal.print(grid)
     left_out = f"; {exact.left_out:,} cells without a value are left out" if exact.left_out else ""
     terminal.print(
         f"Exact front: {exact.target.size} points, normalised hypervolume {exact.target.possible:.5f} "
-        f"(test error and costs min-max over the space, reference 1){left_out}."
+        f"(test {'error' if measure.plain else 'score'} and costs min-max over the space, reference 1){left_out}."
         + (
             " +n: so many more cells with the same values; front.csv has all."
             if len(exact.rows()) > len(points)

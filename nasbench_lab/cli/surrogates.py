@@ -101,7 +101,7 @@ def _show(terminal: Console, content: dict[str, Any]) -> None:
     from rich.table import Table as Grid
 
     from nasbench_lab.experiments import assessment_report as report
-    from nasbench_lab.stats import means
+    from nasbench_lab.stats import means, measures
 
     shown = [*report.RANKS, *report.SPREAD]
     terminal.print(f"\n{report.target_of(content)}; {content['settings']['test_size']:,} cells held out", style="bold")
@@ -112,12 +112,13 @@ def _show(terminal: Console, content: dict[str, Any]) -> None:
             grid.add_column(heading, justify="right")
         rows = [row for row in content["rows"] if row["train"] == count]
         for row in sorted(rows, key=lambda row: float(-row["tau"])):
-            cells = [means.shown(row, name, digits) for name, _, digits in shown]
+            cells = [means.shown(row, name, report.digits_of(content, name, digits)) for name, _, digits in shown]
             grid.add_row(row["surrogate"], cells[0], *(text.partition(" ")[0] for text in cells[1:]))
         terminal.print(grid)
     if content["regret"]:
         terminal.print()
         grid = Grid(f"regret after {content['settings']['max_queries']} queries", "validation", "test", box=None)
         for row in sorted(content["regret"], key=lambda row: row["val"]):
-            grid.add_row(row["surrogate"], *(means.shown(row, name, 3) for name in ("val", "test")))
+            digits = 3 if measures.of(content).percent else None
+            grid.add_row(row["surrogate"], *(means.shown(row, name, digits) for name in ("val", "test")))
         terminal.print(grid)

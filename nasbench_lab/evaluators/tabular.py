@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.core import NO_METRICS, FloatArray, LabError, Query, Result, Task, noise_stream, spread
+from nasbench_lab.core import NO_METRICS, Evaluator, FloatArray, LabError, Query, Result, Task, noise_stream, spread
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources, opened, opened_sources
 from nasbench_lab.spaces.frozen import ReadOnly
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.tables import readings
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
@@ -225,3 +226,9 @@ class Tabular:
         picked = np.argmax(np.cumsum(known, axis=1) >= wanted[:, None], axis=1)
         values: FloatArray = trials[np.arange(len(trials)), picked]
         return values
+
+
+def measure_of(evaluator: Evaluator) -> Measure:
+    """How the scores are read that an evaluator answers with times their sign; accuracies in percent where it has no table."""
+    table = getattr(evaluator, "table", None)
+    return table.measure if isinstance(table, Table) else Measure()

@@ -122,10 +122,7 @@ class Training:
         given = {"data": data, "device": device, "cache": cache, "epochs": epochs}
         given |= {"part_size": part_size, "held_out_size": held_out_size}
         scoring = opened(table)
-        if scoring.space != cell.SPACE:
-            raise LabError(
-                f"table {scoring.name!r} is of the space {scoring.space.name!r}; networks are built for {cell.SPACE.name} alone"
-            )
+        cell.needed(scoring.space, f"table {scoring.name!r}", "networks are built")
         chosen = data or str(scoring.about.get("dataset", "none"))
         if chosen in ("none", ""):
             raise LabError(

@@ -32,6 +32,7 @@ from nasbench_lab.experiments.outcomes import Header, Job, Outcome
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.stats import calibration
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.study import execute
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
@@ -58,7 +59,7 @@ class Settings:
         table: name or path.
         train: numbers of training cells.
         seeds: 0, 1, ..., this many.
-        target: "val" or "test" accuracy (percent) after the schedule's last epoch, or its "seconds" (less is better).
+        target: "val" or "test" score after the schedule's last epoch, or its "seconds" (less is better).
         search: the schedule; the longest if left out.
         split: "class" or "cell", see the module.
         test_size: held-out cells.
@@ -98,18 +99,20 @@ class Settings:
     @property
     def sign(self) -> int:
         """+1 if larger is better. Surrogates learn, and measures see, sign x target."""
-        return -1 if self.target == "seconds" else 1
+        return -1 if self.target == "seconds" else catalog.load(self.table).sign
 
     @property
     def scores(self) -> FloatArray:
         """(A,) what is predicted, larger is better; nan where it was not measured."""
         schedule = self.schedule
         if self.target == "test":
-            return schedule.test
-        return schedule.val[:, -1] if self.target == "val" else -schedule.seconds[:, -1]
+            return self.sign * schedule.test
+        return self.sign * (schedule.val[:, -1] if self.target == "val" else schedule.seconds[:, -1])
 
 
-def split(scores: FloatArray, how: str, test_size: int, seed: int) -> tuple[IntArray, IntArray]:
+def split(
+    scores: FloatArray, how: str, test_size: int, seed: int, classes: IntArray = cell.SPACE.classes
+) -> tuple[IntArray, IntArray]:
     """Which cells are there to train on, and which are held out; both in random order.
 
     Args:
@@ -117,6 +120,7 @@ def split(scores: FloatArray, how: str, test_size: int, seed: int) -> tuple[IntA
         how: "class" or "cell".
         test_size: held-out cells.
         seed: of the permutation.
+        classes: (A,) of the cells; those of a class are the same network.
 
     Returns:
         (P,) the pool, of which n training cells are the first n, and (test_size,) held-out cells.
@@ -131,7 +135,6 @@ def split(scores: FloatArray, how: str, test_size: int, seed: int) -> tuple[IntA
     if how == "cell":
         order = rng.permutation(pool)
         return order[:-test_size], order[-test_size:]
-    classes = cell.SPACE.classes
     place = rng.permutation(int(classes.max()) + 1)[classes[pool]]  # of each cell's class, in random order of classes
     last = np.searchsorted(np.cumsum(np.bincount(place)), test_size)  # classes up to this one hold enough cells
     return rng.permutation(pool[place > last]), rng.permutation(pool[place <= last])[:test_size]
@@ -147,7 +150,7 @@ def plan(settings: Settings, out: Path) -> list[Job]:
     for spec in settings.surrogates:
         loading.build("surrogates", spec)
     for seed in range(settings.seeds):
-        pool = len(split(scores, settings.split, settings.test_size, seed)[0])
+        pool = len(split(scores, settings.split, settings.test_size, seed, table.space.classes)[0])
         if settings.train[-1] > pool:
             raise LabError(
                 f"{settings.train[-1]} training cells are too many: {pool} are left, seed {seed}, "
@@ -194,7 +197,7 @@ def run_job(job: Job) -> int:
     table = catalog.load(settings.table)
     if _header(settings, table, spec) | {"train": count, "seed": seed} != job.header:
         raise LabError(f"table {settings.table}, the code of {spec} or the lab changed meanwhile; run it again")
-    pool, held_out = split(settings.scores, settings.split, settings.test_size, seed)
+    pool, held_out = split(settings.scores, settings.split, settings.test_size, seed, table.space.classes)
     try:
         with errors.contained(spec):
             outcome = assess(spec, settings, pool[:count], held_out, seed=seed)
@@ -226,8 +229,14 @@ def assess(spec: str, settings: Settings, train: IntArray, held_out: IntArray, *
         "measures": calibration.measures(truth, mean, std, quantiles)
         | {"fit_s": fit_seconds, "predict_ms": 1000 * predict_seconds},
         "observed": calibration.observed(truth, quantiles).tolist(),
-        "sample": {name: np.round(sign * values[some], 4).tolist() for name, values in shown.items()},
+        "sample": {name: _shown(settings, sign * values[some]) for name, values in shown.items()},
     }
+
+
+def _shown(settings: Settings, values: FloatArray) -> list[float]:
+    """Predictions as they are drawn: percentages and seconds with four decimals, others with eight significant digits."""
+    measure = Measure() if settings.target == "seconds" else catalog.load(settings.table).measure
+    return [measure.rounded(value, 4) for value in values.tolist()]
 
 
 def _fitted(spec: str, settings: Settings, train: IntArray, seed: int) -> tuple[Any, float]:
@@ -282,7 +291,7 @@ def search_study(settings: Settings) -> Study:
 
 
 def regrets(settings: Settings, out: Path) -> dict[str, dict[str, FloatArray]]:
-    """Surrogate -> "val" and "test" regret (R,) of the incumbent after the last query, in points of accuracy.
+    """Surrogate -> "val" and "test" regret (R,) of the incumbent after the last query, in the table's unit.
 
     Of validation: against the best validation score of all cells after the schedule that is searched; of test: against
     the best mean test accuracy after the longest schedule. Empty if nothing was searched.
@@ -292,7 +301,8 @@ def regrets(settings: Settings, out: Path) -> dict[str, dict[str, FloatArray]]:
     """
     if not settings.max_queries:
         return {}
-    seen, truth = settings.schedule.val[:, -1], catalog.load(settings.table).truth
+    table = catalog.load(settings.table)
+    seen, truth = table.sign * settings.schedule.val[:, -1], table.sign * table.truth
     found = {}
     for spec, (_, runs) in zip(settings.surrogates, execute.collect(resolve(search_study(settings)), out), strict=True):
         incumbents = runs.last("incumbent").astype(int)

@@ -23,8 +23,10 @@ from nasbench_lab.experiments.outcomes import Job, Outcome, read_all
 from nasbench_lab.files import markdown, spreadsheet
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import surrogates as plots
-from nasbench_lab.stats import calibration, intervals, means, references
+from nasbench_lab.spaces import cell
+from nasbench_lab.stats import calibration, intervals, means, measures, references
 from nasbench_lab.tables import catalog
+from nasbench_lab.tables.table import Table
 
 Content = dict[str, Any]
 Row = dict[str, Any]
@@ -47,6 +49,7 @@ RANKS = (
     ("mae", "MAE", 3),
     ("r2", "R2", 3),
 )
+_IN_UNIT = ("rmse", "mae", "pinball")
 SPREAD = (
     ("nll", "NLL", 3),
     ("pinball", "pinball", 4),
@@ -78,6 +81,7 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
         "command": command(settings),
         "versions": {name: of for header, _ in found for name, of in header["versions"].items()},
         "code": {header["surrogate"]: header["code"] for header, _ in found},
+        **_facts(table),
         "top": calibration.top_count(settings.test_size),
         "interval": "bootstrap" if settings.seeds >= intervals.FEWEST else "t",
         "rows": [_row(outcomes, settings, spec, count) for count in settings.train for spec in settings.surrogates],
@@ -88,6 +92,13 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
         ],
         "sample": {spec: outcomes[spec, settings.train[-1], 0]["sample"] for spec in settings.surrogates},
     }
+
+
+def _facts(table: Table) -> Row:
+    """What is not as in NAS-Bench-201's tables."""
+    found: Row = {} if table.space == cell.SPACE else {"cells": table.space.size}
+    found |= {} if table.counts_epochs else {"schedule": None}
+    return found | ({} if table.measure.plain else {"unit": table.unit, "better": table.better})
 
 
 def command(settings: Settings) -> str:
@@ -138,7 +149,8 @@ def _regret_rows(settings: Settings, out: Path) -> list[Row]:
         for spec, regret in found.items()
     ]
     if rows:
-        seen, truth = settings.schedule.val[:, -1], catalog.load(settings.table).truth
+        table = catalog.load(settings.table)
+        seen, truth = table.sign * settings.schedule.val[:, -1], table.sign * table.truth
         random: Row = {"surrogate": "random search, expectation", "seeds": None}
         for name, scored in (("val", seen), ("test", truth)):
             expected = references.random_search_expectation(seen, scored, [settings.max_queries])[0]
@@ -185,7 +197,7 @@ def _charts(content: Content) -> tuple[str, str, str]:
     ]
     what = target_of(content)
     held_out = f"{settings['test_size']:,} cells held out by {settings['split']}"
-    unit = "seconds" if settings["target"] == "seconds" else "%"
+    unit = "seconds" if settings["target"] == "seconds" else measures.of(content).unit
     return (
         plots.tau_over_train(taus, order, f"{what}: rank correlation on {held_out}"),
         plots.calibration_curves(
@@ -199,8 +211,25 @@ def _charts(content: Content) -> tuple[str, str, str]:
 
 def target_of(content: Content) -> str:
     """What is predicted, in words."""
-    what = {"val": "validation accuracy", "test": "test accuracy", "seconds": "training seconds"}
-    return f"{content['table']}, {what[content['settings']['target']]} after {content['schedule']} epochs"
+    measure = measures.of(content)
+    unit = "" if measure.plain else f" ({measure.unit})"
+    what = {
+        "val": f"validation {measure.name}{unit}",
+        "test": f"test {measure.name}{unit}",
+        "seconds": "training seconds",
+    }
+    return f"{content['table']}, {what[content['settings']['target']]}{_after(content)}"
+
+
+def digits_of(content: Content, name: str, digits: int) -> int | None:
+    """Decimals of a measure; None where it is in a unit of which decimals say nothing."""
+    plain = measures.of(content).percent or content["settings"]["target"] == "seconds"
+    return None if name in _IN_UNIT and not plain else digits
+
+
+def _after(content: Content) -> str:
+    """The schedule in words; nothing where epochs are not counted."""
+    return f" after {content['schedule']} epochs" if content["schedule"] is not None else ""
 
 
 def to_markdown(content: Content) -> str:
@@ -210,7 +239,7 @@ def to_markdown(content: Content) -> str:
     lines += [*_pivot(content), "![Kendall tau over training cells](tau.svg)", ""]
     for count in settings["train"]:
         rows = [row for row in content["rows"] if row["train"] == count]
-        lines += [f"## {count} training cells", "", *_table(rows, RANKS), *_table(rows, SPREAD)]
+        lines += [f"## {count} training cells", "", *_table(content, rows, RANKS), *_table(content, rows, SPREAD)]
     lines += ["## Calibration", "", "![Nominal against observed](calibration.svg)", ""]
     lines += ["## Predicted against true", "", "![Predicted against true](parity.svg)", ""]
     lines += _regret(content)
@@ -218,7 +247,7 @@ def to_markdown(content: Content) -> str:
 
 
 def _preface(content: Content) -> list[str]:
-    settings, seeds = content["settings"], content["settings"]["seeds"]
+    settings, seeds, name = content["settings"], content["settings"]["seeds"], measures.of(content).name
     split = {
         "class": "by isomorphism class: no held-out cell is the same network as a training cell",
         "cell": "cell by cell, as in the literature: a held-out cell can be the same network as a training cell",
@@ -227,7 +256,7 @@ def _preface(content: Content) -> list[str]:
         "bootstrap": "bootstrap intervals (BCa)",
         "t": f"Student's t intervals, as {seeds} seeds are too few for a bootstrap",
     }[content["interval"]]
-    seen = " Test accuracy is what the literature predicts; a search must not see it." * (settings["target"] == "test")
+    seen = f" Test {name} is what the literature predicts; a search must not see it." * (settings["target"] == "test")
     return [
         f"Predicted: {markdown.text(target_of(content))}.{seen} Fitted on random cells, scored on "
         f"{settings['test_size']:,} others, split {split}. "
@@ -245,11 +274,14 @@ def _pivot(content: Content) -> list[str]:
     return [*markdown.table(["surrogate", *map(str, train)], table, numbers=True), ""]
 
 
-def _table(rows: list[Row], columns: Sequence[tuple[str, str, int]]) -> list[str]:
+def _table(content: Content, rows: list[Row], columns: Sequence[tuple[str, str, int]]) -> list[str]:
     ordered = sorted(rows, key=lambda row: -row["tau"])
     heads = ["surrogate", *(heading for _, heading, _ in columns)]
     table = [
-        [markdown.code(row["surrogate"]), *(means.shown(row, name, digits) for name, _, digits in columns)]
+        [
+            markdown.code(row["surrogate"]),
+            *(means.shown(row, name, digits_of(content, name, digits)) for name, _, digits in columns),
+        ]
         for row in ordered
     ]
     return [*markdown.table(heads, table, numbers=True), ""]
@@ -258,19 +290,20 @@ def _table(rows: list[Row], columns: Sequence[tuple[str, str, int]]) -> list[str
 def _regret(content: Content) -> list[str]:
     if not content["regret"]:
         return []
-    queries, schedule = content["settings"]["max_queries"], content["schedule"]
+    queries, measure = content["settings"]["max_queries"], measures.of(content)
+    points = "Points of accuracy" if measure.plain else f"How far (in {measure.unit})"
     rows = [
         [
             markdown.code(row["surrogate"]) if row["seeds"] else row["surrogate"],
-            *(means.shown(row, n, 3) for n in ("val", "test")),
+            *(means.shown(row, n, 3 if measure.percent else None) for n in ("val", "test")),
         ]
         for row in sorted(content["regret"], key=lambda row: row["val"])
     ]
     return [
         f"## Regret after {queries} queries",
         "",
-        f"`gp_bo` with the surrogate in the place of its Gaussian process, searching on validation after {schedule} epochs. "
-        "Points of accuracy below the best of all cells: on that validation, and on mean test after the longest schedule.",
+        f"`gp_bo` with the surrogate in the place of its Gaussian process, searching on validation{_after(content)}. "
+        f"{points} below the best of all cells: on that validation, and on mean test after the longest schedule.",
         "",
         *markdown.table(["surrogate", "validation regret", "test regret"], rows, numbers=True),
         "",
@@ -278,7 +311,9 @@ def _regret(content: Content) -> list[str]:
 
 
 def _definitions(content: Content) -> list[str]:
-    unit = "seconds" if content["settings"]["target"] == "seconds" else "points of accuracy"
+    measure, size = measures.of(content), content.get("cells", cell.SPACE.size)
+    unit = "points of accuracy" if measure.plain else measure.unit
+    unit = "seconds" if content["settings"]["target"] == "seconds" else unit
     return [
         "## What the columns mean",
         "",
@@ -291,7 +326,7 @@ def _definitions(content: Content) -> list[str]:
         "- in 50%, in 90%: share of scores within the central 50% and 90% intervals. Sharpness: mean width of the 90% interval "
         "in standard deviations of the scores (3.29: a normal distribution that knows no cell). ECE: mean distance between these "
         "19 levels and the share of scores below the quantile (Kuleshov et al. 2018, absolute distances).",
-        "- fit s, predict ms: one thread; mean and std of all 15,625 cells, the fastest of three. Wall time: everything else "
+        f"- fit s, predict ms: one thread; mean and std of all {size:,} cells, the fastest of three. Wall time: everything else "
         "is reproduced exactly, this is not.",
         "",
     ]

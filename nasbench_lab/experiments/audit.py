@@ -19,9 +19,11 @@ import numpy as np
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
+from nasbench_lab.leaderboard import wording
 from nasbench_lab.leaderboard.rebuild import entries
 from nasbench_lab.leaderboard.wording import Block
-from nasbench_lab.stats import agreement, intervals, significance
+from nasbench_lab.stats import agreement, intervals, measures, significance
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.study import execute
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.store import MEASURED
@@ -46,14 +48,23 @@ class Scores(NamedTuple):
     """What the runs of one reading came to.
 
     Attributes:
-        values: (R, S) reported accuracies at the end of every run.
+        values: (R, S) reported scores at the end of every run, larger is better.
         found: which pairs of strategies they separate.
         decided: real seconds of deciding in a run, of the strategy that took longest.
+        unit: one point of the scores, see `Measure.scale`; what tells scores apart sees points.
+        sign: what scores are multiplied by where people read them.
     """
 
     values: FloatArray
     found: significance.Comparison
     decided: float
+    unit: float = 1.0
+    sign: int = 1
+
+    @property
+    def points(self) -> FloatArray:
+        """The same in points."""
+        return self.values / self.unit
 
     @property
     def order(self) -> set[tuple[int, int]]:
@@ -109,11 +120,12 @@ def audit(
         rows.append({"reading": name, "what": reading.what, **_read(study, base, name, plain[base], runs)})
         if progress:
             progress(done, len(chosen_readings))
-    means = dict(zip(strategies, plain[task].values.mean(axis=0).tolist(), strict=True))
-    return {
+    means = dict(zip(strategies, (loaded.sign * plain[task].values.mean(axis=0)).tolist(), strict=True))
+    measure = {} if loaded.measure.plain else {"unit": loaded.unit, "better": loaded.better}
+    return measure | {
         "table": loaded.label,
         "digest": loaded.digest,
-        "search": str(chosen),
+        "search": str(chosen) if loaded.counts_epochs or isinstance(chosen, str) else wording.FULL,
         "strategies": list(strategies),
         "seeds": seeds,
         "max_queries": max_queries,
@@ -138,6 +150,8 @@ def _scores(study: Study, task: StudyTask, runs: Path) -> Scores:
     plan = resolve(chosen)
     execute.run(plan, runs)
     columns, decided = [], 0.0
+    scored = next(iter(plan.tables.values()))  # each of them is a reading of the one table
+    unit = scored.measure.scale(scored.truth)
     for entry in entries(execute.collect(plan, runs)):
         last = entry.runs.last("incumbent")
         if np.isnan(last).any():
@@ -145,20 +159,21 @@ def _scores(study: Study, task: StudyTask, runs: Path) -> Scores:
         columns.append(entry.setting.truth[last.astype(np.int64)])
         decided = max(decided, float(entry.runs.columns[MEASURED].sum()) / len(last))
     values = np.stack(columns, axis=1)
-    return Scores(values, significance.compare(values), decided)
+    return Scores(values, significance.compare(values / unit), decided, unit, scored.sign)
 
 
 def _difference(strategies: Sequence[str], plain: Scores, read: Scores) -> Content:
-    changes = read.values - plain.values
-    low, high = intervals.mean_interval(changes)
-    tau = agreement.rankings(plain.values, read.values)
+    unit, sign = plain.unit, plain.sign
+    changes = sign * (read.values - plain.values)
+    low, high = (unit * end for end in intervals.mean_interval(changes / unit))
+    tau = agreement.rankings(plain.points, read.values / unit)
     lost, gained = plain.order - read.order, read.order - plain.order
     turned = {(a, b) for a, b in lost if (b, a) in gained}
     return {
         "changes": [
             {"strategy": name, "mean": float(mean), "change": float(change), "low": float(a), "high": float(b)}
             for name, mean, change, a, b in zip(
-                strategies, read.values.mean(axis=0), changes.mean(axis=0), low, high, strict=True
+                strategies, sign * read.values.mean(axis=0), changes.mean(axis=0), low, high, strict=True
             )
         ],
         "tau": tau.tau,
@@ -179,21 +194,23 @@ def _pairs(strategies: Sequence[str], order: set[tuple[int, int]]) -> list[str]:
 
 def blocks(content: Content) -> list[Block]:
     """All that is shown of the audit of one table, for the page and the terminal alike."""
-    seen = content["search"] if content["search"] in ("all", "oracle") else f"{content['search']}-epoch validation"
+    seen = content["search"] if content["search"] in ("all", "oracle") else wording.seen(content["search"])
+    measure = measures.of(content)
+    said = "accuracy in percent" if measure.plain else f"score, {measure.unit}"
     setting = f"{content['table']}: {seen}, {content['max_queries']} queries, {content['seeds']} seeds"
     names, means = content["strategies"], content["plain"]["means"]
     possible = [row for row in content["readings"] if row["possible"]]
     separated = f"{len(content['plain']['separated'])} of {len(names) * (len(names) - 1) // 2}"
-    rows = [("(as it is meant)", "each split is read as what it is", _span(means.values()), "", separated, "")]
-    heads = ("reading", "what is read as what", "accuracy", "tau", "pairs separated", "which come and go")
-    each = [_changes(name, means[name], possible) for name in names]
+    rows = [("(as it is meant)", "each split is read as what it is", _span(measure, means.values()), "", separated, "")]
+    heads = ("reading", "what is read as what", measure.name, "tau", "pairs separated", "which come and go")
+    each = [_changes(measure, name, means[name], possible) for name in names]
     return [
-        Block(setting, heads, rows + [_moved(row) for row in possible], _note(content), (0, 1, 2, 5)),
+        Block(setting, heads, rows + [_moved(measure, row) for row in possible], _note(content), (0, 1, 2, 5)),
         Block(
             f"{content['table']}: every strategy",
             ("strategy", "as it is meant", *(row["reading"] for row in possible)),
             each,
-            "Reported accuracy in percent; then how far each reading moves it, in points, with a 95% interval over the same "
+            f"Reported {said}; then how far each reading moves it, in {measure.points}, with a 95% interval over the same "
             f"seeds (none below {intervals.FEWEST} seeds).",
             (0,),
         ),
@@ -202,12 +219,14 @@ def blocks(content: Content) -> list[Block]:
 
 def _note(content: Content) -> str:
     """The terms of the table, and what is not in it."""
+    measure = measures.of(content)
     plain, impossible = (
         content["plain"]["separated"],
         [f"{row['reading']} ({row['why_not']})" for row in content["readings"] if not row["possible"]],
     )
     about = [
-        "Accuracy: reported by the worst and by the best strategy; below it, the smallest and the largest change, in points.",
+        f"{measure.name.title()}: reported by the worst and by the best strategy; below it, the smallest and the largest "
+        f"change, in {measure.points}.",
         "Tau: Kendall's tau-b between the order of the strategies as it is meant and as it is read (1: the same order, 0: "
         "unrelated orders), with a 95% interval over seeds.",
         "Pairs separated: pairs of strategies whose difference is significant, before → after (paired tests, Holm, 5%); "
@@ -224,32 +243,38 @@ def _note(content: Content) -> str:
     return " ".join(about)
 
 
-def _moved(row: Content) -> tuple[str, ...]:
+def _moved(measure: Measure, row: Content) -> tuple[str, ...]:
     """A reading's line: how far accuracies, order and significant differences move."""
     ends = f" ({row['tau_low']:.2f} – {row['tau_high']:.2f})" if math.isfinite(row["tau_low"]) else ""
     return (
         row["reading"],
         row["what"],
-        _span((change["change"] for change in row["changes"]), sign="+"),
+        _span(measure, (change["change"] for change in row["changes"]), sign="+"),
         f"{row['tau']:.2f}{ends}" if math.isfinite(row["tau"]) else "",
         f"{row['separated_plain']} → {row['separated']} of {row['pairs']}",
         "; ".join(f"{kind} {', '.join(row[kind])}" for kind in ("lost", "gained", "turned") if row[kind]),
     )
 
 
-def _changes(name: str, mean: float, readings: Sequence[Content]) -> tuple[str, ...]:
+def _changes(measure: Measure, name: str, mean: float, readings: Sequence[Content]) -> tuple[str, ...]:
     """A strategy's line: what it reports, and how far every reading moves that."""
     cells = []
     for row in readings:
         (change,) = [change for change in row["changes"] if change["strategy"] == name]
         half = (change["high"] - change["low"]) / 2
-        cells.append(f"{change['change']:+.2f}" + (f" ± {half:.2f}" if math.isfinite(half) else ""))
-    return name, f"{mean:.2f}", *cells
+        cells.append(
+            _text(measure, change["change"], "+") + (f" ± {measure.text(half)}" if math.isfinite(half) else "")
+        )
+    return name, measure.text(mean), *cells
 
 
-def _span(values: Iterable[float], sign: str = "") -> str:
+def _span(measure: Measure, values: Iterable[float], sign: str = "") -> str:
     known = list(values)
-    return f"{min(known):{sign}.2f} to {max(known):{sign}.2f}"
+    return f"{_text(measure, min(known), sign)} to {_text(measure, max(known), sign)}"
+
+
+def _text(measure: Measure, value: float, sign: str) -> str:
+    return f"{value:{sign}.2f}" if measure.percent else f"{value:{sign}.4g}"
 
 
 def to_markdown(content: Content) -> str:

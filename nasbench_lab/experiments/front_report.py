@@ -17,7 +17,7 @@ from nasbench_lab.files import spreadsheet
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard.front_scores import SHARES, Reached, target_of
 from nasbench_lab.plots import fronts as charts
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import naming
 from nasbench_lab.stats import fronts, intervals, progress
 from nasbench_lab.study import recorded
 from nasbench_lab.study.plan import Group, check_objectives
@@ -51,7 +51,7 @@ class Front:
     @property
     def title(self) -> str:
         """What it is a front of, in words."""
-        return f"{self.table.label}: test accuracy against {', '.join(self.objectives[1:])}"
+        return f"{self.table.label}: test {self.table.measure.name} against {', '.join(self.objectives[1:])}"
 
     def rows(self) -> list[Row]:
         """A row per cell of the front, cheapest by the last objective first."""
@@ -66,19 +66,24 @@ class Front:
 
     def _row(self, arch: int) -> Row:
         metrics = {name: float(self.table.metrics[name][arch]) for name in self.objectives[1:]}
-        return {"arch": arch, "cell": cell.to_string(arch), "test": float(self.table.truth[arch]), **metrics}
+        return {
+            "arch": arch,
+            "cell": naming.text(self.table.space, arch),
+            "test": float(self.table.truth[arch]),
+            **metrics,
+        }
 
     def units(self, points: core.FloatArray) -> core.FloatArray:
-        """(p, m) normalised points -> test accuracy in percent and metrics in their units."""
-        costs = self.target.costs_at(points)
+        """(p, m) normalised points -> test scores and metrics in their units."""
+        costs, measure = self.target.costs_at(points), self.table.measure
         signs = np.array([-core.direction(name) for name in self.objectives])
         values: core.FloatArray = costs * signs
-        values[:, 0] += 100.0
+        values[:, 0] = measure.sign * (measure.top + values[:, 0])
         return values
 
 
 def exact(name: str, metrics: Sequence[str]) -> Front:
-    """The exact front of (test error, metrics) over a table.
+    """The exact front of (test score, metrics) over a table.
 
     Raises:
         LabError: no such table or metric, no metric at all, one named twice, or one of unknown direction.
@@ -88,7 +93,7 @@ def exact(name: str, metrics: Sequence[str]) -> Front:
     if not metrics or len(set(objectives)) < len(objectives):
         raise LabError(f"a front needs one or more different metrics beside 'val', got {', '.join(metrics) or 'none'}")
     check_objectives(metrics, table)
-    target = target_of(table.truth, table.metrics, objectives)
+    target = target_of(table.sign * table.truth, table.metrics, objectives, table.measure.top)
     if target is None or np.isnan(target.costs).any(axis=1).all():
         raise LabError(f"no cell of table {table.name!r} has a test score and a value for {', '.join(metrics)}")
     return Front(table, objectives, target)
@@ -183,7 +188,9 @@ def write(front: Front, found: Sequence[Attained], folder: Path) -> list[Path]:
     pair = len(front.objectives) == 2
     median = medians(front, found) if pair and found else []
     if pair:
-        content["front.svg"] = charts.front(front.points(), median, front.objectives[1], front.title)
+        content["front.svg"] = charts.front(
+            front.points(), median, front.objectives[1], front.title, front.table.measure
+        )
     if found:
         curves = pd.concat([each.curves() for each in found], ignore_index=True)
         content["reached.csv"] = _csv(pd.DataFrame([each.row() for each in found]))
@@ -211,4 +218,4 @@ def to_json(front: Front, found: Sequence[Attained]) -> Row:
         "left_out": front.left_out,
         "front": front.rows(),
         "reached": rows,
-    }
+    } | ({} if front.table.measure.plain else {"unit": front.table.unit, "better": front.table.better})

@@ -125,6 +125,7 @@ def plan(settings: Settings, out: Path) -> list[Job]:
         LabError: a strategy without shared weights, a parameter or table that does not exist, or data of another kind.
     """
     table = catalog.load(settings.table)
+    cell.needed(table.space, f"table {table.name!r}", "supernets are built")
     sampled(settings.truth, settings.cells)
     headers = [_header(settings, table, spec) for spec in settings.strategies]
     return [

@@ -5,26 +5,33 @@
     f.queries, f.seconds, f.best                                     # what was asked for, simulated cost, best cell
     f.truth()                                                        # its test accuracy; no more questions after that
 
+    f = nasbench_lab.objective("mine")                               # a table of any space, in its unit and direction
+    f({"width": 16, "op": "conv"}), f([16, "conv"]), f("16, conv")   # labels by name or in order; numbers alone are options
+    f.direction                                                      # "minimize" where lower scores are better
+
+    study = optuna.create_study(direction=f.direction)
     study.optimize(nasbench_lab.optuna_objective("digits"), n_trials=100)
 
-Answers, costs and noise are those of a search with the same seed.
+Answers, costs and noise are those of a search with the same seed, but that a strategy is told scores times -1 where lower
+ones are better; so are `records`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nasbench_lab.core import Evaluator, LabError, Query, Record, whole
-from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.spaces import cell
+from nasbench_lab.evaluators.tabular import Tabular, measure_of
+from nasbench_lab.spaces import naming
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.study.runner import Charges
 from nasbench_lab.tables.table import Table
 
-Cell = int | str | Sequence[int]
+Cell = int | str | Sequence[int] | Sequence[str | int | float] | Mapping[str, str | int | float]
 
 
 def objective(table: Table | str | Evaluator, *, seed: int = 0, **policies: Any) -> Objective:
@@ -57,16 +64,21 @@ def optuna_objective(table: Table | str | Evaluator, *, seed: int = 0, **policie
 
 
 class Objective:
-    """Validation accuracy as a function; counts and keeps what it was asked.
+    """The validation score as a function; counts and keeps what it was asked.
 
     Attributes:
-        records: one per answer, in order; the incumbent is the best so far at the highest fidelity asked for.
+        measure: unit and direction of the scores.
+        direction: "maximize" or "minimize".
+        records: one per answer, in order; the incumbent is the best so far at the highest fidelity asked for. As a strategy
+            sees them: `val` is the score times `measure.sign`.
         seconds: simulated, of all answers; epochs of a training that is gone on with are charged once.
         best: the incumbent; -1 before any answer.
     """
 
     def __init__(self, evaluator: Evaluator, seed: int = 0) -> None:
         self.evaluator, self.seed = evaluator, whole(seed, "seed", least=0)
+        self.measure = measure_of(evaluator)
+        self.direction = "maximize" if self.measure.sign > 0 else "minimize"
         self.records: list[Record] = []
         self.seconds = 0.0
         self.best = -1
@@ -80,21 +92,21 @@ class Objective:
         return len(self.records)
 
     def __call__(self, cell_: Cell, epochs: int | None = None) -> float:
-        """Validation accuracy in percent, nan if the evaluation failed.
+        """The validation score in the table's unit and direction (accuracy in percent), nan if the evaluation failed.
 
         Args:
-            cell_: index, options by number, or the string of a NAS-Bench-201 cell.
+            cell_: index; options by number; labels by the decision's name, in order, or as text; the string of a cell.
             epochs: a fidelity of the task; the highest if left out.
 
         Raises:
             LabError: no such cell or fidelity, or `truth` was looked at before.
         """
-        return self.ask(cell_, epochs).result.val
+        return self.measure.sign * self.ask(cell_, epochs).result.val
 
     def ask(self, cell_: Cell, epochs: int | None = None) -> Record:
-        """As calling it, with all that is known of the answer."""
+        """As calling it, with all that is known of the answer; its `val` is times `measure.sign`."""
         if self._closed:
-            raise LabError("the test accuracy was looked at; a search that goes on after that needs a new objective")
+            raise LabError("the test score was looked at; a search that goes on after that needs a new objective")
         task = self.evaluator.task
         epochs = task.full if epochs is None else whole(epochs, "epochs", least=1)
         if epochs not in task.fidelities:
@@ -112,21 +124,37 @@ class Objective:
     def index(self, cell_: Cell) -> int:
         """The index of a cell.
 
+        Labels in order are told from option numbers by a text or a fraction among them; where all labels are whole numbers
+        a list is of option numbers, and labels go by name.
+
         Raises:
             LabError: no such cell.
         """
         space = self.evaluator.task.space
         try:
-            if isinstance(cell_, str) and space == cell.SPACE:
-                return cell.parse(cell_)
+            if isinstance(cell_, Mapping):
+                return naming.of_labels(space, cell_)
+            if isinstance(cell_, str):
+                return naming.parse(space, cell_)
+            if isinstance(cell_, (list, tuple)) and any(isinstance(each, (str, float)) for each in cell_):
+                return naming.of_labels(space, dict(zip((d.name for d in space.decisions), cell_, strict=True)))
             if not np.isscalar(cell_):
                 return int(space.indices(cell_))  # type: ignore[arg-type]
             return space.known_cell(cell_)
         except (ValueError, TypeError) as error:
             raise LabError(f"not a cell: {cell_!r}: {error}") from error
 
+    def exists(self, options: Sequence[int]) -> bool:
+        """Whether there is a cell with these option numbers; a listed space lacks some."""
+        try:
+            self.evaluator.task.space.index(tuple(options))
+        except ValueError:
+            return False
+        return True
+
     def truth(self, cell_: Cell | None = None) -> float:
-        """Test accuracy of the best cell, or of another; ends the search, as nothing may be searched on it.
+        """Test score of the best cell, or of another, in the table's direction; ends the search, as nothing may be searched
+        on it.
 
         Raises:
             LabError: nothing was asked for yet, or no such cell.
@@ -135,14 +163,14 @@ class Objective:
         if arch < 0:
             raise LabError("there is no best cell yet: nothing was answered")
         self._closed = True
-        return self.evaluator.truth(arch)
+        return self.measure.sign * self.evaluator.truth(arch)
 
 
 class OptunaObjective:
     """`study.optimize(this)`: suggests every decision as a categorical and returns the objectives' values.
 
-    Parameters are called "0", "1", ... with options by number; on the NAS-Bench-201 cell "0-1", "0-2", ... after the
-    edges, with the operations' names.
+    Parameters are called as the decisions are, with their labels ("0-1", "0-2", ... and operations of a four-node cell).
+    A listed space has no cell for some combinations: such a trial is pruned, and costs no query.
 
     Attributes:
         function: counts and keeps records, see `Objective`.
@@ -152,14 +180,35 @@ class OptunaObjective:
     def __init__(self, function: Objective) -> None:
         self.function = function
         space = function.evaluator.task.space
-        names: list[str] = [str(i) for i in range(len(space.options))]
-        options: list[list[Any]] = [list(range(count)) for count in space.options]
-        if space == cell.SPACE:
-            names, options = [f"{a}-{b}" for a, b in cell.EDGES], [list(cell.OPS)] * len(cell.EDGES)
-        self.parameters = dict(zip(names, options, strict=True))
+        self.parameters = {each.name: list(each.options) for each in space.decisions}
 
     def __call__(self, trial: Any) -> float | tuple[float, ...]:
         chosen = [options.index(trial.suggest_categorical(name, options)) for name, options in self.parameters.items()]
+        if not self.function.exists(chosen):
+            import optuna
+
+            raise optuna.TrialPruned("no such cell: these options are not listed together")
         result = self.function.ask(chosen).result
-        further = self.function.evaluator.task.objectives[1:]
-        return (result.val, *(result.metrics[name] for name in further)) if further else result.val
+        value, further = self.function.measure.sign * result.val, self.function.evaluator.task.objectives[1:]
+        return (value, *(result.metrics[name] for name in further)) if further else value
+
+
+def configuration_space(space: Space) -> Any:
+    """A space as ConfigSpace's `ConfigurationSpace`: ordered decisions ordinal, the others categorical, labels as they are.
+
+    A configuration of it, as a dictionary, is a cell of `objective`. Of a listed space it has all combinations, also those
+    that do not exist.
+
+    Raises:
+        LabError: ConfigSpace is not installed.
+    """
+    try:
+        import ConfigSpace
+    except ImportError:
+        raise LabError("a configuration space needs the package ConfigSpace: pip install ConfigSpace") from None
+    found = ConfigSpace.ConfigurationSpace(name=space.name)
+    for each in space.decisions:
+        ordinal = each.ordered and len(each.options) > 1
+        kind = ConfigSpace.OrdinalHyperparameter if ordinal else ConfigSpace.CategoricalHyperparameter
+        found.add(kind(each.name, list(each.options)))
+    return found

@@ -20,6 +20,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_lab.errors import LabError
 from nasbench_lab.spaces import cells
 from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import IntArray, Space
@@ -65,6 +66,21 @@ def _make_space() -> Space:
 
 
 SPACE = _make_space()
+
+
+def needed(space: Space, whose: str, what: str) -> None:
+    """Refuse another space where NAS-Bench-201's cells alone will do.
+
+    Args:
+        space: that is there.
+        whose: "table 'mine'", as the sentence's subject.
+        what: is for these cells, with its verb: "networks are built".
+
+    Raises:
+        LabError: it is another space.
+    """
+    if space != SPACE:
+        raise LabError(f"{whose} is of the space {space.name!r}; {what} for {SPACE.name} alone")
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,21 @@ def columns(space: Space) -> dict[str, Any]:
         options = np.array(each.options) if each.numeric else np.array(list(map(text_of, each.options)), dtype=object)
         found[each.name] = options[space.choices[:, edge]]
     return found
+
+
+def of_labels(space: Space, given: Mapping[str, object]) -> int:
+    """The cell with these labels, decision -> label.
+
+    Raises:
+        ValueError: a decision that there is not, one that is missing, a label or a combination that does not exist.
+    """
+    names = [each.name for each in space.decisions]
+    if set(given) != set(names):
+        raise ValueError(f"{space.name} has the decisions {listed(names)}; got {listed(list(given)) or 'none'}")
+    try:
+        return space.index(tuple(each.number(given[each.name]) for each in space.decisions))
+    except ValueError as error:
+        raise ValueError(f"{space.name} has no cell {dict(given)}: {error}") from None
 
 
 def parse(space: Space, given: str | int) -> int:

@@ -32,8 +32,8 @@ def row(name: str, values: FloatArray) -> Row:
     return {key: value if math.isfinite(value) else None for key, value in ends.items()}
 
 
-def shown(row: Row, name: str, digits: int) -> str:
-    """Mean ± half of its interval; empty where there is none."""
+def shown(row: Row, name: str, digits: int | None) -> str:
+    """Mean ± half of its interval, with so many decimals, or with four significant digits; empty where there is none."""
     if row[name] is None:
         return ""
     low, high = row[f"{name}_lo"], row[f"{name}_hi"]
@@ -41,5 +41,7 @@ def shown(row: Row, name: str, digits: int) -> str:
     return _number(row[name], digits) + half
 
 
-def _number(number: float, digits: int) -> str:
+def _number(number: float, digits: int | None) -> str:
+    if digits is None:
+        return f"{number:.4g}"
     return f"{number:.{digits}f}" if abs(number) < 1e5 else f"{number:.1e}"

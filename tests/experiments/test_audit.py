@@ -8,6 +8,7 @@ import pytest
 from nasbench_lab import api
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import audit
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.tables.readings import READINGS
 
 
@@ -98,7 +99,7 @@ def test_a_reading_that_lost_a_pair_says_which():
         "gained": [],
         "turned": ["a > c"],
     }
-    assert audit._moved(row) == (
+    assert audit._moved(Measure(), row) == (
         "x",
         "y",
         "-0.50 to +0.25",

@@ -109,10 +109,10 @@ def test_optuna_gets_all_objectives():
     assert [trial.values for trial in study.trials] == [[r.val, r.metrics["params_m"]] for r in results]
 
 
-def test_other_spaces_have_numbered_parameters():
+def test_parameters_are_called_as_the_decisions_are():
     optuna = pytest.importorskip("optuna")
     objective = nasbench_lab.optuna_objective(HashEvaluator(Task(Space((2, 3)), (1,))))
-    assert objective.parameters == {"0": [0, 1], "1": [0, 1, 2]}
+    assert objective.parameters == {"decision 0": [0, 1], "decision 1": [0, 1, 2]}
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.GridSampler(objective.parameters, seed=0))
     study.optimize(objective)
     assert sorted(record.result.query.arch for record in objective.function.records) == list(range(6))

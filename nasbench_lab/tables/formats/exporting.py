@@ -5,6 +5,8 @@
 | nats-simple | `nats_bench.create(folder, "tss", fast_mode=True)`; `tables import` gets the same table back |
 | csv, parquet | anything; columns as in `Table.frame`; `tables import` gets the same numbers back |
 | syne-tune | Syne Tune's blackbox repository (`BlackboxTabular`): one folder, one task |
+
+Tables of any space, but for nats-simple, which is for NAS-Bench-201's cells.
 """
 
 from __future__ import annotations
@@ -13,22 +15,24 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import spreadsheet, writing
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, naming
+from nasbench_lab.spaces.decisions import text_of
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.tables.formats import nats_export
 from nasbench_lab.tables.schedule import FloatArray
 from nasbench_lab.tables.table import Table
 
 FORMATS = ("nats-simple", "csv", "parquet", "syne-tune")
 Report = Callable[[int, int], None]
-_EDGES = [f"hp_x{i}" for i in range(len(cell.EDGES))]
 _FIDELITY = "hp_epoch"
-_OBJECTIVES = ("metric_valid_error", "metric_elapsed_time")
+_ERROR, _SCORE, _TIME = "metric_valid_error", "metric_valid_score", "metric_elapsed_time"
 
 
 def export(
@@ -82,34 +86,48 @@ def export(
 def syne_tune(table: Table, folder: Path) -> dict[Path, bytes]:
     """Path -> content of a blackbox of the searched schedule.
 
-    The objectives are validation error (0..1) and elapsed simulated seconds, for every trial, at every fidelity; the
+    The objectives are validation error (0..1; of scores that are no accuracies in percent these themselves, as
+    "metric_valid_score" in the table's direction) and elapsed simulated seconds, for every trial, at every fidelity; the
     test error stays out, so nobody searches on it. Other schedules are trainings of their own and another blackbox.
+    Decisions are hp_<name>, on NAS-Bench-201 hp_x0 to hp_x5; ordered ones ordinal.
     """
     schedule = table.schedule(table.default_search)
     val = schedule.val_trials if schedule.val_trials.shape[2] else schedule.val[:, :, None]
-    errors = 1 - np.moveaxis(val, 2, 1) / 100  # (A, T, F)
-    seconds = np.broadcast_to(schedule.seconds[:, None, :], errors.shape)
-    values = np.stack([errors, seconds], axis=-1)[None]  # (tasks, A, T, F, objectives)
-    choices = pd.DataFrame(np.array(cell.OPS)[cell.SPACE.choices], columns=_EDGES)
+    scores, plain = np.moveaxis(val, 2, 1), table.measure.plain  # (A, T, F)
+    objectives = (_ERROR if plain else _SCORE, _TIME)
+    seconds = np.broadcast_to(schedule.seconds[:, None, :], scores.shape)
+    values = np.stack([1 - scores / 100 if plain else scores, seconds], axis=-1)[None]  # (tasks, A, T, F, objectives)
+    domains = _domains(table.space)
+    choices = pd.DataFrame(dict(zip(domains, naming.columns(table.space).values(), strict=True)))
     parquet = io.BytesIO()
     choices.to_parquet(parquet, index=False, compression="gzip")
-    edges = {name: {"domain_cls": "Categorical", "domain_kwargs": {"categories": list(cell.OPS)}} for name in _EDGES}
     epochs = {_FIDELITY: {"domain_cls": "Integer", "domain_kwargs": {"lower": 1, "upper": schedule.epochs[-1]}}}
     metadata = {
-        "elapsed_time_attr": _OBJECTIVES[1],
-        "default_metric": _OBJECTIVES[0],
+        "elapsed_time_attr": objectives[1],
+        "default_metric": objectives[0],
         "resource_attr": _FIDELITY,
-        "objectives_names": list(_OBJECTIVES),
+        "objectives_names": list(objectives),
         "task_names": [table.dataset],
     }
     return {
-        folder / "configspace.json": json.dumps(edges).encode(),
+        folder / "configspace.json": json.dumps(domains).encode(),
         folder / "fidelityspace.json": json.dumps(epochs).encode(),
         folder / "hyperparameters.parquet": parquet.getvalue(),
         folder / "objectives_evaluations.npy": _npy(values.astype(np.float32)),
         folder / "fidelities_values.npy": _npy(np.array(schedule.epochs)),
         folder / "metadata.json": json.dumps(metadata).encode(),
     }
+
+
+def _domains(space: Space) -> dict[str, dict[str, Any]]:
+    """Every decision as Syne Tune's domain, whose categories are of one type."""
+    found = {}
+    for i, each in enumerate(space.decisions):
+        name = f"hp_x{i}" if space == cell.SPACE else f"hp_{each.name}"
+        kind = "Ordinal" if each.ordered and len(each.options) > 1 else "Categorical"
+        plain = np.array(each.options).tolist() if each.numeric else list(map(text_of, each.options))
+        found[name] = {"domain_cls": kind, "domain_kwargs": {"categories": plain}}
+    return found
 
 
 def _npy(values: FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bytes:

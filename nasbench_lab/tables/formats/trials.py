@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats.collect import LATENCY
 from nasbench_lab.tables.formats.official import Curve, Trial
 from nasbench_lab.tables.schedule import Schedule, known_mean
@@ -27,6 +28,7 @@ class Trials:
     """The trainings of a table, cell by cell."""
 
     def __init__(self, table: Table) -> None:
+        cell.needed(table.space, f"table {table.name!r}", "records in NATS-Bench's format are made")
         self.table, self.dataset = table, table.dataset
         self._seeds = {last: _seeds(table, last) for last in table.schedules}
 
