@@ -15,7 +15,6 @@ from nasbench_lab.experiments.reproduce import Outcome, reproduce, told
 from nasbench_lab.files.sealed import seal
 from nasbench_lab.study import store
 
-
 pytestmark = pytest.mark.usefixtures("repeated_once")
 
 
