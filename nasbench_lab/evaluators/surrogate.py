@@ -167,9 +167,10 @@ class Fitted(Tabular):
             mean, std = self._model.predict(np.arange(self.table.space.size))
         except ValueError as error:
             raise LabError(f"surrogate {self.model}: {error}") from error
-        return frozen(
-            (np.clip(mean, *sorted((0.0, 100.0 * self.table.sign))) if self.table.measure.percent else mean, std)
-        )
+        if self.table.measure.percent:
+            low, high = sorted((0.0, 100.0 * self.table.sign))
+            mean = np.clip(mean, low, high)
+        return frozen((mean, std))
 
     def _vector(self, epochs: int) -> FloatArray:
         """(A,) answers at one fidelity for the current seed."""

@@ -67,6 +67,8 @@ class Part:
         name: for reports.
         features: (M, d) rows of the pool; for "linear" of unit length.
         ard: one length scale per column rather than one for all.
+        groups: (d,) for `ard`, which length scale each column has, from 0; columns of a group are scaled by their variance
+            together, so that a one-hot decision counts like one column. Left out: one length scale per column.
         profile: a name of `PROFILES`; "linear" has no length scale (kept at 1).
         variance: median of the prior on v.
     """
@@ -76,17 +78,22 @@ class Part:
     ard: bool = False
     profile: str = "matern52"
     variance: float = 1.0
+    groups: IntArray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
             raise ValueError(f"profile must be one of {', '.join(PROFILES)}, got {self.profile!r}")
+        if self.groups is not None and (not self.ard or self.groups.shape != self.features.shape[1:]):
+            raise ValueError("groups of columns are for parts with ard=True, one number per column")
         if self.ard and self.profile == "linear":
             raise ValueError("a linear part has no length scales, so ard=True means nothing")
 
     @property
     def lengthscales(self) -> int:
         """How many length scales the part has."""
-        return self.features.shape[1] if self.ard else 1
+        if not self.ard:
+            return 1
+        return self.features.shape[1] if self.groups is None else int(self.groups.max()) + 1
 
     @cached_property
     def scale(self) -> FloatArray:
@@ -96,8 +103,11 @@ class Part:
         spread = self.features.var(axis=0)
         if not self.ard:
             return frozen(np.full(len(spread), 1.0 / max(float(spread.sum()), 1e-12)))
+        if self.groups is not None:
+            spread = np.bincount(self.groups, weights=spread)
         varies = spread > 1e-12
-        return frozen(np.where(varies, 1.0 / (np.where(varies, spread, 1.0) * max(int(varies.sum()), 1)), 0.0))
+        factors = np.where(varies, 1.0 / (np.where(varies, spread, 1.0) * max(int(varies.sum()), 1)), 0.0)
+        return frozen(factors if self.groups is None else factors[self.groups])
 
     @cached_property
     def whole(self) -> bool:
@@ -121,7 +131,8 @@ class Part:
 
     def scaled(self, lengthscale: FloatArray) -> FloatArray:
         """(M, d) features in which plain squared distances are q."""
-        rows: FloatArray = self.features * (np.sqrt(self.scale) / lengthscale)
+        wide = lengthscale if self.groups is None else lengthscale[self.groups]
+        rows: FloatArray = self.features * (np.sqrt(self.scale) / wide)
         return rows
 
     def isotropic(self, distances: Distances, lengthscale: float) -> tuple[FloatArray, FloatArray]:
