@@ -36,10 +36,8 @@ class MySearch(Strategy):
         self._asked += 1
         starting = self._best < 0 or self._asked <= self.initial or self.task.space.size == 1
         if starting or self.rng.random() < self.restart:
-            cell = self.design()  # uniform; the same first cells for all strategies of a seed
-        else:
-            cell = self.task.space.mutate(self._best, self.rng)
-        return Query(cell, self.task.full)
+            return Query(self.design(), self.task.full)  # uniform; the same first cells for all strategies of a seed
+        return Query(self.task.space.mutate(self._best, self.rng), self.task.full)
 
     def observe(self, result: Result) -> None:
         """The answer to a query: a validation score, larger is better; a training that failed has -inf."""
