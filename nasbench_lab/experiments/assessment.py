@@ -29,7 +29,6 @@ from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.experiments import outcomes
 from nasbench_lab.experiments.outcomes import Header, Job, Outcome
-from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.stats import calibration
 from nasbench_lab.stats.measures import Measure
@@ -110,17 +109,15 @@ class Settings:
         return self.sign * (schedule.val[:, -1] if self.target == "val" else schedule.seconds[:, -1])
 
 
-def split(
-    scores: FloatArray, how: str, test_size: int, seed: int, classes: IntArray = cell.SPACE.classes
-) -> tuple[IntArray, IntArray]:
+def split(scores: FloatArray, classes: IntArray, how: str, test_size: int, seed: int) -> tuple[IntArray, IntArray]:
     """Which cells are there to train on, and which are held out; both in random order.
 
     Args:
         scores: (A,) nan where a cell has none, which is then in neither.
+        classes: (A,) of the cells; those of a class are the same network.
         how: "class" or "cell".
         test_size: held-out cells.
         seed: of the permutation.
-        classes: (A,) of the cells; those of a class are the same network.
 
     Returns:
         (P,) the pool, of which n training cells are the first n, and (test_size,) held-out cells.
@@ -147,10 +144,11 @@ def plan(settings: Settings, out: Path) -> list[Job]:
         LabError: a surrogate, parameter, table or schedule that does not exist, or more training cells than there are.
     """
     table, scores = catalog.load(settings.table), settings.scores
+    classes = table.space.classes
     for spec in settings.surrogates:
         loading.build("surrogates", spec)
     for seed in range(settings.seeds):
-        pool = len(split(scores, settings.split, settings.test_size, seed, table.space.classes)[0])
+        pool = len(split(scores, classes, settings.split, settings.test_size, seed)[0])
         if settings.train[-1] > pool:
             raise LabError(
                 f"{settings.train[-1]} training cells are too many: {pool} are left, seed {seed}, "
@@ -197,7 +195,7 @@ def run_job(job: Job) -> int:
     table = catalog.load(settings.table)
     if _header(settings, table, spec) | {"train": count, "seed": seed} != job.header:
         raise LabError(f"table {settings.table}, the code of {spec} or the lab changed meanwhile; run it again")
-    pool, held_out = split(settings.scores, settings.split, settings.test_size, seed, table.space.classes)
+    pool, held_out = split(settings.scores, table.space.classes, settings.split, settings.test_size, seed)
     try:
         with errors.contained(spec):
             outcome = assess(spec, settings, pool[:count], held_out, seed=seed)

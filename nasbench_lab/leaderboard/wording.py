@@ -212,7 +212,8 @@ def _measured(board: Leaderboard) -> str:
     """What the columns of scores hold."""
     if board.in_percent:
         return "Test accuracy in percent"
-    return "Test score in the table's unit (↓: lower is better)"
+    lower = any(measures.of(row).sign < 0 for row in board.rows)
+    return "Test score in the table's unit" + (" (↓: lower is better)" if lower else "")
 
 
 def _regret(board: Leaderboard) -> str:

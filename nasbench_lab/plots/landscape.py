@@ -25,10 +25,7 @@ def distance(rows: Sequence[dict[str, Any]], *, measure: Measure = _PERCENT, tit
         title: above the chart.
     """
     frame = pd.DataFrame(rows)
-    frame["words"] = [
-        f"{r.cells:,} cells {r.distance} edits away: median {measure.text(r.q50)}, best {measure.text(r.best)}"
-        for r in frame.itertuples()
-    ]
+    frame["words"] = [_at_distance(row, measure) for row in rows]
     sign = measure.sign
     high = float((sign * frame["best"]).max())
     low = high - 1.4 * (high - float((sign * frame["q25"]).min()))  # the long tail of cells that learn little is cut
@@ -108,6 +105,11 @@ def local_optima(rows: Sequence[dict[str, Any]], *, measure: Measure = _PERCENT,
     marks = style.panel(frame, width=300, height=240).mark_point(filled=True, opacity=0.9, size=52)
     chart = marks.encode(x=x, y=y, color=shade, shape=shape, description=style.described("words"))
     return style.finished(chart, title)
+
+
+def _at_distance(row: dict[str, Any], measure: Measure) -> str:
+    median, best = measure.text(row["q50"]), measure.text(row["best"])
+    return f"{row['cells']:,} cells {row['distance']} edits away: median {median}, best {best}"
 
 
 def _leads(row: dict[str, Any], measure: Measure) -> str:

@@ -177,8 +177,8 @@ def upwards(low: float, high: float, sign: int, **options: Any) -> Any:
         **options: of the scale; neither nice nor with a zero if left out.
     """
     domain = [low, high] if sign > 0 else [-high, -low]
-    turned = {} if sign > 0 else {"reverse": True}
-    return alt.Scale(domain=domain, **turned, **(options or {"nice": False, "zero": False}))
+    rest: dict[str, Any] = options or {"nice": False, "zero": False}
+    return alt.Scale(domain=domain, **rest) if sign > 0 else alt.Scale(domain=domain, reverse=True, **rest)
 
 
 def margin(low: float, high: float, share: float) -> float:

@@ -18,7 +18,7 @@ COMMAND = ("surrogates", "gp:iterations=5", "knn", "--table", "toy", "--train", 
 @settings(max_examples=15)
 @given(st.integers(0, 1000), st.integers(20, 9000), st.sampled_from(assessment.SPLITS))
 def test_no_cell_is_on_both_sides_and_no_class_when_split_by_class(seed: int, size: int, how: str) -> None:
-    pool, held_out = assessment.split(SCORES, how, size, seed)
+    pool, held_out = assessment.split(SCORES, cell.SPACE.classes, how, size, seed)
     assert len(held_out) == size
     assert not set(pool.tolist()) & set(held_out.tolist())
     assert not np.isnan(SCORES[np.concatenate([pool, held_out])]).any()
@@ -28,8 +28,8 @@ def test_no_cell_is_on_both_sides_and_no_class_when_split_by_class(seed: int, si
 
 
 def test_the_split_is_the_seeds() -> None:
-    first, again = (assessment.split(SCORES, "class", 500, 7) for _ in range(2))
-    other = assessment.split(SCORES, "class", 500, 8)
+    first, again = (assessment.split(SCORES, cell.SPACE.classes, "class", 500, 7) for _ in range(2))
+    other = assessment.split(SCORES, cell.SPACE.classes, "class", 500, 8)
     assert (first[0] == again[0]).all()
     assert set(first[1].tolist()) != set(other[1].tolist())
 
