@@ -120,10 +120,10 @@ def _parts(space: Space, kernel: str) -> tuple[Part, ...]:
 
 
 def _choices(space: Space) -> Part:
-    """A length scale per decision: one column of levels where options are ordered, else one-hot columns."""
+    """A length scale per decision: one column of levels where options are ordered or two, else one-hot columns."""
     columns, groups = [], list[int]()
     for edge, each in enumerate(space.decisions):
-        levels = each.ordered and len(each.options) > 2
+        levels = each.ordered or len(each.options) < 3
         columns.append(space.levels[:, [edge]] if levels else np.eye(len(each.options))[space.choices[:, edge]])
         groups += [edge] * columns[-1].shape[1]
     return Part("choices", frozen(np.concatenate(columns, axis=1)), ard=True, groups=np.array(groups))

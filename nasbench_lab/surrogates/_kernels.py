@@ -23,6 +23,8 @@ from nasbench_lab.spaces.space import IntArray
 
 Distances = FloatArray | NDArray[np.intp]
 _TABLE = 10_000  # longest look-up table
+_FEW = 8  # rows of a kind, on average, from which on it is worth while to compute with one of each
+_EVERY = slice(None)
 Profile = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 
@@ -44,7 +46,28 @@ def linear(q: FloatArray) -> tuple[FloatArray, FloatArray]:
     return 1.0 - q / 2.0, np.full_like(q, -0.5)
 
 
+def matern52_value(q: FloatArray) -> FloatArray:
+    """`matern52` without the derivative, which takes half the time, for whole pools."""
+    s = np.sqrt(5.0 * q)
+    value: FloatArray = 1.0 + s
+    value += s * s / 3.0
+    value *= np.exp(np.negative(s, out=s), out=s)
+    return value
+
+
+def profile_value(name: str, q: FloatArray) -> FloatArray:
+    """A profile alone."""
+    return matern52_value(q) if name == "matern52" else PROFILES[name](q)[0]
+
+
 PROFILES: Mapping[str, Profile] = ReadOnly({"matern52": matern52, "exponential": exponential, "linear": linear})
+
+
+class Compact(NamedTuple):
+    """(R,) a row of each kind and (M,) the kind of every row."""
+
+    first: IntArray
+    back: IntArray
 
 
 class Pool(NamedTuple):
@@ -129,11 +152,17 @@ class Part:
         squared: FloatArray = self._squares + self._squares[row] - 2.0 * (self.features @ self.features[row])
         return np.rint(squared).astype(np.intp) if self.whole else np.maximum(squared, 0.0)
 
-    def scaled(self, lengthscale: FloatArray) -> FloatArray:
-        """(M, d) features in which plain squared distances are q."""
+    def scaled(self, lengthscale: FloatArray, rows: IntArray | slice = _EVERY) -> FloatArray:
+        """(M, d) features in which plain squared distances are q; or those of some rows."""
         wide = lengthscale if self.groups is None else lengthscale[self.groups]
-        rows: FloatArray = self.features * (np.sqrt(self.scale) / wide)
-        return rows
+        scaled: FloatArray = self.features[rows] * (np.sqrt(self.scale) / wide)
+        return scaled
+
+    @cached_property
+    def compact(self) -> Compact | None:
+        """Where the part tells far fewer rows apart than there are: one of each kind, and the kind of every row."""
+        _, first, back = np.unique(self.features, axis=0, return_index=True, return_inverse=True)
+        return Compact(frozen(first), frozen(back.reshape(-1))) if _FEW * len(first) <= len(self.features) else None
 
     def isotropic(self, distances: Distances, lengthscale: float) -> tuple[FloatArray, FloatArray]:
         """Profile, and q times its derivative, at unscaled squared distances."""
@@ -151,8 +180,8 @@ class Part:
         """The profile alone, at unscaled squared distances."""
         factor = float(self.scale[0]) / lengthscale**2
         if not self.whole:
-            return PROFILES[self.profile](np.asarray(distances, dtype=np.float64) * factor)[0]
-        table = PROFILES[self.profile](np.arange(self._largest + 1.0) * factor)[0]
+            return profile_value(self.profile, np.asarray(distances, dtype=np.float64) * factor)
+        table = profile_value(self.profile, np.arange(self._largest + 1.0) * factor)
         return table.take(distances.astype(np.intp, copy=False))
 
 
