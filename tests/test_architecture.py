@@ -113,6 +113,62 @@ def test_tests_stand_where_what_they_test_stands():
     assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()} <= tested
 
 
+OF_ITS_CELLS = {  # what NAS-Bench-201's cells alone are for: their files, the networks they are
+    "evaluators.training",
+    "experiments.inheritance",
+    "experiments.measuring",
+    "experiments.supernets",
+    "interop.nats_bench",
+    "tables.fetching.nb201",
+    "tables.formats.collect",
+    "tables.formats.hw_nas_bench",
+    "tables.formats.nats_export",
+    "tables.formats.nats_simple",
+    "tables.formats.tidy",
+    "tables.measured",
+    "tables.predicted",
+    "tables.synthetic",
+}
+AS_IT_WAS = {  # what says no more of its tables than before there were others, so that their files stay what they are
+    "evaluators.surrogate",
+    "experiments.assessment_report",
+    "leaderboard.details",
+    "leaderboard.parts",
+    "leaderboard.rebuild",
+    "report.explorer",
+    "tables.describe",
+    "tables.formats.exporting",
+    "tables.headers",
+    "tables.stored",
+    "tables.table",
+}
+ABOUT_SPACES = {
+    "spaces",
+    "surrogates",
+    "strategies",
+    "training",
+    "testing",
+}  # folders that know cells from other spaces
+
+
+def test_one_space_is_named_only_where_it_is_meant():
+    """Everything else takes the space, the unit and the direction of the table it is given."""
+    found = set()
+    for module, source in SOURCES.items():
+        short = module.removeprefix("nasbench_lab.")
+        if short.partition(".")[0] in ABOUT_SPACES:
+            continue
+        named = {
+            f"{node.value.id}.{node.attr}"
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        }
+        imported = re.search(r"from nasbench_lab\.spaces\.cell import", source)
+        if imported or {"cell.SPACE", "cell.OPS", "cell.CLASSES", "cell.EDGES"} & named:
+            found.add(short)
+    assert found == OF_ITS_CELLS | AS_IT_WAS
+
+
 PAGES = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "benchmarks" / "README.md"]
 
 

@@ -104,7 +104,7 @@ def _cells(rows: list[Row]) -> list[str]:
     unit = "" if measure.plain else f" {wording.unit_of(first)}"
     return [
         first["table"] + kind + scored,
-        wording.seen(str(first["search"])),
+        wording.noted(wording.seen(str(first["search"])), plain=measure.plain),
         first["budget"] + (f", {first['policy']}" if first["policy"] else ""),
         str(first["runs"]),
         str(len(rows)),

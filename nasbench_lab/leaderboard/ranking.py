@@ -199,7 +199,8 @@ def _told_apart(settings: Sequence[Setting]) -> list[str]:
     for setting in settings:
         parts = [setting.table if setting.kind == "measured" else f"{setting.table} ({setting.kind})"]
         parts[0] += f" → {setting.score}" if setting.score != setting.table else ""
-        parts += [wording.seen(setting.search)] if several["search"] else []
+        seen = wording.noted(wording.seen(setting.search), plain=setting.read_as.plain)
+        parts += [seen] if several["search"] else []
         parts += [setting.budget] if several["budget"] else []
         names.append(", ".join([*parts, setting.policy] if setting.policy else parts))
     return names

@@ -16,7 +16,7 @@ from nasbench_lab.leaderboard import checklist, details, front_scores, ranking, 
 from nasbench_lab.leaderboard.parts import Entry, Leaderboard, Setting
 from nasbench_lab.leaderboard.rereading import reread
 from nasbench_lab.leaderboard.wording import FULL
-from nasbench_lab.spaces.cell import SPACE as NB201
+from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.study import execute, recorded, replays, store, study
@@ -190,7 +190,7 @@ def manifest(
 
 def _facts_of_table(table: Table) -> dict[str, str]:
     """What a manifest says of a table; the space where it is not NAS-Bench-201's."""
-    space = {} if table.space == NB201 else {"space": table.space.name}
+    space = {} if table.space == cell.SPACE else {"space": table.space.name}
     return {"digest": table.digest, "label": table.label, **space}
 
 

@@ -120,10 +120,15 @@ def _text(value: float, digits: int) -> str:
 def heading(row: Row) -> str:
     """What the rows of a setting share, in words."""
     policy = f" ({row['policy']})" if row["policy"] else ""
-    sees = seen(row["search"])
+    sees = noted(seen(row["search"]), plain=measures.of(row).plain)
     kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
     scored = f", scored on {row['scored']}" if row.get("scored") else ""
     return f"{row['table']}{kind} → {row['score']}: {sees}, {row['budget']}, seeds: {row['runs']}{scored}{policy}"
+
+
+def noted(words: str, *, plain: bool) -> str:
+    """What is said of accuracies, of any scores where these are not `plain` percentages."""
+    return words if plain else words.replace("accuracy", "score")
 
 
 def seen(search: str) -> str:
@@ -198,10 +203,11 @@ def blocks(board: Leaderboard) -> list[Block]:
     ]
     if board.agreements:
         rows = [agreement_cells(row) for row in board.agreements]
-        found.append(Block(AGREEMENT, AGREEMENT_HEADS, rows, AGREEMENT_NOTE, (0, 1)))
+        found.append(Block(AGREEMENT, AGREEMENT_HEADS, rows, noted(AGREEMENT_NOTE, plain=board.in_percent), (0, 1)))
     if board.overall:
         rows = [standings.overall_cells(row) for row in board.overall]
-        found.append(Block(standings.OVERALL, standings.OVERALL_HEADS, rows, standings.OVERALL_NOTE, (0,)))
+        note = noted(standings.OVERALL_NOTE, plain=board.in_percent)
+        found.append(Block(standings.OVERALL, standings.OVERALL_HEADS, rows, note, (0,)))
     if board.across:
         rows = [across.cells(row) for row in board.across["rows"]]
         found.append(Block(across.TITLE, across.HEADS, rows, f"{board.across['verdict']} {across.NOTE}", (0, 6)))

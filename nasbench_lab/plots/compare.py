@@ -241,8 +241,8 @@ def fronts(
     sign = measure.sign
     (low, best), (left, right) = _shown(exact, attained, measure)
     x = alt.X("cost:Q", title=cost, scale=alt.Scale(domain=[left, right], nice=False, zero=False))
-    tall = style.upwards(low, best + 0.04 * _span(low, best), sign)
-    y = alt.Y("test:Q", title=measure.axis("test"), scale=tall)
+    tall = style.upwards(low, best + 0.04 * (best - low), sign)
+    y = alt.Y("test:Q", title=measure.axis("test"), scale=tall, **style.written(measure))
     hot = style.emphasised([name for name in order if name in set(attained["strategy"])])
     shade, dashes = style.colour(names, hot), style.dash(names, hot)
     edge = style.panel(exact).mark_line(interpolate="step-after", color=style.MUTED, strokeWidth=1, clip=True)
@@ -269,15 +269,16 @@ def _shown(
     better = measure.sign * exact["test"]
     best, low = float(better.max()), float(better.quantile(0.2))
     low = max(low, best - 12.0) if measure.percent else low
+    low = low if low < best else best - _span(best)
     kept = exact[better >= low]
     least, most = float(kept["cost"].min()), float(pd.concat([kept["cost"], attained["cost"]]).max())
     room = 0.02 * (most - least or 1.0)
     return (low, best), (least - room, most + room)
 
 
-def _span(low: float, high: float) -> float:
-    """How far apart two ends are; of one value as much as it is worth."""
-    return high - low or (1.0 if abs(high) >= 1 else abs(high) or 1.0)
+def _span(value: float) -> float:
+    """How much room one value alone gets: 1, or as much as it is worth."""
+    return min(1.0, abs(value)) or 1.0
 
 
 def _ends(
@@ -285,7 +286,7 @@ def _ends(
 ) -> pd.DataFrame:
     """Every strategy's name at the right end of its line, or near it where another stands there."""
     last = attained.sort_values("cost").groupby("strategy", sort=False).tail(1)
-    span = _span(low, best)
+    span = best - low
     places = [(value - low) / (1.04 * span) for value in (sign * last["test"]).clip(low, best)]
     apart = style.spread(places, 14 / style.HEIGHT, 0.0, 1.0)
     labels = [names[name].label for name in last["strategy"]]

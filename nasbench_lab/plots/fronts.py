@@ -38,7 +38,9 @@ def front(
         low -= room
     x = alt.X("cost:Q", title=metric, scale=alt.Scale(zero=False))
     y_scale = style.upwards(low, high + room, measure.sign, clamp=True)
-    y = alt.Y("test:Q", title="test %" if measure.plain else measure.axis("test"), scale=y_scale)
+    y = alt.Y(
+        "test:Q", title="test %" if measure.plain else measure.axis("test"), scale=y_scale, **style.written(measure)
+    )
     base = alt.Chart(exact)
     layers = [
         base.mark_line(interpolate="step-after", color="#222", strokeWidth=1).encode(x=x, y=y),

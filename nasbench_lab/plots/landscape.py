@@ -35,7 +35,7 @@ def distance(rows: Sequence[dict[str, Any]], *, measure: Measure = _PERCENT, tit
     x = alt.X("distance:O", title="edits to the nearest optimum", axis=alt.Axis(labelAngle=0))
 
     def y(field: str) -> Any:
-        return alt.Y(f"{field}:Q", title=measure.axis("test"), scale=scale)
+        return alt.Y(f"{field}:Q", title=measure.axis("test"), scale=scale, **style.written(measure))
 
     base, words = style.panel(frame), style.described("words")
     chart = alt.layer(
@@ -68,6 +68,7 @@ def distribution(edges: Sequence[float], counts: Sequence[int], *, measure: Meas
         bin="binned",
         title=measure.axis("test"),
         scale=alt.Scale(zero=False, nice=False, domain=[edges[0], edges[-1]]),
+        **style.written(measure),
     )
     bars = style.panel(frame, width=300, height=240).mark_bar(color=_FILL, stroke=style.PAPER, strokeWidth=0.4)
     chart = bars.encode(x=x, x2="to:Q", y=alt.Y("count:Q", title="cells"), description=style.described("words"))
@@ -90,7 +91,7 @@ def local_optima(rows: Sequence[dict[str, Any]], *, measure: Measure = _PERCENT,
         "test:Q",
         title=measure.axis("test"),
         scale=alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False),
-        axis=alt.Axis(tickCount=6),
+        **style.written(measure, tickCount=6),
     )
     top = float(frame["basin"].max())
     decades = [10.0**k for k in range(-5, 1) if frame["basin"].min() / 3 <= 10.0**k <= top * 2]

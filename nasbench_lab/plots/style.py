@@ -20,6 +20,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import isotonic_regression
 
+from nasbench_lab.stats.measures import Measure
+
 WIDTH, HEIGHT = 440, 300  # of a plot without its axes and names, pixels
 EMPHASISED = 8  # series in colour; the others are grey, so that 40 strategies can still be read
 INK, MUTED, GRID, PAPER = "#1b1f24", "#5c6570", "#e3e6ea", "#ffffff"
@@ -179,6 +181,12 @@ def upwards(low: float, high: float, sign: int, **options: Any) -> Any:
     domain = [low, high] if sign > 0 else [-high, -low]
     rest: dict[str, Any] = options or {"nice": False, "zero": False}
     return alt.Scale(domain=domain, **rest) if sign > 0 else alt.Scale(domain=domain, reverse=True, **rest)
+
+
+def written(measure: Measure, **options: Any) -> dict[str, Any]:
+    """How an axis of scores is written, as the argument `axis`: small numbers that are no percentages with an exponent."""
+    options |= {} if measure.percent else {"format": "~g"}
+    return {"axis": alt.Axis(**options)} if options else {}
 
 
 def margin(low: float, high: float, share: float) -> float:

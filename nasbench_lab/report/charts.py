@@ -343,8 +343,8 @@ def _landscape(content: Row) -> list[Chart]:
             "local-optima",
             "landscape",
             "Local optima",
-            f"The {among:,} cells that no one-{change[:-1]} change betters: how many cells lead there by steepest "
-            f"{'ascent' if up else 'descent'}{some}.",
+            f"The {among:,} cell{'s' * (among > 1)} that no one-{change[:-1]} change betters: how many cells lead there by "
+            f"steepest {'ascent' if up else 'descent'}{some}.",
             plots_landscape.local_optima(local, measure=measure),
         ),
     ]

@@ -130,6 +130,7 @@ def data(space: Space, scores: Mapping[str, tuple[FloatArray, Measure]], *, star
         "names": [each.name for each in space.decisions],
         "options": [list(map(text_of, each.options)) for each in space.decisions],
         ("order" if space.listed is None else "rows"): base64.b64encode(_held(space).tobytes()).decode(),
+        "bytes": _held(space).itemsize,
         "scores": vectors,
     }
     if cells.is_cell(space):
@@ -141,7 +142,7 @@ def data(space: Space, scores: Mapping[str, tuple[FloatArray, Measure]], *, star
 def _held(space: Space) -> np.ndarray[Any, np.dtype[Any]]:
     """Rows of a listed space, (N, E); of a product every cell's lexicographic position, nothing where that is its index."""
     if space.listed is not None:
-        return space.listed.astype("<u2")
+        return space.listed.astype("u1" if max(space.options) <= 256 else "<u2")
     order = space.index_of_position
     if (order == np.arange(space.size)).all():
         return np.empty(0, dtype="<u4")

@@ -208,7 +208,8 @@ def _rankings(content: Content) -> Section:
         rows = [wording.agreement_cells(row) for row in content.agreement]
         parts.append(html.element("h3", wording.AGREEMENT))
         parts.append(html.table(wording.AGREEMENT_HEADS, rows, wording.AGREEMENT))
-        parts.append(html.element("p", html.escaped(wording.AGREEMENT_NOTE), class_="note"))
+        note = wording.noted(wording.AGREEMENT_NOTE, plain=all(measures.of(row).plain for row in board.rows))
+        parts.append(html.element("p", html.escaped(note), class_="note"))
     if content.across:
         rows = [across.cells(row) for row in content.across["rows"]]
         said = f"{content.across['verdict']} {across.NOTE}"

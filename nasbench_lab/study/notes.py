@@ -19,7 +19,7 @@ _NEEDS: Mapping[str, tuple[Callable[[Task], bool], str]] = {
     ),
     "multi_objective": (
         lambda task: len(task.objectives) > 1,
-        "one objective on {on}; no --objectives: validation accuracy is all that is searched for",
+        "one objective on {on}; no --objectives: validation {score} is all that is searched for",
     ),
 }
 
@@ -31,7 +31,8 @@ def notes(plan: Plan) -> list[str]:
         for family, (given, words) in _NEEDS.items():
             members = ", ".join(spec for spec, strategy in plan.strategies.items() if strategy.family == family)
             if members and not given(task.task):
-                found.setdefault((words, members), []).append(_named(task))
+                said = words.replace("{score}", task.table.measure.name)
+                found.setdefault((said, members), []).append(_named(task))
     plainer = [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
     return plainer + _other_data(plan) + _not_kept(plan)
 

@@ -146,7 +146,7 @@
 
   function explorer(data, suffix) {
     const counts = data.options.map((options) => options.length), width = counts.length;
-    const rows = data.rows ? numbers(data.rows, Uint16Array) : null;
+    const rows = data.rows ? numbers(data.rows, data.bytes === 1 ? Uint8Array : Uint16Array) : null;
     const place = data.order ? numbers(data.order, Uint32Array) : null; // lexicographic, of a product's cell; its index if null
     const index = place && new Uint32Array(place.length);
     if (place) place.forEach((position, arch) => { index[position] = arch; });
