@@ -17,6 +17,7 @@ from nasbench_lab.errors import LabError
 
 EXTRAS: Mapping[str, str] = MappingProxyType(  # package, as it is imported -> the smallest extra that brings it
     {
+        "ConfigSpace": "configspace",
         "botorch": "models",
         "distributed": "dask",
         "gpytorch": "models",

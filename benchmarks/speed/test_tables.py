@@ -12,16 +12,19 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nasbench_lab import api, loading
 from nasbench_lab.core import Query
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.spaces import encodings
+from nasbench_lab.spaces import encodings, named, naming
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.study import runner
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog, predicted, stored
 from nasbench_lab.tables.formats import tidy
+from nasbench_lab.tables.table import Table
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 OFFICIAL = SHARED / "official" / "NATS-tss-v1_0-3ffb9-simple"
@@ -47,6 +50,50 @@ def evaluator(folder: Path) -> Tabular:
 @pytest.mark.benchmark(group="load a table (mark: 20 ms)")
 def test_load(benchmark, folder: Path) -> None:
     benchmark(stored.read, folder / "cifar10.npz")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Tables of three sizes as users bring them: made-up scores, four trials, times, one metric."""
+    rng, found = np.random.default_rng(0), {}
+    spaces = {4096: Space((4,) * 6), 15_625: Space((5,) * 6), 62_208: named.fcnet()}
+    for size, space in spaces.items():
+        scores = pd.DataFrame(rng.lognormal(0, 1, (size, 6)), columns=["a", "b", "c", "d", "seconds", "params"])
+        frame = pd.concat([pd.DataFrame(naming.columns(space)), scores], axis=1)
+        table = Table.from_frame(
+            frame, name=f"made-{size}", decisions=[each.name for each in space.decisions], val=list("abcd"),
+            seconds="seconds", metrics=["params"], better="lower", space=space,
+        )  # fmt: skip
+        found[size] = table.save(tmp_path_factory.mktemp("made") / f"{table.name}.npz", compress=True)
+    return found
+
+
+@pytest.mark.benchmark(group="load a table of any space (mark: 20 ms for 62,208 rows)")
+@pytest.mark.parametrize("rows", [4096, 15_625, 62_208])
+def test_load_any(benchmark, made: dict[int, Path], rows: int) -> None:
+    benchmark(stored.read, made[rows])
+
+
+@pytest.mark.benchmark(group="one query of any space (mark: 3 us)")
+@pytest.mark.parametrize("rows", [4096, 15_625, 62_208])
+def test_query_any(benchmark, made: dict[int, Path], rows: int) -> None:
+    evaluator, queries = Tabular(stored.read(made[rows])), [Query(arch, 1) for arch in range(0, rows, rows // 100)]
+    evaluator.evaluate(queries[0], 0)
+
+    def hundred() -> None:
+        for query in queries:
+            evaluator.evaluate(query, 0)
+
+    benchmark(hundred)
+    benchmark.extra_info["us_per_query"] = round(benchmark.stats["median"] / len(queries) * 1e6, 3)
+
+
+@pytest.mark.benchmark(group="the first query of a run with new noise, all cells' answers made (any space)")
+@pytest.mark.parametrize("rows", [4096, 15_625, 62_208])
+def test_first_query_any(benchmark, made: dict[int, Path], rows: int) -> None:
+    evaluator = Tabular(stored.read(made[rows]), noise=0.1)
+    seeds = iter(range(10**9))
+    benchmark(lambda: evaluator.evaluate(Query(0, 1), next(seeds)))
 
 
 @pytest.mark.benchmark(group="predict a table from its networks (mark: 50 ms)")

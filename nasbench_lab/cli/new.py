@@ -23,7 +23,7 @@ def new(
         raise LabError(f"a strategy is a Python file, such as my_search.py; got {str(path)!r}")
     name = "".join(part[:1].upper() + part[1:] for part in path.stem.split("_")) or "MySearch"
     writing.not_there([path], force=force)
-    text = (Path(__file__).parents[1] / "testing" / "my_search.py").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[1] / "testing" / "first_search.py").read_text(encoding="utf-8")
     writing.write_atomically(path, text.replace("MySearch", name).encode())
     print(f"Written to {path}: class {name}. Does it keep the rules, and how good is it?")
     print(f"  nasbench-lab check {path}")

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from nasbench_lab import extras
 from nasbench_lab.core import Evaluator, LabError, Query, Record, whole
 from nasbench_lab.evaluators.tabular import Tabular, measure_of
 from nasbench_lab.spaces import naming
@@ -200,12 +201,11 @@ def configuration_space(space: Space) -> Any:
     that do not exist.
 
     Raises:
-        LabError: ConfigSpace is not installed.
+        MissingPackage: ConfigSpace is not installed.
     """
-    try:
-        import ConfigSpace
-    except ImportError:
-        raise LabError("a configuration space needs the package ConfigSpace: pip install ConfigSpace") from None
+    extras.need("a configuration space", "ConfigSpace")
+    import ConfigSpace
+
     found = ConfigSpace.ConfigurationSpace(name=space.name)
     for each in space.decisions:
         ordinal = each.ordered and len(each.options) > 1

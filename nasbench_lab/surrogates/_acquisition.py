@@ -34,8 +34,10 @@ def log_expected_improvement(mean: FloatArray, std: FloatArray, best: float) -> 
     ratio = np.log(erfcx(-w / np.sqrt(2.0)) * -w) + _LOG_PI_2_HALF
     far = -0.5 * w * w - _LOG_2PI_HALF + np.log(-np.expm1(np.minimum(ratio, -1e-300)))
     beyond = u[~near] < _FAR
-    tail = -0.5 * u[~near] ** 2 - _LOG_2PI_HALF - 2.0 * np.log(-u[~near])
-    out[~near] = np.where(beyond, tail, far)
+    if beyond.any():
+        v = u[~near][beyond]
+        far[beyond] = -0.5 * v**2 - _LOG_2PI_HALF - 2.0 * np.log(-v)
+    out[~near] = far
     return out + np.log(std)
 
 

@@ -22,6 +22,7 @@ from gpytorch.kernels import Kernel, LinearKernel, MaternKernel, RBFKernel, Scal
 from gpytorch.priors import NormalPrior
 
 from nasbench_lab.core import FloatArray
+from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._kernels import Part
 from nasbench_lab.surrogates._likelihood import JITTER, Layout, Prior
 
@@ -104,7 +105,9 @@ class TorchGP:
         part = self.parts[g]
         active = tuple(range(int(self._columns[g]), int(self._columns[g + 1])))
         base: Kernel
-        if part.profile == "matern52":
+        if part.groups is not None and part.profile == "matern52":
+            base = _GroupedMatern(part.groups, part.lengthscales, active)
+        elif part.profile == "matern52":
             base = MaternKernel(nu=2.5, ard_num_dims=len(active) if part.ard else None, active_dims=active)
         elif part.profile == "exponential":
             base = RBFKernel(active_dims=active)
@@ -148,6 +151,20 @@ class TorchGP:
                 shift = np.log(0.5) / 2 if part.profile == "exponential" else 0.0
                 prior = NormalPrior(float(median[first] + shift), float(deviation[first]))
                 kernel.base_kernel.register_prior("log_lengthscale", prior, _log_lengthscale)
+
+
+class _GroupedMatern(MaternKernel):  # type: ignore[misc]
+    """Matern-5/2 with a length scale per group of columns, `groups` (d,)."""
+
+    def __init__(self, groups: IntArray, count: int, active: tuple[int, ...]) -> None:
+        super().__init__(nu=2.5, ard_num_dims=count, active_dims=active)
+        self.groups = torch.from_numpy(groups.copy())
+
+    def forward(self, x1: Any, x2: Any, diag: bool = False, **options: Any) -> Any:
+        """The covariances of two sets of rows."""
+        wide = self.lengthscale[..., self.groups]
+        s = 5.0**0.5 * self.covar_dist(x1 / wide, x2 / wide, diag=diag, **options)
+        return (1.0 + s + s * s / 3.0) * torch.exp(-s)
 
 
 def _log_noise(module: Any) -> Any:

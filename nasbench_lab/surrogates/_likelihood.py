@@ -115,7 +115,7 @@ class Likelihood:
         part = self.layout.parts[g]
         if not part.ard:
             return *part.isotropic(self.inner[g], float(scale[0])), None
-        scaled = self.inner[g] / scale
+        scaled = self.inner[g] / (scale if part.groups is None else scale[part.groups])
         return *PROFILES[part.profile](squared_distances(scaled, scaled)), scaled
 
     def _add_lengthscales(self, gradient: FloatArray, g: int, weights: FloatArray, scaled: FloatArray | None) -> None:
@@ -125,7 +125,9 @@ class Likelihood:
         """
         if scaled is not None:
             squares = (scaled * scaled).T @ weights.sum(axis=1)
-            gradient[self.layout.scales[g]] -= 4.0 * (squares - np.einsum("aj,aj->j", scaled, weights @ scaled))
+            pulls = 4.0 * (squares - np.einsum("aj,aj->j", scaled, weights @ scaled))
+            groups = self.layout.parts[g].groups
+            gradient[self.layout.scales[g]] -= pulls if groups is None else np.bincount(groups, weights=pulls)
         elif self.layout.parts[g].profile != "linear":
             gradient[self.layout.scales[g]] -= 2.0 * weights.sum()
 

@@ -127,13 +127,13 @@ class _Head(GaussianProcess):
     rows_: FloatArray
     residual_: bool
 
-    def _pool(self, space: Space, known: Mapping[str, FloatArray] | None) -> Pool:
+    def _pools(self, space: Space, known: Mapping[str, FloatArray] | None) -> list[Pool]:
         """A linear kernel on weighted features is a linear head with a prior on its weights; rows get unit length."""
         parts, row_of = pool_of(space, self.kernel)
         rows = self.rows_[encodings.rows(_FEATURES, space).row_of[first_of(space, self.kernel)]]
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         head = Part("head", rows / length, profile="linear", variance=float((length**2).mean()))
-        return Pool((head, *parts) if self.residual_ else (head,), row_of)
+        return [Pool((head, *parts) if self.residual_ else (head,), row_of)]
 
 
 @lru_cache(maxsize=32)

@@ -21,7 +21,7 @@ from scipy.linalg import solve_triangular
 from scipy.linalg.blas import dtrsm
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.surrogates._kernels import PROFILES, Distances, Part, squared_distances
+from nasbench_lab.surrogates._kernels import Distances, Part, profile_value, squared_distances
 from nasbench_lab.surrogates._likelihood import JITTER, Layout, Likelihood, Prior
 
 _GROWTH = 64  # capacity grows by this many rows
@@ -74,7 +74,7 @@ class PoolGP:
         self.variances, self.noise, self.lengthscales = self.layout.split(theta)
         self.amplitude = float(self.variances.sum())
         pairs = zip(self.parts, self.lengthscales, strict=True)
-        self._scaled = [part.scaled(scale) if part.ard else None for part, scale in pairs]
+        self._scaled = [_of_kinds(part, scale) if part.ard else None for part, scale in pairs]
         self._squares = [np.einsum("ij,ij->i", s, s) if s is not None else None for s in self._scaled]
         self._refactor()
 
@@ -121,14 +121,15 @@ class PoolGP:
         total: FloatArray = np.zeros(self.size)
         for g, part in enumerate(self.parts):
             scaled, squares = self._scaled[g], self._squares[g]
-            if scaled is not None and squares is not None:
-                q = squares + squares[row] - 2.0 * (scaled @ scaled[row])
-                value = PROFILES[part.profile](np.maximum(q, 0.0, out=q))[0]
-            else:
+            if scaled is None or squares is None:
                 distances = known[g]
                 distances = part.distances(row) if distances is None else distances
-                value = part.correlations(distances, float(self.lengthscales[g][0]))
-            total += self.variances[g] * value
+                total += self.variances[g] * part.correlations(distances, float(self.lengthscales[g][0]))
+            elif part.compact is not None:
+                value = _correlations(part.profile, scaled, squares, int(part.compact.back[row]))
+                total += self.variances[g] * value.take(part.compact.back)
+            else:
+                total += self.variances[g] * _correlations(part.profile, scaled, squares, row)
         return total
 
     def _refactor(self) -> None:
@@ -191,8 +192,8 @@ class PoolGP:
         chosen = list(rows)
         prior: FloatArray = np.zeros((len(chosen), len(chosen)))
         for g, part in enumerate(self.parts):
-            scaled = part.scaled(self.lengthscales[g])[chosen]
-            prior += self.variances[g] * PROFILES[part.profile](squared_distances(scaled, scaled))[0]
+            scaled = part.scaled(self.lengthscales[g], np.array(chosen, dtype=np.int64))
+            prior += self.variances[g] * profile_value(part.profile, squared_distances(scaled, scaled))
         cross = self._cross[: len(self.rows), chosen]
         covariance: FloatArray = prior - cross.T @ cross
         return covariance
@@ -217,6 +218,17 @@ class PoolGP:
     def loss(self, theta: FloatArray, targets: FloatArray) -> tuple[float, FloatArray]:
         """Minus log (likelihood times prior) of the observed rows, up to a constant, and its (H,) gradient."""
         return Likelihood(self.layout, self._inner(), targets)(np.asarray(theta, dtype=np.float64))
+
+
+def _correlations(profile: str, scaled: FloatArray, squares: FloatArray, row: int) -> FloatArray:
+    """(R,) a profile at the distances of one row to all."""
+    q = squares + squares[row] - 2.0 * (scaled @ scaled[row])
+    return profile_value(profile, np.maximum(q, 0.0, out=q))
+
+
+def _of_kinds(part: Part, lengthscale: FloatArray) -> FloatArray:
+    """(R, d) scaled features, a row of each kind."""
+    return part.scaled(lengthscale) if part.compact is None else part.scaled(lengthscale, part.compact.first)
 
 
 def _grown(old: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """Gaussian process on a cell's features: exact, hyper-parameters by marginal likelihood, calibrated spread.
 
+The kernel is what fits the space, of several the one with the best marginal likelihood (`_canonical`, `_choice`).
 Two engines with one model: "fast" (`_pool_gp`, numpy, extended observation by observation) and "gpytorch" (`_gpytorch`,
 the reference). Scores are transformed to targets (`_targets`); predictions are mapped back through the inverse, linear
 between the scores seen.
@@ -23,7 +24,8 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.spaces.whole import cells
 from nasbench_lab.surrogates._base import Parameters, checked
-from nasbench_lab.surrogates._canonical import KERNELS, first_of, pool_of, with_known
+from nasbench_lab.surrogates._canonical import KERNELS, candidates, first_of, pool_of, with_known
+from nasbench_lab.surrogates._choice import Choice
 from nasbench_lab.surrogates._kernels import Pool
 from nasbench_lab.surrogates._pool_gp import PoolGP
 from nasbench_lab.surrogates._scale import Scale
@@ -43,7 +45,8 @@ class GaussianProcess(Parameters):
     """A Gaussian process over the cells of a space.
 
     Attributes:
-        kernel: canonical, one_hot, categorical, path, wl or canonical3, see `_canonical`.
+        kernel: canonical (what fits the space), choices, counts, places, one_hot, categorical, path, wl or canonical3,
+            see `_canonical`.
         targets: transform of the scores, see `_targets`; "none" takes them as they are.
         engine: "fast" or "gpytorch".
         iterations: steps to the hyper-parameters in `fit`; `update` goes on from where they were, with half as many.
@@ -91,11 +94,9 @@ class GaussianProcess(Parameters):
             ValueError: fewer than two scores, or one that is not finite.
         """
         archs, y = checked(archs, y)
-        pool = self._pool(space, known)
-        self.row_of_ = pool.row_of
-        self.model_: Any = self._engine(pool)
-        self.model_.extend(pool.row_of[archs].tolist())
-        self.model_.fit(self._targeted(y), iterations=self.iterations)
+        self._begin(space, known)
+        self.model_.extend(self.row_of_[archs].tolist())
+        self._refit(self._targeted(y), self.iterations)
         self._remember(archs)
         return self
 
@@ -114,13 +115,12 @@ class GaussianProcess(Parameters):
         if self.engine != "fast" or (seen is not None and not np.array_equal(seen, archs[: len(seen)])):
             return self.fit(archs, y, rng, space=space, known=known)
         if seen is None:
-            pool = self._pool(space, known)
-            self.row_of_, self.model_ = pool.row_of, self._engine(pool)
+            self._begin(space, known)
         for row in self.row_of_[archs[len(self.model_.rows) :]].tolist():
             self.model_.add(row)
         targets = self._targeted(np.asarray(y, dtype=np.float64))
         if refit:
-            self.model_.fit(targets, iterations=max(self.iterations // 2, 1))
+            self._refit(targets, max(self.iterations // 2, 1))
         else:
             self.model_.set_targets(targets)
         self._remember(archs)
@@ -148,8 +148,19 @@ class GaussianProcess(Parameters):
         self._posterior = None
         return self
 
-    def _pool(self, space: Space, known: Mapping[str, FloatArray] | None) -> Pool:
-        return with_known(space, self.kernel, known) if self.proxies and known else pool_of(space, self.kernel)
+    def _begin(self, space: Space, known: Mapping[str, FloatArray] | None) -> None:
+        """A model without observations."""
+        pools = self._pools(space, known)
+        self.row_of_: IntArray = pools[0].row_of
+        self.model_: Any = self._engine(pools[0])
+        self.choice_ = Choice([pool.parts for pool in pools])
+
+    def _pools(self, space: Space, known: Mapping[str, FloatArray] | None) -> list[Pool]:
+        """Those of all kernels that are chosen from; the first for the reference engine."""
+        named = candidates(space, self.kernel)[: None if self.engine == "fast" else 1]
+        if self.proxies and known:
+            return [with_known(space, kernel, known) for kernel in named]
+        return [pool_of(space, kernel) for kernel in named]
 
     def _engine(self, pool: Pool) -> Any:
         if self.engine == "fast":
@@ -157,6 +168,9 @@ class GaussianProcess(Parameters):
         from nasbench_lab.surrogates._gpytorch import TorchGP
 
         return TorchGP(pool.parts)
+
+    def _refit(self, targets: FloatArray, iterations: int) -> None:
+        self.model_ = self.choice_.fit(self.model_, targets, iterations)
 
     def _targeted(self, y: FloatArray) -> FloatArray:
         if self.targets == "none":

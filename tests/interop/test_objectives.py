@@ -10,7 +10,9 @@ import pytest
 import nasbench_lab
 from nasbench_lab.core import LabError, Task
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.spaces import cell
+from nasbench_lab.interop.objectives import configuration_space
+from nasbench_lab.spaces import cell, naming
+from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.strategies.local.local_search import LocalSearch
 from nasbench_lab.study.runner import search
@@ -123,3 +125,23 @@ def test_sources_are_named_whether_the_table_is_or_is_given() -> None:
     table = catalog.load("digits")
     known = [nasbench_lab.objective(given, sources=("toy",)).evaluator.task.known for given in ("digits", table)]
     assert all("source/toy" in each for each in known)
+
+
+@pytest.mark.needs("ConfigSpace")
+def test_a_configuration_is_a_cell():
+    """Of the real ConfigSpace: ordered decisions are ordinal, labels are as they are, a configuration can be asked for."""
+    from ConfigSpace import CategoricalHyperparameter, OrdinalHyperparameter
+
+    space = Space(
+        [Decision("op", ("conv", "pool")), Decision("width", (8, 16, 32), ordered=True), Decision("one", (5,))]
+    )
+    found = configuration_space(space)
+    assert isinstance(found["op"], CategoricalHyperparameter)
+    assert isinstance(found["width"], OrdinalHyperparameter)
+    assert list(found["width"].sequence) == [8, 16, 32]
+    found.seed(0)
+    ask = nasbench_lab.objective(HashEvaluator(Task(space, (1,)))).ask
+    for configuration in found.sample_configuration(10):
+        chosen = dict(configuration)
+        arch = ask(chosen).result.query.arch
+        assert naming.labels(space, arch) == {name: str(value) for name, value in chosen.items()}

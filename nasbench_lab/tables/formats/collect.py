@@ -6,7 +6,7 @@ is that of the training on 25k images, `cifar10-valid`); test is `ori-test` of t
 what the official API charges: the training up to an epoch plus one pass over the validation images (rounded to
 8 decimals, so that a table survives export and import).
 
-Notation: A = 15,625 cells, E epochs of a schedule, seeds in ascending order.
+Notation: A cells of the space, E epochs of a schedule, seeds in ascending order.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables.formats.official import DATASETS, Trial
+from nasbench_lab.spaces.space import Space
+from nasbench_lab.tables.formats.official import DATASETS, Trial, name_of
 from nasbench_lab.tables.schedule import Schedule, known_mean
 from nasbench_lab.tables.table import Table
 
@@ -28,6 +29,7 @@ Curves = dict[int, FloatArray]  # cell -> (E,)
 UNITS = {"val": "percent", "test": "percent", "seconds": "simulated seconds", "params_m": "millions", "flops_m": "millions",
          "latency_ms": "ms", "energy_mj": "mJ"}  # fmt: skip
 LATENCY = "latency_ms/nats_bench"  # the benchmark's own: a batch of 256 images
+_SEARCHED = 12  # epochs that a search of sizes is answered with, where they are there
 _COLUMNS = 1024  # of one number per cell: datasets x schedules x (seeds and metrics); the real file has 48
 _NUMBERS = 1 << 26  # in all tables of an import; the real file has 16 million
 _SMALLER = "cifar10, {} epochs: test is that of the training on 25k images, the only one there"
@@ -96,7 +98,8 @@ def _agreed(values: list[float], trials: list[Trial]) -> float:
 class Collector:
     """Takes the rows of all cells, in any order, and makes the tables."""
 
-    def __init__(self) -> None:
+    def __init__(self, space: Space = cell.SPACE) -> None:
+        self.space = space
         self.archs: set[int] = set()
         self._notes: set[str] = set()
         self._val: dict[tuple[str, int], dict[int, Curves]] = {}
@@ -125,7 +128,7 @@ class Collector:
             self._columns += 1
             if self._columns > _COLUMNS:
                 raise LabError(f"these records have more than {_COLUMNS} datasets, schedules and seeds; not imported")
-            arrays[key] = np.full(cell.SPACE.size, np.nan)
+            arrays[key] = np.full(self.space.size, np.nan)
         return arrays[key]
 
     def tables(self, about: Mapping[str, Any]) -> tuple[list[Table], list[str]]:
@@ -145,11 +148,13 @@ class Collector:
         return found, notes
 
     def _missing(self) -> list[str]:
-        missing = np.setdiff1d(np.arange(cell.SPACE.size), np.array(sorted(self.archs), dtype=np.int64))
+        missing = np.setdiff1d(np.arange(self.space.size), np.array(sorted(self.archs), dtype=np.int64))
         if not missing.size:
             return []
         first = int(missing[0])
-        return [f"{missing.size:,} of {cell.SPACE.size:,} cells are not in it, first {first} {cell.to_string(first)}"]
+        return [
+            f"{missing.size:,} of {self.space.size:,} cells are not in it, first {first} {name_of(self.space, first)}"
+        ]
 
     def _table(self, dataset: str, about: Mapping[str, Any], notes: list[str]) -> Table | None:
         schedules, seeds = {}, {}
@@ -165,7 +170,11 @@ class Collector:
             return None
         own = self._metrics[dataset, max(schedules)]
         metrics = {name: values for name, values in own.items() if not np.isnan(values).all()}
-        return Table(dataset, schedules, metrics, {**about, "dataset": dataset, "seeds": seeds, "units": UNITS})
+        told = {**about, "dataset": dataset, "seeds": seeds, "units": UNITS}
+        if self.space == cell.SPACE:
+            return Table(dataset, schedules, metrics, told)
+        search = {"default_search": _SEARCHED} if _SEARCHED in schedules else {}
+        return Table(f"{self.space.name}-{dataset}", schedules, metrics, told | search, self.space)
 
     def _schedule(self, dataset: str, last: int, notes: list[str]) -> Schedule | None:
         key = dataset, last
@@ -180,10 +189,10 @@ class Collector:
                 f"{dataset}, {last} epochs: left out, some cells have no validation score after the last epoch"
             )
             return None
-        self._numbers += cell.SPACE.size * int(kept.sum()) * (len(found) + 2)
+        self._numbers += self.space.size * int(kept.sum()) * (len(found) + 2)
         if self._numbers > _NUMBERS:  # what a few records say is laid out for all cells
             raise LabError(f"these records make tables of more than {_NUMBERS:,} numbers; not imported")
-        curves = np.stack([_dense(found[seed], kept) for seed in sorted(found)], axis=2)
+        curves = np.stack([_dense(found[seed], kept, self.space.size) for seed in sorted(found)], axis=2)
         unscored = ~np.isnan(curves[:, -1]).all(axis=1) & np.isnan(tests).all(axis=1)
         if unscored.any():
             curves[unscored] = np.nan
@@ -194,7 +203,7 @@ class Collector:
             val_trials=curves,
             test=known_mean(tests),
             test_trials=tests,
-            seconds=_dense(self._seconds[key], kept),
+            seconds=_dense(self._seconds[key], kept, self.space.size),
         )
 
 
@@ -215,9 +224,9 @@ def _known_in_all(curves: Mapping[int, Curves], last: int) -> NDArray[np.bool_]:
     return kept
 
 
-def _dense(curves: Curves, kept: NDArray[np.bool_]) -> FloatArray:
+def _dense(curves: Curves, kept: NDArray[np.bool_], size: int) -> FloatArray:
     """(A, kept) from the cells that are there; nan elsewhere."""
-    out = np.full((cell.SPACE.size, int(kept.sum())), np.nan)
+    out = np.full((size, int(kept.sum())), np.nan)
     for arch, curve in curves.items():
         out[arch] = curve[kept]
     return out

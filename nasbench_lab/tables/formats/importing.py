@@ -2,8 +2,8 @@
 
 | what | recognised by |
 | --- | --- |
-| fast-mode folder of NATS-Bench | a folder of `000000.pickle.pbz2` ... |
-| `NATS-tss-v1_0-3ffb9.pickle.pbz2` | `.pbz2` |
+| fast-mode folder of NATS-Bench, topologies or sizes | a folder of `000000.pickle.pbz2` ... |
+| `NATS-tss-v1_0-3ffb9.pickle.pbz2`, `NATS-sss-v1_0-50262.pickle.pbz2` | `.pbz2` |
 | `NAS-Bench-201-v1_0-e61699.pth`, `-v1_1-096897.pth` | `.pth` |
 | `HW-NAS-Bench-v1_0.pickle` | `.pickle`; adds metrics to tables at hand |
 | tidy file of NAS-Bench-201 | `.parquet`, `.csv`, `.csv.gz` with a column `arch`, or `index` and scores |
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, paths
+from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import hw_nas_bench, monolith, nats_export, nats_simple
 from nasbench_lab.tables.formats.collect import Collector
 from nasbench_lab.tables.formats.named_columns import Columns
@@ -29,11 +30,17 @@ from nasbench_lab.tables.table import Table
 
 T = TypeVar("T")
 Report = Callable[[int, int], None]
-_OFFICIAL = re.compile(r"(?:NATS-tss-v1_0|NAS-Bench-201-v1_[01])-([0-9a-f]{5,6})\.(?:pickle\.pbz2|pth)")
+_OFFICIAL = re.compile(r"(?:NATS-[ts]ss-v1_0|NAS-Bench-201-v1_[01])-([0-9a-f]{5,6})\.(?:pickle\.pbz2|pth)")
 _ABOUT = {
     "title": "NAS-Bench-201 / NATS-Bench topology search space, as measured by its authors",
     "licence": "MIT (D-X-Y/NATS-Bench, D-X-Y/NAS-Bench-201)",
     "cite": "Dong & Yang 2020, arXiv:2001.00326; Dong et al. 2021, arXiv:2009.00437",
+}
+
+
+_SIZES = {
+    "title": "NATS-Bench size search space, as measured by its authors",
+    "cite": "Dong et al. 2021, arXiv:2009.00437",
 }
 
 
@@ -121,16 +128,21 @@ def _own(path: Path, columns: Columns, source: str, licence: str) -> Imported:
 def _folder(path: Path, source: str, licence: str, workers: int, progress: Report | None) -> Imported:
     if not nats_simple.is_folder(path):
         raise LabError(f"{path} holds no records of NATS-Bench, which are named 000000.pickle.pbz2 and so on")
-    meta, count = nats_simple.read_meta(path), len(nats_simple.records(path))
-    collector = Collector()
-    for arch, rows in _counted(nats_simple.rows(path, workers=workers), count, progress):
+    space = nats_simple.space_of(path)
+    meta, count = nats_simple.read_meta(path), len(nats_simple.records(path, space))
+    collector = Collector(space)
+    for arch, rows in _counted(nats_simple.rows(path, workers=workers, space=space), count, progress):
         collector.add(arch, rows)
     found = _collected(collector, path, source, licence)
     return Imported([nats_export.restored(table, meta) for table in found.tables], found.notes)
 
 
 def _collected(collector: Collector, path: Path, source: str, licence: str) -> Imported:
-    about: dict[str, Any] = {**_ABOUT, "source": source or f"imported from {path.name}"}
+    about: dict[str, Any] = {
+        **_ABOUT,
+        **({} if collector.space == cell.SPACE else _SIZES),
+        "source": source or f"imported from {path.name}",
+    }
     tables, notes = collector.tables(about | ({"licence": licence} if licence else {}))
     return Imported(tables, notes)
 

@@ -1,4 +1,4 @@
-"""The official single files: `NATS-tss-v1_0-3ffb9.pickle.pbz2` and `NAS-Bench-201-v1_*.pth`.
+"""The official single files: `NATS-tss-v1_0-3ffb9.pickle.pbz2`, `NATS-sss-v1_0-50262.pickle.pbz2` and `NAS-Bench-201-v1_*.pth`.
 
 One pickle holds all cells (28 GB as Python objects). Here a cell's state is turned into the few rows a table takes as
 soon as it is complete, and its dictionaries are emptied, so that the whole is never there at once.
@@ -46,6 +46,7 @@ def read_torch(path: Path) -> Collector:
 class _Taker:
     def __init__(self, path: Path) -> None:
         self._path, self._collector = path, Collector()
+        self._read = 0
 
     def seen(self, key: Any, value: dict[Any, Any]) -> Any:
         """Take a finished state out of the pickle; anything else stays."""
@@ -53,6 +54,12 @@ class _Taker:
             raise LabError(f"{self._path}: its records share data, which is not supported")
         if not official.is_state(value):
             return value
+        space = official.space_of(value["arch_str"])
+        if not self._read:
+            self._collector = Collector(space)
+        elif space != self._collector.space:
+            raise LabError(f"{self._path}: its records are of two spaces")
+        self._read += 1
         arch, last = official.arch_of(value), official.schedule_of(key)
         self._collector.add(arch, rows_of(official.trials_of(value, last), last))
         _empty(value)
@@ -63,8 +70,10 @@ class _Taker:
         names = content.get("meta_archs") if isinstance(content, Mapping) else None
         if not isinstance(names, list) or not self._collector.archs:
             raise LabError(f"{self._path} is no NAS-Bench-201 file: it must hold meta_archs and arch2infos")
-        if names != [cell.to_string(arch) for arch in range(len(names))]:
-            raise LabError(f"{self._path}: its cells are not those of NAS-Bench-201 in official order")
+        space = self._collector.space
+        if names != list(official.names_of(space)[: len(names)]):
+            benchmark = "NAS-Bench-201" if space == cell.SPACE else "NATS-Bench's size space"
+            raise LabError(f"{self._path}: its cells are not those of {benchmark} in official order")
         infos = content.get("arch2infos")
         if not isinstance(infos, Mapping):
             raise LabError(f"{self._path} is no NAS-Bench-201 file: its arch2infos is no dictionary")

@@ -1,11 +1,13 @@
 """One official record: everything that NAS-Bench-201 and NATS-Bench keep of one training, as arrays.
 
+NATS-Bench's size space keeps the same of its networks, which are written by their channels, 8:16:24:32:40.
+
 Both benchmarks store, for every cell and schedule, a *state*: a dictionary with the cell's string and, for every
 (dataset, seed), one training with its curves. `trials_of` reads a state, `state_of` writes one. The official names:
 
     dataset   cifar10-valid (trained on 25k images), cifar10 (on 50k), cifar100, ImageNet16-120
     split     x-valid, x-test, ori-test; on cifar100 and ImageNet16-120 ori-test is x-valid and x-test together
-    schedule  "12" and "200" (NATS-Bench), "less" and "full" (NAS-Bench-201): the epochs trained
+    schedule  "12" and "200" (NATS-Bench), "less" and "full" (NAS-Bench-201), "01", "12" and "90" (sizes): epochs trained
 
 Notation: E epochs of the schedule. Accuracies in percent, nan = not recorded.
 """
@@ -21,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, named, naming
+from nasbench_lab.spaces.space import Space
 
 FloatArray = NDArray[np.float64]
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -79,14 +82,35 @@ def is_state(value: object) -> bool:
     return isinstance(value, Mapping) and {"arch_str", "all_results", "dataset_seed"} <= value.keys()
 
 
+def space_of(text: object) -> Space:
+    """The space of a network by how it is written: sizes by channels, anything else by operations."""
+    sizes = isinstance(text, str) and ":" in text and "|" not in text
+    return named.nats_size() if sizes else cell.SPACE
+
+
+def name_of(space: Space, arch: int) -> str:
+    """How the benchmark writes a network of one of its two spaces."""
+    if space == cell.SPACE:
+        return cell.to_string(arch)
+    return ":".join(naming.labels(space, arch).values())
+
+
+@lru_cache(maxsize=2)
+def names_of(space: Space) -> tuple[str, ...]:
+    """All networks of a space in official order."""
+    return tuple(name_of(space, arch) for arch in range(space.size))
+
+
 def arch_of(state: Mapping[str, Any]) -> int:
-    """The index of a state's cell.
+    """The index of a state's cell, in the space that it is of.
 
     Raises:
         LabError: its string is not a cell's, or its index is another's.
     """
     try:
-        arch = cell.from_string(state["arch_str"])
+        text = state["arch_str"]
+        space = space_of(text)
+        arch = cell.from_string(text) if space == cell.SPACE else naming.parse(space, text.replace(":", ","))
         index = int(state.get("arch_index", arch))
     except (ValueError, AttributeError, TypeError, ArithmeticError) as error:
         raise LabError(f"a record's cell cannot be read: {error}"[:300]) from error
