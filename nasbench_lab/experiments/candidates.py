@@ -53,25 +53,29 @@ def of_target(target: str, *, table: str | None, top: int, epochs: int) -> tuple
         return _of_study(paths.home(target), table, top)
     cells = _cells(target)
     if cells:
-        return _built(catalog.load(table or catalog.default())), [Candidate(arch, "given") for arch in cells]
+        return built(catalog.load(table or catalog.default())), [Candidate(arch, "given") for arch in cells]
     try:
         reference = catalog.load(target)
     except LabError:
         raise LabError(f"{target!r} is neither a results folder nor a table nor cells separated by commas") from None
-    _built(reference)
+    built(reference)
     val = np.nan_to_num(predicting(reference, epochs).val[:, -1], nan=-1.0)
     members = np.unique(cell.representatives())
     ranked = members[np.argsort(-val[members], kind="stable")]
     return reference, [Candidate(int(arch), "best") for arch in ranked[:top]]
 
 
-def _built(table: Table) -> Table:
-    """The same table, if its cells are networks that can be trained.
+def built(table: Table) -> Table:
+    """The same table, if its cells are networks that can be trained, and its scores what these then have.
 
     Raises:
-        LabError: they are of another space.
+        LabError: they are of another space, or its scores are no accuracies.
     """
     cell.needed(table.space, f"table {table.name!r}", "networks are built")
+    if not table.measure.plain:
+        raise LabError(
+            f"table {table.name!r} holds {table.unit}, {table.better} is better; networks trained here have accuracies in percent"
+        )
     return table
 
 
@@ -103,7 +107,7 @@ def _of_study(folder: Path, name: str | None, top: int) -> tuple[Table, list[Can
     if len(tables) > 1 and name is None:
         raise LabError(f"the study searched {', '.join(tables)}; say which one with --table")
     name = name or next(iter(tables))
-    reference = _built(catalog.load(_table_file(manifest, name)))
+    reference = built(catalog.load(_table_file(manifest, name)))
     policy = tables.get(reference.name, next(iter(tables.values())))
     ends = np.concatenate(
         [b.last("incumbent") for b in blocks if str(b.header["evaluator"]["table"]) == policy["table"]]

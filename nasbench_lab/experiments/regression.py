@@ -23,7 +23,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import written
 from nasbench_lab.leaderboard.parts import Leaderboard
-from nasbench_lab.stats import shares, significance
+from nasbench_lab.stats import measures, shares, significance
 from nasbench_lab.study.plan import Plan
 from nasbench_lab.study.study import Study, load_study
 
@@ -40,8 +40,9 @@ class Verdict(NamedTuple):
         what: the score that rows are ranked by.
         then, now: its means.
         p: one-sided, Holm-adjusted over all rows compared.
-        detectable: the fall that would be found with power 80%.
+        detectable: the fall (of scores of which lower ones are better, the rise) that would be found with power 80%.
         worse: whether p is at most alpha.
+        sign: -1 where lower scores are better.
     """
 
     where: str
@@ -51,6 +52,7 @@ class Verdict(NamedTuple):
     p: float
     detectable: float
     worse: bool
+    sign: int = 1
 
 
 def against(rows: Sequence[Row], tables: dict[str, str], folder: Path, *, alpha: float = ALPHA) -> list[Verdict]:
@@ -94,7 +96,8 @@ def _reach(error: float, alpha: float) -> float:
 
 def _verdict(then: Row, now: Row, p: float, reach: float, alpha: float) -> Verdict:
     where = f"{now['strategy']} on {now['table']} → {now['score']}, {now['budget']}"
-    return Verdict(where, _by(now), _mean(then), _mean(now), p, reach, p <= alpha)
+    sign = _sign(now)
+    return Verdict(where, _by(now), sign * _mean(then), sign * _mean(now), p, reach, p <= alpha, sign)
 
 
 def _key(row: Row) -> tuple[str, ...]:
@@ -105,12 +108,18 @@ def _by(row: Row) -> str:
     return "hypervolume" if row.get("hypervolume_mean") is not None else "test"
 
 
+def _sign(row: Row) -> int:
+    """-1 where rows are ranked by scores of which lower ones are better."""
+    return measures.of(row).sign if _by(row) == "test" else 1
+
+
 def _mean(row: Row) -> float:
-    return float("nan") if row[f"{_by(row)}_mean"] is None else float(row[f"{_by(row)}_mean"])
+    """The mean, larger is better."""
+    return float("nan") if row[f"{_by(row)}_mean"] is None else _sign(row) * float(row[f"{_by(row)}_mean"])
 
 
 class Summary(NamedTuple):
-    """Mean over seeds, its standard error, and how many seeds."""
+    """Mean over seeds, larger is better, its standard error, and how many seeds."""
 
     mean: float
     error: float
@@ -135,7 +144,7 @@ def welch(then: Summary, now: Summary) -> tuple[float, float]:
     if math.isnan(now.mean) and not math.isnan(then.mean):
         return 0.0, error
     fall = then.mean - now.mean
-    if abs(fall) < 1e-9:
+    if abs(fall) < 1e-9 * min(1.0, max(abs(then.mean), abs(now.mean)) or 1.0):
         return 1.0, error
     if math.isnan(fall + error):
         return math.nan, math.nan
@@ -164,7 +173,7 @@ def in_words(verdicts: Sequence[Verdict], folder: Path, alpha: float) -> str:
         state = "WORSE" if each.worse else "?    " if math.isnan(each.p) else "ok   "
         line = f"  {state}  {each.where}: {each.what} {then} then, {now} now"
         line += ", p unknown" if math.isnan(each.p) else f", p = {each.p:.2g}"
-        reach = f"; a fall of {each.detectable:.2g} would be found with power 80%"
+        reach = f"; a {'fall' if each.sign > 0 else 'rise'} of {each.detectable:.2g} would be found with power 80%"
         lines.append(line + (reach if math.isfinite(each.detectable) else ""))
     return "\n".join(lines)
 

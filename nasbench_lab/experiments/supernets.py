@@ -21,7 +21,7 @@ import numpy as np
 
 from nasbench_lab import core, loading, sources
 from nasbench_lab.core import FloatArray, LabError
-from nasbench_lab.experiments import outcomes
+from nasbench_lab.experiments import candidates, outcomes
 from nasbench_lab.experiments.outcomes import Header, Job, Outcome
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray
@@ -124,8 +124,7 @@ def plan(settings: Settings, out: Path) -> list[Job]:
     Raises:
         LabError: a strategy without shared weights, a parameter or table that does not exist, or data of another kind.
     """
-    table = catalog.load(settings.table)
-    cell.needed(table.space, f"table {table.name!r}", "supernets are built")
+    table = candidates.built(catalog.load(settings.table))
     sampled(settings.truth, settings.cells)
     headers = [_header(settings, table, spec) for spec in settings.strategies]
     return [

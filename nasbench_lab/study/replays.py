@@ -138,7 +138,8 @@ def _repeated(group: Group, runs: store.Runs, seeds: list[int]) -> tuple[str, st
         verdict, why = compared(replace(setting, seed=seed), evaluator, _rows(runs.only([seed])), seconds)
         if verdict != SAME:
             return verdict, f"seed {seed}: {why}"
-    truths = [group.task.table.truth, *(table.truth for table in group.task.scored if table is not group.task.table)]
+    tables = [group.task.table, *(table for table in group.task.scored if table is not group.task.table)]
+    truths = [table.sign * table.truth for table in tables]
     return foreknown(setting, evaluator, truths, seconds)
 
 
@@ -200,7 +201,7 @@ def foreknown(setting: Setting, evaluator: Evaluator, truths: Sequence[FloatArra
     Args:
         setting: of the search; its seed is not used.
         evaluator: over the table.
-        truths: (N,) test scores there, and in every table that incumbents are scored on.
+        truths: (N,) test scores there, and in every table that incumbents are scored on; larger is better.
         seconds: real ones that a search may take; one that does not end says nothing.
     """
     early = min(_EARLY, setting.how.get("max_queries", math.inf))

@@ -35,6 +35,20 @@ def test_a_fall_is_found_and_the_same_numbers_are_not(baseline):
     assert not rise[0].worse
 
 
+def test_of_an_error_a_rise_is_worse(tmp_path):
+    """In any unit: the same numbers times 1e-9 are judged alike."""
+    for unit in (1.0, 1e-9):
+        kind = {"unit": "error", "better": "lower", "sd": 0.5 * unit}
+        committed = [row("good", 3.0 * unit, **kind), row("bad", 3.0 * unit, **kind)]
+        (tmp_path / "leaderboard.json").write_text(json.dumps({"rows": committed}))
+        (tmp_path / "manifest.json").write_text(json.dumps({"tables": {"a": {"digest": "abc"}}}))
+        now = [row("good", 2.0 * unit, **kind), row("bad", 4.0 * unit, **kind)]
+        good, bad = verdicts = regression.against(now, {"a": "abc"}, tmp_path)
+        assert (good.worse, bad.worse) == (False, True)
+        assert (bad.then, bad.now) == (pytest.approx(3 * unit), pytest.approx(4 * unit))
+        assert "a rise of" in regression.in_words(verdicts, tmp_path, 0.05)
+
+
 def test_the_test_is_scipys_welch_with_holm(baseline):
     now = [row("good", 93.9, sd=0.7, runs=30), row("bad", 92.9, sd=0.2, runs=20)]
     theirs = []
