@@ -235,6 +235,17 @@ def test_a_run_and_an_objective_speak_the_tables_direction(name: str, data: Path
         nasbench_lab.objective(table)({"no": "such"})
 
 
+def test_optuna_prunes_what_a_listed_space_has_not() -> None:
+    optuna = pytest.importorskip("optuna")
+    objective = nasbench_lab.optuna_objective(TABLES["chains"]())
+    sampler = optuna.samplers.GridSampler(objective.parameters, seed=0)
+    study = optuna.create_study(direction=objective.function.direction, sampler=sampler)
+    study.optimize(objective)
+    states = [trial.state.name for trial in study.trials]
+    assert (states.count("COMPLETE"), states.count("PRUNED")) == (CHAINS.size, 81 - CHAINS.size)
+    assert study.best_value == TABLES["chains"]().last.val.min()
+
+
 def test_surrogates_are_assessed_in_the_tables_unit(data: Path, lab: Any) -> None:
     out = data / "assessed"
     code, _, err = lab(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasbench_lab.spaces import cell, drawing
+from nasbench_lab.spaces import cell, cells, drawing
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -43,3 +43,14 @@ def test_the_page_s_picture_has_no_colour_of_its_own():
 def test_what_a_script_draws_from_is_what_is_drawn(edge):
     route = drawing.parts()["routes"][edge][0]
     assert drawn(1462).findall(f"{SVG}path")[edge].attrib["d"] == route
+
+
+def test_a_cell_of_other_operations_is_drawn_by_their_roles():
+    """Two of one role stand there under their own names; a label is text, whatever is in it."""
+    space = cells.make({"none": "none", "<a>": "3x3", "sep": "3x3", "id": "skip"}, name="other")
+    arch = space.index((1, 2, 3, 0, 0, 1))
+    text = drawing.cell_svg(arch, space=space)
+    root = ElementTree.fromstring(text)
+    words = [part.text for part in root.iter(f"{SVG}text")]
+    assert sorted(words) == sorted(["in", "1", "2", "out", "<a>", "sep", "skip", "<a>"])
+    assert drawing.parts(space)["strokes"][3]["label"] == "skip"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -111,14 +112,25 @@ def test_who_reads_results_alone_is_said_to_and_its_row_is_plain(tmp_path):
     assert note.endswith("runs repeated where no table can be opened had the same records")
 
 
-def test_who_knows_good_cells_beforehand_is_marked(tmp_path):
-    best = np.argsort(catalog.load("digits").truth)[-10:].tolist()
+@pytest.mark.parametrize("name", ["digits", "errors"])
+def test_who_knows_good_cells_beforehand_is_marked(tmp_path, monkeypatch, name):
+    """In accuracies and in errors, of which the lower ones are better."""
+    digits = catalog.load("digits")
+    best = np.argsort(digits.truth)[-10:].tolist()
+    if name == "errors":
+        monkeypatch.setenv("NASBENCH_LAB_DATA", str(tmp_path))
+        arrays = ("val", "val_trials", "test", "test_trials")
+        turned = {
+            last: replace(schedule, **{each: 100 - getattr(schedule, each) for each in arrays})
+            for last, schedule in digits.schedules.items()
+        }
+        replace(digits, name=name, schedules=turned, better="lower").save(tmp_path / "errors.npz")
     body = f"""
         def propose(self):
             blind = self.rng.random() < 0.7
             return super().propose() if blind else Query(int(self.rng.choice({best})), self.task.full)
     """
-    board, found, note = compared(tmp_path, [written(tmp_path, body)], table="digits", max_queries=30)
+    board, found, note = compared(tmp_path, [written(tmp_path, body)], table=name, max_queries=30)
     assert found["verdict"] == replays.KNOWS, found
     assert marks(board) == ["knows good cells beforehand"]
     assert "from a prior or from the table" in note

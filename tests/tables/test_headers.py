@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 from conftest import make_table
+from other_tables import TABLES
 
 from nasbench_lab.core import LabError
 from nasbench_lab.tables import catalog, headers, stored
@@ -126,3 +127,25 @@ def test_listing_tables_reads_no_arrays_and_loads_neither_pandas_nor_the_cells(t
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "['header.npy', 'networks.npy'] []"
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+def test_a_file_of_another_space_is_listed_without_that_of_nas_bench_201(tmp_path, by_class):
+    """Its cells are counted from its own classes where its header does not say how many are complete."""
+    found = TABLES["ssim"]()
+    arrays = {name: getattr(found.last, name).copy() for name in ("val", "val_trials", "test", "test_trials")}
+    gone = found.space.classes == found.space.classes[7]
+    for values in arrays.values():
+        values[gone] = np.nan
+    about = {**found.about, **({"rows": "class"} if by_class else {})}
+    part = dataclasses.replace(found, schedules={1: dataclasses.replace(found.last, **arrays)}, about=about)
+    if by_class:  # members of a class share all they have
+        seconds = part.last.seconds[part.space.representatives]
+        metrics = {name: values[part.space.representatives] for name, values in part.metrics.items()}
+        part = dataclasses.replace(
+            part, schedules={1: dataclasses.replace(part.last, seconds=seconds)}, metrics=metrics
+        )
+    path = part.save(tmp_path / "part.npz")
+    expected = (found.space.size - int(gone.sum()), "four")
+    for file in (path, rewritten(path, tmp_path / "older.npz", older)):
+        assert (headers.read(file).cells, headers.read(file).space) == expected
