@@ -29,6 +29,7 @@ from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import fronts, progress, shares
 
 Row = dict[str, Any]
+BEST_SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # of the cells; their regrets are targets of other scores
 TARGETS = (5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.0)  # points of test regret
 _BEST = 8  # cells drawn
 _OPTIONS = 64  # of a decision; the labels of more are not listed
@@ -116,10 +117,11 @@ def _ranks(setting: Setting, members: Sequence[Entry]) -> Row:
 
 
 def targets_of(setting: Setting) -> tuple[float, ...]:
-    """Test regrets to reach: in points, of scores that are no percentages in shares of their scale."""
+    """Test regrets to reach: in points; of scores that are no percentages, those of the best half of all cells, fifth, tenth, ..."""
     if setting.read_as.percent:
         return TARGETS
-    return tuple(float(f"{target / TARGETS[0] * setting.scale:.2g}") for target in TARGETS)
+    regrets = np.quantile(setting.truth.max() - setting.truth, BEST_SHARES)
+    return tuple(sorted({float(f"{regret:.2g}") for regret in regrets} | {0.0}, reverse=True))
 
 
 def _targets(setting: Setting, members: Sequence[Entry]) -> Row:
@@ -136,7 +138,8 @@ def _profile(setting: Setting, final: FloatArray) -> Row:
     """Share of runs that end within a regret."""
     regret, unit = setting.truth.max() - final, setting.scale
     worst = max(float(np.nanmax(regret, initial=0.0)), 0.1 * unit)
-    at = np.concatenate([[0.0], np.geomspace(0.01 * unit, worst, 36)])
+    least = 0.01 * unit if setting.read_as.percent else min(t for t in (*targets_of(setting), worst) if t > 0) / 10
+    at = np.concatenate([[0.0], np.geomspace(least, worst, 36)])
     runs = np.where(np.isnan(regret), np.inf, regret).T
     share = [progress.performance_profile(-own[:, None], -at - EQUAL * unit) for own in runs]
     return {"at": _read(setting, at, 4), "share": _shares(np.stack(share))}

@@ -20,7 +20,7 @@ from nasbench_lab.plots.style import Look
 from nasbench_lab.stats.measures import Measure
 
 FLOOR = 0.01  # points of regret; less is drawn as this much, as an axis of logarithms has no zero
-_DECADES = 3  # that regrets of scores which are no percentages span at most
+_DECADES = 6  # that regrets of scores which are no percentages span at most
 _PERCENT = Measure()
 _LABEL = 14.0  # pixels between two labels
 
@@ -47,11 +47,12 @@ class Axis:
 
 
 def floor(regrets: pd.Series, measure: Measure) -> float:
-    """The least regret that is drawn: `FLOOR` points, of scores that are no percentages a power of ten below the largest."""
-    most = float(regrets.max()) if len(regrets) else 0.0
-    if measure.percent:
+    """The least regret that is drawn: `FLOOR` points; of scores that are no percentages the power of ten below the least there is."""
+    some = regrets[regrets > 0]
+    if measure.percent or not len(some):
         return FLOOR
-    return float(10.0 ** (math.floor(math.log10(most)) - _DECADES)) if most > 0 else FLOOR
+    least = max(float(some.min()), float(some.max()) * 10.0**-_DECADES)
+    return float(10.0 ** math.floor(math.log10(least)))
 
 
 def curves(
