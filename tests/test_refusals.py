@@ -59,6 +59,13 @@ def run(strategy=None, **arguments):
     return runner.search(strategy or RandomSearch(), Additive(), **({"seed": 0, "max_queries": 3} | arguments)).records
 
 
+def no_text(given: object) -> object:
+    """Where a text is a label, and so is that of a number."""
+    if isinstance(given, str):
+        raise LabError(f"{given!r} is a text")
+    return given
+
+
 # What takes one whole number: given it, each returns something or raises ValueError or LabError.
 TAKES_ONE: dict[str, Callable[[object], object]] = {
     "whole_number": lambda x: whole_number(x, "it"),
@@ -80,8 +87,8 @@ TAKES_ONE: dict[str, Callable[[object], object]] = {
     "Study.first_seed": lambda x: Study(("a",), (StudyTask("toy"),), first_seed=x),
     "StudyTask.simulated_workers": lambda x: StudyTask("toy", simulated_workers=x),
     "objective(seed)": lambda x: objectives.objective(Additive(), seed=x),
-    "objective(cell)": lambda x: objectives.objective(Additive())(x if not isinstance(x, list) else (x, 1, 1)),
-    "objective(options)": lambda x: objectives.objective(Additive())((x, 1, 1)),
+    "objective(cell)": lambda x: objectives.objective(Additive())(no_text(x) if not isinstance(x, list) else (x, 1, 1)),
+    "objective(options)": lambda x: objectives.objective(Additive())((no_text(x), 1, 1)),
     "objective(epochs)": lambda x: objectives.objective(Additive())(1, epochs=x if x is not None else "none"),
     "truth": lambda x: Tabular(catalog.load("toy")).truth(x),
     "surrogate.fit": lambda x: loading.build("surrogates", "knn").fit([x, 1], [1.0, 2.0], space=SPACE),

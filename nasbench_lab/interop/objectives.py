@@ -137,7 +137,7 @@ class Objective:
                 return naming.of_labels(space, cell_)
             if isinstance(cell_, str):
                 return naming.parse(space, cell_)
-            if isinstance(cell_, (list, tuple)) and any(isinstance(each, (str, float)) for each in cell_):
+            if isinstance(cell_, (list, tuple)) and any(map(_is_label, cell_)):
                 return naming.of_labels(space, dict(zip((d.name for d in space.decisions), cell_, strict=True)))
             if not np.isscalar(cell_):
                 return int(space.indices(cell_))  # type: ignore[arg-type]
@@ -165,6 +165,11 @@ class Objective:
             raise LabError("there is no best cell yet: nothing was answered")
         self._closed = True
         return self.measure.sign * self.evaluator.truth(arch)
+
+
+def _is_label(given: object) -> bool:
+    """Whether this, in a list of labels or option numbers, can only be a label."""
+    return isinstance(given, str) or (isinstance(given, float) and not given.is_integer())
 
 
 class OptunaObjective:
