@@ -117,7 +117,7 @@ def _ranks(setting: Setting, members: Sequence[Entry]) -> Row:
 
 
 def targets_of(setting: Setting) -> tuple[float, ...]:
-    """Test regrets to reach: in points; of scores that are no percentages, those of the best half of all cells, fifth, tenth, ..."""
+    """Test regrets to reach: in points; of scores that are no percentages, those of the best half of all cells, fifth, ..."""
     if setting.read_as.percent:
         return TARGETS
     regrets = np.quantile(setting.truth.max() - setting.truth, BEST_SHARES)
