@@ -47,7 +47,7 @@ class Axis:
 
 
 def floor(regrets: pd.Series, measure: Measure) -> float:
-    """The least regret that is drawn: `FLOOR` points; of scores that are no percentages the power of ten below the least there is."""
+    """The least regret drawn: `FLOOR` points; of scores that are no percentages the power of ten below the least there is."""
     some = regrets[regrets > 0]
     if measure.percent or not len(some):
         return FLOOR
