@@ -13,6 +13,9 @@ prior medians and widths (22.4 to 18.8), targets (17.9), weight of `structure` (
 No test accuracy was looked at until all was frozen, and nothing was changed afterwards. Caveat: the
 best cell of C100's and of C10's 200-epoch validation is also best on test, so the columns are near the reported ones.
 
+On other spaces than four-node cells the kernel is chosen among several by marginal likelihood, see `surrogates/_canonical`
+for them and how they were put together; everything else is as above.
+
 With several workers, cells being evaluated count as observed with what is expected of them (GP-BUCB's hallucinations,
 Desautels et al. 2014), which takes their variance away.
 """
