@@ -1,7 +1,10 @@
 """Cells as rows of numbers: what the surrogates learn from. Notation: A = 15,625 cells of NAS-Bench-201 in official order.
 
 Any other space of four-node cells has the rows of its cells' counterparts among these, by the roles of its operations
-(`standing`); any other space has `plain` rows: one-hot, and beside it the level of every ordered decision.
+(`standing`). Any other space has `plain` rows under the names `one_hot` and `live`: one-hot, and beside it the level of
+every ordered decision; under all other names also how often labels are taken that several decisions share
+(`chains.counts`). What these are worth: mean Kendall's tau of seven validation columns of such spaces after 40 and 120
+cells, without and with them: bayes_linear .459 .473, forest .428 .468, mlp .458 .482, gbdt .441 .471.
 
 Only `one_hot` and `adjacency` look at the cell as written. Everything else looks at its *live* part: an edge that lies
 on no path from input to output counts as `none`. Isomorphic cells have equal path features; their op counts may differ,
@@ -25,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasbench_lab.spaces import cell, cells
+from nasbench_lab.spaces import cell, cells, chains
 from nasbench_lab.spaces.cells import CONV1, CONV3, NONE, POOL, SKIP
 from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.space import FloatArray, IntArray, Space
@@ -42,6 +45,7 @@ STRUCTURE: tuple[str, ...] = (
     *(f"paths with {n} conv3x3s" for n in range(4)),
     *(f"mean {label} per path" for label in _LABELS[:3]),
 )
+_OWN = ("one_hot", "live")  # what says each decision's option and nothing else
 _DEAD = -1.0  # "most" and "fewest" of a cell without any path
 
 
@@ -237,9 +241,9 @@ def of(name: str, space: Space) -> FloatArray:
     """(N, d) rows of a space under a name of `FEATURES`; see the module's docstring."""
     if space == cell.SPACE:
         return FEATURES[name]()
-    if name == "one_hot" or not cells.is_cell(space):
-        return space.one_hot if name == "one_hot" else plain(space)
-    return FEATURES[name]()[standing(space)]
+    if cells.is_cell(space):
+        return space.one_hot if name == "one_hot" else FEATURES[name]()[standing(space)]
+    return plain(space) if name in _OWN else np.concatenate([plain(space), chains.counts(space)], axis=1)
 
 
 @lru_cache(maxsize=32)
@@ -250,7 +254,10 @@ def rows(name: str, space: Space = cell.SPACE) -> Rows:
         ValueError: no such features.
     """
     check(name)
-    return frozen(distinct(of(name, space)))
+    if cells.is_cell(space):
+        return frozen(distinct(of(name, space)))
+    every = np.arange(space.size)  # no two have the same options
+    return frozen(Rows(of(name, space), every, every))
 
 
 def check(name: str) -> None:

@@ -24,7 +24,7 @@ from nasbench_lab.core import FloatArray
 from nasbench_lab.surrogates._kernels import Distances, Part, profile_value, squared_distances
 from nasbench_lab.surrogates._likelihood import JITTER, Layout, Likelihood, Prior
 
-_GROWTH = 64  # capacity grows by this many rows
+_GROWTH = 64  # capacity grows by this many rows at least, or doubles
 _TINY = 1e-12  # least variance
 
 
@@ -107,7 +107,7 @@ class PoolGP:
         """Room for `count` rows."""
         if count <= len(self._cross):
             return
-        shape = (count + _GROWTH, self.size)
+        shape = (count + max(_GROWTH, count), self.size)
         self._cross = _grown(self._cross, shape)
         self._factor = _grown(self._factor, (shape[0], shape[0]))
         for g, part in enumerate(self.parts):

@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces import cell, cells, encodings
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel
@@ -117,5 +117,5 @@ class NearestClasses(RowModel):
 @lru_cache(maxsize=8)
 def _members(space: Space) -> encodings.Rows:
     """Distinct pairs of class (first column) and live one-hot row."""
-    live = encodings.one_hot(space, live=True) if space == cell.SPACE else space.one_hot
+    live = encodings.of("live", space) if cells.is_cell(space) else space.one_hot
     return frozen(encodings.distinct(np.concatenate([space.classes[:, None], live], axis=1)))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces import encodings as features
+from nasbench_lab.spaces.decisions import Decision
+from nasbench_lab.spaces.space import Space
 
 RESIDUAL = cell.SPACE.index([3, 3, 3, 1, 3, 3])  # a skip from input to output, everything else conv3x3
 
@@ -56,3 +59,16 @@ def test_adjacency_agrees_with_cell() -> None:
 
 def test_live_one_hot_rows_sum_to_six() -> None:
     np.testing.assert_array_equal(features.one_hot(live=True).sum(axis=1), 6)
+
+
+def test_rows_of_other_spaces_say_options_levels_and_what_alike_decisions_share():
+    space = Space(
+        [Decision("a", ("x", "y", "z")), Decision("b", ("z", "x", "y")), Decision("c", (1, 2, 4), ordered=True)]
+    )
+    arch = space.index((1, 0, 1))
+    plain, full = (features.rows(name, space) for name in ("one_hot", "structure_paths"))
+    assert plain.values[arch].tolist() == pytest.approx([0, 1, 0, 1, 0, 0, 0, 1, 0, 1 / 3])
+    assert full.values[arch].tolist() == pytest.approx([*plain.values[arch], 0, 1, 1])
+    assert features.plain_decisions(space).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 2]
+    assert np.array_equal(plain.row_of, np.arange(space.size))
+    assert len(np.unique(plain.values, axis=0)) == space.size

@@ -5,6 +5,9 @@ A cell's score is transformed ("blended" of `surrogates/_targets`) and modelled 
 table that part belongs to the score that is searched for, so acquisition functions use the predictive spread with it,
 and a second member of a good class can be worth a query.
 
+On other spaces than four-node cells the kernel is chosen among several by marginal likelihood, see `surrogates/_canonical`
+for them and how they were put together; everything else is as above.
+
 With several workers, cells being evaluated count as observed with what is expected of them (GP-BUCB's hallucinations,
 Desautels et al. 2014), which takes their variance away.
 """

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nasbench_lab.core import FloatArray, Task, direction
+from nasbench_lab.spaces import cells
 from nasbench_lab.surrogates._canonical import pool_of
 from nasbench_lab.surrogates._pool_gp import PoolGP
 from nasbench_lab.surrogates._targets import TRANSFORMS, standardised
@@ -41,7 +42,8 @@ class ObjectiveGps:
     def __init__(self, task: Task, transform: str) -> None:
         self._transforms = [TRANSFORMS[transform], *(standardised for _ in task.objectives[1:])]
         self._known = [_known(task, name) for name in task.objectives]
-        pools = [pool_of(task.space, "canonical" if name == "val" else "one_hot") for name in task.objectives]
+        plain = "one_hot" if cells.is_cell(task.space) else "choices"
+        pools = [pool_of(task.space, "canonical" if name == "val" else plain) for name in task.objectives]
         self._rows = [pool.row_of for pool in pools]
         self._gps = [PoolGP(pool.parts) for pool in pools]
         self.archs: list[int] = []

@@ -19,6 +19,7 @@ from functools import lru_cache
 import numpy as np
 
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
+from nasbench_lab.spaces import cells
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.strategies.multi_objective._pareto import costs_of, unasked
@@ -110,9 +111,10 @@ def chebyshev(costs: FloatArray, weights: FloatArray) -> FloatArray:
 @lru_cache(maxsize=4)
 def _parts(space: Space) -> tuple[Part, ...]:
     """What accuracy follows and what costs follow: canonical structure and one-hot choices, a row per cell."""
-    plain, pool = pool_of(space, "one_hot"), pool_of(space)
-    if len(pool.row_of) == len(pool.parts[0].features):  # no cells of ours: both are one-hot
-        return plain.parts
+    pool = pool_of(space)
+    if not cells.is_cell(space):  # what accuracy follows knows the choices already
+        return pool.parts
+    plain = pool_of(space, "one_hot")
     structure = pool.parts[0]
     rows = Part(structure.name, frozen(structure.features[pool.row_of]), ard=True, variance=structure.variance)
     return (rows, *plain.parts)
