@@ -137,7 +137,7 @@ class OneShot(Strategy):
         )  # fmt: skip
 
     def setup(self) -> None:
-        if self.task.space.options != cell.SPACE.options:
+        if self.task.space != cell.SPACE:
             raise LabError(f"{type(self).__name__} searches the NAS-Bench-201 cell only, got {self.task.space}")
         check_device(self.device)
         start = self.rng.bit_generator.state

@@ -110,9 +110,10 @@ def test_a_search_whose_weights_diverge_still_answers(name):
         assert strategy.recommend() == asked[-1].arch
 
 
-def test_only_the_cell_space():
+@pytest.mark.parametrize("options", [(2, 3, 2), (5,) * 6])
+def test_only_the_cell_space(options):
     with pytest.raises(LabError, match="NAS-Bench-201 cell only"):
-        Darts().start(Task(Space((2, 3, 2)), (1, 3)), 0)
+        Darts().start(Task(Space(options), (1, 3)), 0)
 
 
 @pytest.mark.parametrize(
