@@ -240,7 +240,8 @@ def _shown(settings: Settings, values: FloatArray) -> list[float]:
 def _fitted(spec: str, settings: Settings, train: IntArray, seed: int) -> tuple[Any, float]:
     """A surrogate fitted on some cells, and the seconds that took."""
     model = loading.build("surrogates", spec)
-    known = {"known": _known(settings.table)} if getattr(model, "uses_known", False) else {}
+    known: dict[str, Any] = {"known": _known(settings.table)} if getattr(model, "uses_known", False) else {}
+    known["space"] = catalog.load(settings.table).space
     y, rng = settings.scores[train], core.stream(seed, _FIT, len(train))
     return model, _seconds(lambda: model.fit(train, y, rng, **known))
 

@@ -47,6 +47,8 @@ def read(content: bytes, *, rows: int, numbers: int, **how: Any) -> pd.DataFrame
     import pandas as pd
 
     frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=rows + 1, **how)
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is too much in every row for names of the rows
+        raise ValueError(f"rows have more fields than the header, which has {columns:,} names")
     if len(frame) > rows:
         raise bounded.TooMuch(f"it has more than {rows:,} rows")
     texts = {column: frame[column].map(_plain) for column in _of_texts(frame)}

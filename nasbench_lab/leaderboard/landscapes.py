@@ -16,6 +16,7 @@ from nasbench_lab.stats.measures import Measure
 Row = dict[str, Any]
 EQUAL = 1e-9  # points: scores that differ by less are equal
 _OPTIMA = 1000  # listed, those with the largest basins and the best; and best cells up to which distances are taken
+_ROUNDING = 1e-12  # of the scores: closer together they differ by rounding
 _BINS = 48
 _QUANTILES = (5, 25, 50, 75, 95)
 
@@ -83,8 +84,12 @@ def _read(score: float, measure: Measure) -> float:
 
 def _distribution(finite: FloatArray, measure: Measure) -> tuple[list[float], list[int]]:
     """Edges and counts of the bins, ascending; what is worse than 95% of all is counted in the worst bin."""
-    low = float(np.quantile(finite, 0.05))
-    counts, edges = np.histogram(np.clip(finite, low, None), bins=_BINS)
+    low, high = float(np.quantile(finite, 0.05)), float(finite.max())
+    if high - low <= _ROUNDING * max(abs(low), abs(high)):  # scores that differ by rounding alone are one bar
+        room = 0.5 * (abs(low) or 1.0)
+        counts, edges = np.array([len(finite)]), np.array([low - room, high + room])
+    else:
+        counts, edges = np.histogram(np.clip(finite, low, None), bins=_BINS)
     if measure.sign < 0:
         counts, edges = counts[::-1], -edges[::-1]
     return edges.tolist(), counts.tolist()

@@ -17,7 +17,7 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import standings
 from nasbench_lab.stats.fronts import Target
-from nasbench_lab.stats.measures import Measure
+from nasbench_lab.stats.measures import SIGNIFICANT, Measure
 from nasbench_lab.study.store import Runs
 
 Row = dict[str, Any]
@@ -73,6 +73,7 @@ MARK_COLUMNS = MappingProxyType(
 MEASURE_COLUMNS = MappingProxyType(
     {  # of boards with tables whose scores are not test accuracies in percent
         "unit": "unit of the scores; percent where it is empty",
+        "digits": "significant digits of scores, where four tell them not apart",
         "better": "lower, where lower scores are better; columns of scores are in the table's direction, regrets are not "
         "negative either way",
         "scored": "what stands for the test score where the table has none",
@@ -132,10 +133,10 @@ class Setting:
     sign: int = 1
     scored: str = ""
 
-    @property
+    @cached_property
     def read_as(self) -> Measure:
         """How its scores are read; `truth` and `seen` are these times `sign`."""
-        return Measure(self.unit, "higher" if self.sign > 0 else "lower")
+        return Measure(self.unit, "higher" if self.sign > 0 else "lower").for_scores(self.read(self.truth))
 
     @cached_property
     def scale(self) -> float:
@@ -147,11 +148,12 @@ class Setting:
         """What departs from test accuracy in percent, as columns of its rows."""
         found: Row = {} if self.unit == "%" else {"unit": self.unit}
         found |= {} if self.sign > 0 else {"better": "lower"}
+        found |= {} if self.read_as.digits == SIGNIFICANT else {"digits": self.read_as.digits}
         return found | ({"scored": self.scored} if self.scored else {})
 
     def read(self, scores: FloatArray) -> FloatArray:
         """Scores as people read them: in the table's direction."""
-        return scores if self.sign > 0 else -scores
+        return scores if self.sign > 0 else 0.0 - scores  # not -0.0
 
     @property
     def budget(self) -> str:

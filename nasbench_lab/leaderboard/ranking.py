@@ -256,11 +256,11 @@ def _in_direction(setting: Setting, rows: Sequence[Row], curves: Sequence[pd.Dat
     for of in both:
         for name in ("test_mean", "test_median", "test_iqm"):
             if name in of:
-                of[name] = -of[name]
+                of[name] = 0.0 - of[name]
             if f"{name}_lo" in of:
-                of[f"{name}_lo"], of[f"{name}_hi"] = -of[f"{name}_hi"], -of[f"{name}_lo"]
+                of[f"{name}_lo"], of[f"{name}_hi"] = 0.0 - of[f"{name}_hi"], 0.0 - of[f"{name}_lo"]
         if "test_lo" in of:
-            of["test_lo"], of["test_hi"] = -of["test_hi"], -of["test_lo"]
+            of["test_lo"], of["test_hi"] = 0.0 - of["test_hi"], 0.0 - of["test_lo"]
 
 
 def _level(test: FloatArray, interval: tuple[float, float]) -> Row:
@@ -365,12 +365,12 @@ def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
         **_setting_columns(setting),
         **setting.measure,
         **front,
-        "optimum": setting.sign * float(setting.truth.max()),
+        "optimum": setting.sign * float(setting.truth.max()) + 0.0,
         "optimum_cells": np.flatnonzero(setting.optimal).tolist(),
-        "best_by_search": setting.sign * float(setting.truth[best_seen].mean()),
+        "best_by_search": setting.sign * float(setting.truth[best_seen].mean()) + 0.0,
         "best_by_search_cells": best_seen.tolist(),
         "random_queries": n,
-        "random_test": None if expected is None else setting.sign * float(expected),
+        "random_test": None if expected is None else setting.sign * float(expected) + 0.0,
         "random_queries_to_optimum": references.random_search_queries_to(
             int(setting.optimal.sum()), len(setting.truth)
         ),

@@ -131,7 +131,7 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         table=searched.name,
         score=scored.name,
         kind=searched.kind,
-        search=str(planned.search) if searched.counts_epochs else FULL,
+        search=str(planned.search) if searched.counts_epochs or isinstance(planned.search, str) else FULL,
         max_queries=task.max_queries,
         max_seconds=task.max_seconds,
         policy=", ".join(text for text, departs in departures.items() if departs),

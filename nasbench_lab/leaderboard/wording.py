@@ -27,7 +27,6 @@ MARKDOWN = (
 
 FULL = "full"  # how a search of a table that counts no epochs is called
 _MOST_DIGITS = 6  # of an interval that is narrow
-_SIGNIFICANT = 4  # digits of scores that are no percentages
 
 FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2:])
 
@@ -86,16 +85,18 @@ def unit_of(row: Row) -> str:
 
 
 def score(value: float, row: Row) -> str:
-    """A score as people read it: percentages with two decimals, anything else with four significant digits."""
+    """A score as people read it: percentages with two decimals, anything else with four significant digits or more."""
     return measures.of(row).text(value)
 
 
 def _scores(low: float, high: float, row: Row) -> str:
     """An interval of scores."""
-    measure, digits = measures.of(row), _SIGNIFICANT
+    measure = measures.of(row)
+    digits = measure.digits
     if low != low or measure.percent:
         return _interval(low, high, 2)
-    while low < high and digits < 2 * _SIGNIFICANT and measure.text(low, digits) == measure.text(high, digits):
+    most = measure.digits + measures.SIGNIFICANT
+    while low < high and digits < most and measure.text(low, digits) == measure.text(high, digits):
         digits += 1
     return f"{measure.text(low, digits)} – {measure.text(high, digits)}"
 

@@ -33,9 +33,10 @@ def write(board: Leaderboard, folder: Path, manifest: dict[str, Any]) -> list[Pa
 
 def texts(board: Leaderboard, manifest: dict[str, Any]) -> dict[str, str]:
     """What the files say, by name."""
+    shown = f"%.{max(int(row.get('digits', 4)) for row in board.rows) + 2}g"
     content = {
-        "leaderboard.csv": spreadsheet.to_csv(board.frame(), float_format="%.6g"),
-        "curves.csv": spreadsheet.to_csv(board.curves, float_format="%.6g"),
+        "leaderboard.csv": spreadsheet.to_csv(board.frame(), float_format=shown),
+        "curves.csv": spreadsheet.to_csv(board.curves, float_format=shown),
         "leaderboard.md": wording.to_markdown(board),
     }
     content["leaderboard.json"] = _text(sealed.seal(_content(board), files=content))

@@ -113,7 +113,7 @@ def _label(value: object) -> Label:
     if isinstance(value, (int, float)):
         return value
     if isinstance(value, str) and value.strip():
-        return value
+        return value.strip()  # blanks around a label are dirt of the file that it came from
     raise ValueError(f"an option is a number or a text that is not blank, got {value!r}")
 
 

@@ -85,6 +85,9 @@ def from_toml(text: str, path: str) -> Space:
         name = str(raw.get("name", Path(path).stem))
         if raw.get("roles"):
             labels = [str(option) for option in decisions[0].options]
+            if len(decisions) != len(cells.EDGES) or len({each.options for each in decisions}) > 1:
+                raise ValueError("roles are of a four-node cell: six decisions with the same operations")
+            cells.checked_roles(tuple(map(str, raw["roles"])), len(labels))
             return cells.make(dict(zip(labels, raw["roles"], strict=True)), name=name)
         listed = None if raw.get("listed") is None else np.array(raw["listed"])
         return Space(decisions, listed=listed, name=name)

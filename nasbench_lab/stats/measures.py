@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,29 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 PERCENT = "%"
-_SIGNIFICANT = 4  # digits of what is no percentage
+SIGNIFICANT = 4  # digits of what is no percentage, at least
+_MOST = 15  # that a float has
 
 
 @dataclass(frozen=True)
 class Measure:
-    """The unit of scores ("%", or any text) and whether "higher" or "lower" ones are better."""
+    """The unit of scores ("%", or any text) and whether "higher" or "lower" ones are better.
+
+    `digits`: significant ones of what is no percentage, see `for_scores`.
+    """
 
     unit: str = PERCENT
     better: str = "higher"
+    digits: int = SIGNIFICANT
+
+    def for_scores(self, values: FloatArray) -> Measure:
+        """The same with as many digits as tell scores apart: four, more where the best is large beside their scale."""
+        known = self.sign * values[np.isfinite(values)]
+        if self.percent or not known.size:
+            return self
+        beside = abs(float(known.max())) / self.scale(values)
+        more = math.ceil(math.log10(beside)) if beside > 1 else 0
+        return replace(self, digits=min(SIGNIFICANT + more, _MOST))
 
     @property
     def percent(self) -> bool:
@@ -61,15 +75,15 @@ class Measure:
         lower = "" if self.sign > 0 else " (lower is better)"
         return f"{which} {self.name}, {self.unit}{lower}"
 
-    def text(self, value: float, digits: int = _SIGNIFICANT) -> str:
+    def text(self, value: float, digits: int | None = None) -> str:
         """A score or a difference as people read it; empty where it is not finite."""
         if not math.isfinite(value):
             return ""
-        return f"{value:.2f}" if self.percent else f"{value:.{digits}g}"
+        return f"{value:.2f}" if self.percent else f"{value:.{digits or self.digits}g}"
 
     def rounded(self, value: float, decimals: int) -> float:
         """For files: percentages to so many decimals, anything else to four more significant digits."""
-        return round(value, decimals) if self.percent else float(f"{value:.{decimals + 4}g}")
+        return round(value, decimals) if self.percent else float(f"{value:.{decimals + self.digits}g}")
 
     def scale(self, values: FloatArray) -> float:
         """What one point is: 1 of percentages; else the power of two next to the distance from the median to the best.
@@ -88,4 +102,5 @@ def of(row: Mapping[str, Any]) -> Measure:
     """What the scores of a leaderboard's row or reference are, from its columns "unit" and "better"."""
     given = (row.get("unit"), row.get("better"))
     unit, better = (value if isinstance(value, str) and value else None for value in given)
-    return Measure(unit or PERCENT, better or "higher")
+    digits = row.get("digits")
+    return Measure(unit or PERCENT, better or "higher", int(digits) if digits and digits == digits else SIGNIFICANT)

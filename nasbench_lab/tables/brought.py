@@ -17,6 +17,7 @@ A row may lack some of several trials, never all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,6 +56,12 @@ def read(
     Raises:
         LabError: see there.
     """
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise LabError(f"a table is made of a pandas frame, got {type(frame).__name__}")
+    if space is not None and not isinstance(space, Space):
+        raise LabError(f"space must be a nasbench_lab.Space, got {space!r}"[:200])
     decisions, val, test, metrics = map(_names, (decisions, val, test, metrics))
     _check_columns(
         frame, decisions=decisions, val=val, test=test, seconds=(seconds,) if seconds else (), metrics=metrics
@@ -173,8 +180,18 @@ def _numbers(frame: pd.DataFrame, column: str, *, whole: bool) -> FloatArray:
     """(A,) a column of finite numbers; nan, where something may be missing, is what is missing."""
     import pandas as pd
 
-    if pd.api.types.is_bool_dtype(frame[column].dtype):
+    given_as = frame[column].dtype
+    if pd.api.types.is_bool_dtype(given_as):
         raise LabError(f"column {column!r} holds true and false, not numbers")
+    if given_as.kind not in "iufOU" and not isinstance(given_as, pd.CategoricalDtype | pd.StringDtype):
+        raise LabError(f"column {column!r} holds {given_as}, not numbers")
+    odd = [
+        v
+        for v in frame[column]
+        if not isinstance(v, (str, int, float, np.integer, np.floating)) or v is True or v is False
+    ]
+    if odd := [v for v in odd if v is not None and v is not pd.NA]:
+        raise LabError(f"column {column!r} holds {str(odd[0])[:40]!r}, which is no number")
     values = pd.to_numeric(
         frame[column].astype(object) if frame[column].dtype == "category" else frame[column], errors="coerce"
     )
@@ -183,7 +200,7 @@ def _numbers(frame: pd.DataFrame, column: str, *, whole: bool) -> FloatArray:
     for bad, said in ((given & np.isnan(found), "is not a number"), (np.isinf(found), "is not finite")):
         if bad.any():
             row = int(np.argmax(bad))
-            raise LabError(f"column {column!r}, row {row}: {frame[column].iloc[row]!r} {said}")
+            raise LabError(f"column {column!r}, row {row}: {str(frame[column].iloc[row])[:40]!r} {said}")
     if whole and np.isnan(found).any():
         raise LabError(f"column {column!r}, row {int(np.argmax(np.isnan(found)))}: the number is missing")
     return found
@@ -221,6 +238,10 @@ def _labels(frame: pd.DataFrame, column: str) -> _Labels:
     import pandas as pd
 
     values = frame[column]
+    if odd := [
+        v for v in values if not isinstance(v, (str, int, float, bool, np.generic)) and not pd.api.types.is_scalar(v)
+    ]:
+        raise LabError(f"column {column!r} holds {type(odd[0]).__name__}s; a label is a number or a text")
     missing = values.isna().to_numpy() | np.array([isinstance(v, str) and not v.strip() for v in values])
     if missing.any():
         raise LabError(
@@ -229,7 +250,8 @@ def _labels(frame: pd.DataFrame, column: str) -> _Labels:
     order = None
     if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
         order = tuple(each for each in values.dtype.categories if each in set(values))
-    return _Labels([v.item() if isinstance(v, np.generic) else v for v in values.tolist()], order)
+    plain = [v.item() if isinstance(v, np.generic) else v for v in values.tolist()]
+    return _Labels([v.strip() if isinstance(v, str) else v for v in plain], order)
 
 
 def _decision(column: str, labels: _Labels) -> Decision:
@@ -237,9 +259,18 @@ def _decision(column: str, labels: _Labels) -> Decision:
     if labels.order is not None:
         return Decision(column, labels.order, ordered=True)
     distinct = set(labels.values)
+    if all(isinstance(v, str) and _is_number(v) for v in distinct):  # texts of numbers, as in a file that quotes all
+        distinct = {float(v) for v in distinct}
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in distinct):
         return Decision(column, tuple(sorted(distinct)), ordered=True)
     return Decision(column, tuple(sorted({text_of(v) for v in distinct})))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _given(space: Space, columns: Sequence[str]) -> list[Decision]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 BETTER = ("higher", "lower")
+_LARGEST = 1e100  # of scores and seconds: squares of them are finite
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,10 @@ class Table:
         """+1 where higher scores are better, -1 where lower ones are: a strategy maximises score times sign."""
         return 1 if self.better == "higher" else -1
 
-    @property
+    @cached_property
     def measure(self) -> Measure:
         """How its scores are read."""
-        return Measure(self.unit, self.better)
+        return Measure(self.unit, self.better).for_scores(self.truth)
 
     @property
     def scored(self) -> str:
@@ -355,11 +356,12 @@ def _check_schedule(where: str, last: int, schedule: Schedule, table: Table) -> 
         values = getattr(schedule, name)
         if values.shape != shape:
             raise LabError(f"{where}: {name} must have shape {shape}, got {values.shape}")
-        least = 0.0 if percentages or name == "seconds" else -np.inf
-        most = 100.0 if percentages and name != "seconds" else np.inf
+        least = 0.0 if percentages or name == "seconds" else -_LARGEST
+        most = 100.0 if percentages and name != "seconds" else _LARGEST
         if (values < least).any() or (values > most).any() or np.isinf(values).any():
-            allowed = f"must lie in {least:g}..{most:g}" if least == 0 else "must be finite"
-            raise LabError(f"{where}: {name} {allowed}, got {np.nanmin(values):g}..{np.nanmax(values):g}")
+            raise LabError(
+                f"{where}: {name} must lie in {least:g}..{most:g}, got {np.nanmin(values):g}..{np.nanmax(values):g}"
+            )
     if (np.diff(schedule.seconds, axis=1) < 0).any():
         raise LabError(f"{where}: seconds must not fall from one epoch to the next")
     if np.isnan(schedule.seconds[~np.isnan(schedule.val)]).any():

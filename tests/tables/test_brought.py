@@ -124,7 +124,7 @@ def without(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.Dat
         (without(small(), 7, "op", None), {}, "column 'op', row 7: the label is missing"),
         (without(small(), 7, "op", "  "), {}, "column 'op', row 7: the label is missing"),
         (without(small(), 7, "val", None), {}, "column 'val', row 7"),
-        (without(small(), 7, "val", np.inf), {}, "row 7: inf is not finite"),
+        (without(small(), 7, "val", np.inf), {}, "row 7: 'inf' is not finite"),
         (without(small(), 7, "val", "good"), {}, "row 7: 'good' is not a number"),
         (without(small(), 7, "time", -1.0), {"seconds": "time"}, "must not be negative, got -1"),
         (without(small(), 7, "lr", np.inf), {}, "finite"),

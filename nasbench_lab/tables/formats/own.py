@@ -5,6 +5,7 @@ Without the names of columns the file is looked at, and a command is proposed.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -40,6 +41,7 @@ _SCORES = (
     "perplexity",
 )
 _COSTS = ("params", "flops", "macs", "latency", "energy")
+_TRIAL = re.compile(r"[_\-. ]?(?:seed|run|trial|rep)?[_\-. ]?(?:\d+|[A-Za-z])$")
 _LOWER = ("loss", "mse", "error", "err", "rmse", "mae", "perplexity")
 
 
@@ -84,6 +86,9 @@ def _notes(table: Table, frame: pd.DataFrame, asked: Columns, space: Space | Non
     if space is not None and list(asked.decisions) != [each.name for each in space.decisions]:
         pairs = zip(asked.decisions, space.decisions, strict=True)
         notes.append("decisions are taken in order: " + ", ".join(f"{column} is {each.name}" for column, each in pairs))
+    numbers = [d.name for d in table.space.decisions if len(d.options) == table.space.size > 2]
+    if numbers and len(table.space.decisions) > 1:
+        notes.append(f"decision {numbers[0]!r} is different in every row: is it a number of the row, and no decision?")
     if left := [name for name in frame.columns if name not in used]:
         notes.append(f"columns that are not used: {', '.join(left[:20])}" + (", ..." if len(left) > 20 else ""))
     return notes
@@ -106,6 +111,8 @@ def _space(given: str) -> Space | None:
 
 def proposal(path: Path, frame: pd.DataFrame) -> str:
     """What the columns of a file may be, as a command to be corrected."""
+    if len(frame.columns) == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
+        raise LabError(f"{path} has one column, {frame.columns[0][:80]!r}: write it with commas between the columns")
     guess = guessed(frame)
     words = ["nasbench-lab", "tables", "import", str(path), "--name", path.name.split(".")[0]]
     words += ["--decisions", ",".join(guess.decisions) or "COL,COL,..."]
@@ -125,18 +132,25 @@ def proposal(path: Path, frame: pd.DataFrame) -> str:
 def guessed(frame: pd.DataFrame) -> Columns:
     """What the columns may be, by their names and by how many values they have."""
     numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name])]
-    val = [name for name in numbers if _says(name, _VAL)]
-    test = [name for name in numbers if _says(name, _TEST) and name not in val]
+    val = _alike([name for name in numbers if _says(name, _VAL)])
+    test = _alike([name for name in numbers if _says(name, _TEST) and not _says(name, _VAL)])
     seconds = next((name for name in numbers if _says(name, _SECONDS) and name not in (*val, *test)), "")
     kept = {*val, *test, seconds}
     costs = [name for name in numbers if name not in kept and (name in SIZES or _says(name, _COSTS))]
     scores = [n for n in numbers if _says(n, _SCORES) and n not in {*kept, *costs}]
     if not val and not test:
         val = scores
-    rest = [name for name in frame.columns if name not in {*val, *kept, *costs, *scores}]
-    decisions = [n for n in rest if n not in numbers or 1 < frame[n].nunique() <= min(_FEW, max(2, len(frame) // 2))]
+    said = {name for name in numbers if _says(name, (*_VAL, *_TEST, *_SECONDS))}
+    rest = [name for name in frame.columns if name not in {*val, *kept, *costs, *scores, *said}]
+    most = max(2, len(frame) // 2)
+    decisions = [n for n in rest if 1 < frame[n].nunique() <= (min(_FEW, most) if n in numbers else most)]
     better = "lower" if (val or test) and all(_says(name, _LOWER) for name in (*val, *test)) else "higher"
     return Columns("", tuple(decisions), tuple(val), tuple(test), seconds, tuple(costs), better)
+
+
+def _alike(columns: list[str]) -> list[str]:
+    """The trials of one score: the first column, and those that are called the same but for a number or letter at the end."""
+    return [name for name in columns if _TRIAL.sub("", name) == _TRIAL.sub("", columns[0])]
 
 
 def _says(name: str, words: tuple[str, ...]) -> bool:
