@@ -214,6 +214,9 @@ def standard(path: str) -> bool:
     return path.startswith(_STANDARD) and not _INSTALLED & set(path.split(os.sep))
 
 
+MAINS = ("__main__", "__mp_main__")  # what was started, and how a process that was started from it calls that
+
+
 def authored(path: str) -> bool:
     """Whether a file is neither Python's nor an installed package's nor this package's; Python's caches are Python's."""
     return not path.endswith(".pyc") and _of_an_author(path)
@@ -360,7 +363,7 @@ def executed(path: str) -> Loaded | None:
 
 def all_loaded() -> set[str]:
     """Authors' source files of all shared modules that are loaded: code that finds modules by itself may use any of them."""
-    return {path for path, module in shared().items() if authored(path) and module.__name__ != "__main__"}
+    return {path for path, module in shared().items() if authored(path) and module.__name__ not in MAINS}
 
 
 def sourceless(paths: Iterable[str]) -> set[str]:
@@ -373,6 +376,6 @@ def sourceless(paths: Iterable[str]) -> set[str]:
     found = set(_heard.libraries)
     for name, module in list(sys.modules.items()):
         file, root = getattr(module, "__file__", None), name.partition(".")[0]
-        if file and name != "__main__" and (root in homes or not root.startswith(PREFIX)) and _of_an_author(file):
+        if file and name not in MAINS and (root in homes or not root.startswith(PREFIX)) and _of_an_author(file):
             found |= set() if file.endswith(".py") and os.path.isfile(file) else {file}
     return found

@@ -296,7 +296,7 @@ def taken(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> di
     loaded.check_current(map(Path, shared))
     more = {path for path in imports.all_loaded() if os.path.isfile(path)} - set(private) - shared
     unseen = sorted(imports.sourceless(files)) + ([_PROGRAM] if loading.program(specs[0]) else [])
-    names = {path: module.__name__ for path, module in imports.shared().items() if module.__name__ != "__main__"}
+    names = {path: module.__name__ for path, module in imports.shared().items() if module.__name__ not in imports.MAINS}
     tables = tuple(f"{folder.resolve()}{os.sep}" for folder in data_folders())
     return (
         private

@@ -148,3 +148,14 @@ def test_a_strategy_in_an_archive_runs_every_time(tmp_path, monkeypatch):
     (job,) = finished(tmp_path / "out", "helper:Mine")
     assert sources.unseen(job.read().files) == ["helper.py"]
     assert not job.done
+
+
+def test_the_command_itself_is_no_code_of_the_authors(tmp_path):
+    """As its script in the environment, which has no suffix and which workers call `__mp_main__`: runs are kept."""
+    script = Path(sys.executable).with_name("nasbench-lab")
+    if not script.is_file():
+        pytest.skip("the package is not installed in this environment")
+    (tmp_path / "mine.py").write_text(STRATEGY)
+    told = [str(script), "compare", "mine.py", "--table", "toy", "--seeds", "2", "--max-queries", "3", "--out", "out"]
+    ended = subprocess.run(told, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True)
+    assert "not reused" not in ended.stderr
