@@ -293,7 +293,7 @@ def _regrets(entry: Entry, test: FloatArray, interval: tuple[float, float]) -> R
     mean = low = high = math.nan
     if (last >= 0).all():  # nan, of a run without an answer, is not
         lost = setting.seen.max() - setting.seen[last.astype(np.int64)]
-        unit, missed = setting.scale, setting.seen - setting.seen.max()
+        unit, missed = setting.seen_scale, setting.seen - setting.seen.max()
         bounds = intervals.mean_interval(-lost[:, None] / unit, possible=missed / unit)
         mean, low, high = float(lost.mean()), max(-unit * float(bounds[1][0]), 0.0), -unit * float(bounds[0][0])
     return row | {"val_regret_mean": mean, "val_regret_lo": low, "val_regret_hi": high}

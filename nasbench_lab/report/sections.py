@@ -178,7 +178,7 @@ def _p(value: Any) -> str:
 
 
 def _head(name: str, place: int, columns: Mapping[str, str], number: int) -> str:
-    column = "test_mean" if name.startswith("test ") else _MEANING.get(name, name)
+    column = "test_mean" if name.startswith("test ") else _MEANING.get(name.partition(",")[0], name)
     meaning = _INTERVAL if name == "95% interval" else columns.get(column, "")
     tip = f"tip-{number}-{place}"
     words = element("span", escaped(meaning), role="tooltip", id=tip, class_="tip") if meaning else ""
@@ -328,7 +328,7 @@ def _cell_figure(board: Board, setting: Setting, item: Row) -> str:
     seen = (
         ""
         if item["seen"] == item["test"]
-        else f"seen by the search {measure.text(item['seen'])} (rank {item['seen_rank']:,}), "
+        else f"seen by the search {wording.seen_measure(setting.reference).text(item['seen'])} (rank {item['seen_rank']:,}), "
     )
     facts = (
         f"test {measure.text(item['test'])}, rank {item['test_rank']:,} of {item['of']:,}; {seen}"
