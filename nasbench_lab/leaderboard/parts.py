@@ -211,7 +211,8 @@ class Leaderboard:
     """Sections and curves, ready to be written; of several sections how well rankings agree, and aggregates over all.
 
     `across` is what `stats.across` says of boards that search three tables or more, each once; empty for others.
-    `notes` say where the study gives strategies nothing of what they are for (`study.notes`).
+    `notes` say where the study gives strategies nothing of what they are for (`study.notes`), and why there is no `across`
+    where one would be looked for.
     """
 
     title: str
