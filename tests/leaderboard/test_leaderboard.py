@@ -13,6 +13,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import details, parts, ranking, wording, written
 from nasbench_lab.leaderboard.parts import Entry, Setting
+from nasbench_lab.report import sections
 from nasbench_lab.stats import progress, references, shares, standings
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
@@ -340,3 +341,18 @@ def test_val_regret_is_in_the_unit_of_what_was_searched(tmp_path, unit):
     plain = ranking.build("Title", [Entry(setting_of(), each.strategy, each.runs) for each in entries])
     assert "val_unit" not in plain.columns
     assert "val regret" in wording.heads_of(plain.rows[0])
+
+
+def test_a_strategys_card_gives_every_score_its_own_unit(tmp_path):
+    runs = {name: runs_of(make, tmp_path, max_queries=12) for name, make in STRATEGIES.items()}
+    settings = [setting_of(), setting_of(score="loss", unit="nats", sign=-1), setting_of(score="c")]
+    rows = [row for each in settings for row in ranking.build("T", [Entry(each, n, r) for n, r in runs.items()]).rows]
+    own = [row for row in rows if row["strategy"] == "local_search"]
+    heads, places = sections.places(own)
+    assert heads == ("setting", "rank", "score", "regret")
+    assert [(score.partition(" ")[2], regret.partition(" ")[2]) for *_, score, regret in places] == [
+        ("%", "points"), ("nats ↓", "nats"), ("%", "points"),
+    ]  # fmt: skip
+    heads, places = sections.places([own[0], own[2]])
+    assert heads == ("setting", "rank", "test %", "regret")
+    assert places[0][2] == wording.cells_of(own[0])[2]
