@@ -79,6 +79,8 @@ class Task:
         known: what is known of all cells before anything is trained, name -> (N,) values, nan where there is none:
             "params_m", "flops_m", zero-cost scores ("proxy/synflow", larger is better), the seconds these take
             ("proxy_seconds/synflow"), and validation scores on *other* datasets ("source/cifar100"). Read-only.
+        unit: of the scores: "%", or any text.
+        better: "higher" or "lower" scores, as people read them; results hold larger-is-better ones either way.
     """
 
     space: Space
@@ -88,6 +90,8 @@ class Task:
     max_seconds: float = math.inf
     one_run: bool = True
     known: Mapping[str, FloatArray] = field(default_factory=dict, compare=False, repr=False)
+    unit: str = "%"
+    better: str = "higher"
 
     def __post_init__(self) -> None:
         for epochs in self.fidelities:

@@ -75,7 +75,7 @@ def serve_ask(
 
 
 def _final(evaluator: Tabular, run: Run) -> Message:
-    """What came out of it, the test score in the table's direction included: the search is over."""
+    """What came out of it, the test score included: the search is over. Larger is better, like all a program is told."""
     last = run.records[-1] if run.records else None
     found = last is not None and last.incumbent >= 0
     return {
@@ -84,7 +84,7 @@ def _final(evaluator: Tabular, run: Run) -> Message:
             "queries": len(run.records),
             "seconds": last.finished if last else 0.0,
             "arch": last.incumbent if last and found else None,
-            "test": evaluator.table.sign * evaluator.truth(last.incumbent) if last and found else None,
+            "test": evaluator.truth(last.incumbent) if last and found else None,
         }
     }
 

@@ -75,7 +75,9 @@ class Tabular:
         one_run = self._schedule.one_run and len(set(map(id, self._schedules.values()))) == 1
         known = from_metrics(table.metrics) | from_sources(dataset_of(table), self._sources, searched=table)
         try:
-            self.task = Task(table.space, epochs, objectives, one_run=one_run, known=known)
+            self.task = Task(
+                table.space, epochs, objectives, one_run=one_run, known=known, unit=table.unit, better=table.better
+            )
         except ValueError as error:
             raise LabError(str(error)) from error
         self._check()

@@ -64,7 +64,7 @@ def _known(value: Any) -> Any:
 
 def _measure(setting: Setting) -> Row:
     """How scores are read, where that is not in percent."""
-    return {name: value for name, value in setting.measure.items() if name != "scored"}
+    return {name: value for name, value in setting.measure.items() if name not in ("scored", "val_unit")}
 
 
 def key_of(row: Row) -> tuple[str, ...]:
@@ -172,7 +172,7 @@ def _found(
         **({"labels": naming.labels(setting.space, arch)} if own else {}),
         "test": setting.sign * float(setting.truth[arch]),
         "test_rank": _rank(setting.truth, arch, near),
-        "seen": setting.sign * float(setting.seen[arch]),
+        "seen": setting.seen_read_as.sign * float(setting.seen[arch]),
         "seen_rank": _rank(setting.seen, arch, near),
         "of": int((~np.isnan(setting.truth)).sum()),
         "runs": sum(by.values()),

@@ -76,6 +76,7 @@ MEASURE_COLUMNS = MappingProxyType(
         "digits": "significant digits of scores, where four tell them not apart",
         "better": "lower, where lower scores are better; columns of scores are in the table's direction, regrets are not "
         "negative either way",
+        "val_unit": "unit of val regrets, where the searched table has another one than the scored table",
         "scored": "what stands for the test score where the table has none",
     }
 )
@@ -115,6 +116,7 @@ class Setting:
         unit: of the scored table's scores.
         sign: what `truth` and `seen` are multiplied by where people read them: -1 where lower scores are better.
         scored: what stands for a test score where there is none, in words; "" where there is one.
+        seen_as: how `seen` is read, where the searched table is not the scored one.
     """
 
     table: str
@@ -132,11 +134,22 @@ class Setting:
     unit: str = "%"
     sign: int = 1
     scored: str = ""
+    seen_as: Measure | None = None
 
     @cached_property
     def read_as(self) -> Measure:
         """How its scores are read; `truth` and `seen` are these times `sign`."""
         return Measure(self.unit, "higher" if self.sign > 0 else "lower").for_scores(self.read(self.truth))
+
+    @property
+    def seen_read_as(self) -> Measure:
+        """How the searched table's scores are read."""
+        return self.seen_as or self.read_as
+
+    @cached_property
+    def seen_scale(self) -> float:
+        """What one point of `seen` is: as of the scored table's scores where they have one unit."""
+        return self.scale if self.seen_read_as.unit == self.unit else Measure(self.seen_read_as.unit).scale(self.seen)
 
     @cached_property
     def scale(self) -> float:
@@ -149,6 +162,7 @@ class Setting:
         found: Row = {} if self.unit == "%" else {"unit": self.unit}
         found |= {} if self.sign > 0 else {"better": "lower"}
         found |= {} if self.read_as.digits == SIGNIFICANT else {"digits": self.read_as.digits}
+        found |= {} if self.seen_read_as.unit == self.unit else {"val_unit": self.seen_read_as.unit}
         return found | ({"scored": self.scored} if self.scored else {})
 
     def read(self, scores: FloatArray) -> FloatArray:
@@ -197,7 +211,8 @@ class Leaderboard:
     """Sections and curves, ready to be written; of several sections how well rankings agree, and aggregates over all.
 
     `across` is what `stats.across` says of boards that search three tables or more, each once; empty for others.
-    `notes` say where the study gives strategies nothing of what they are for (`study.notes`).
+    `notes` say where the study gives strategies nothing of what they are for (`study.notes`), and why there is no `across`
+    where one would be looked for.
     """
 
     title: str
@@ -225,7 +240,7 @@ class Leaderboard:
     @property
     def in_percent(self) -> bool:
         """Whether all scores are accuracies in percent."""
-        return not any("unit" in row or "better" in row for row in self.rows)
+        return not any(name in row for row in self.rows for name in ("unit", "better", "val_unit"))
 
     def frame(self) -> pd.DataFrame:
         """The rows as a frame, columns as in `columns`."""

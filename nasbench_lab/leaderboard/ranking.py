@@ -22,6 +22,7 @@ from nasbench_lab.study.store import MEASURED
 
 _NO_RUN = "exact"
 _EQUAL = 1e-9  # points: means that differ by less differ by rounding
+_ROUNDING = 1e-12  # of scores
 _DIFFERENCES = ("difference", "low", "high")  # of a pair
 _SETTING = ("table", "score", "kind", "search", "budget", "policy")
 
@@ -56,32 +57,42 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
         [each.end for each in single], [each.setting.truth / each.setting.scale for each in single]
     )
     drawn = pd.concat(curves, ignore_index=True)
-    across_tables = _across(sections, settings)
-    return Leaderboard(title, sections, drawn, _agreements(scored), overall, tuple(notes), across_tables)
+    across_tables, why = _across(sections, settings)
+    return Leaderboard(title, sections, drawn, _agreements(scored), overall, (*notes, *why), across_tables)
 
 
-def _across(sections: Sequence[Section], grouped: Sequence[tuple[Setting, list[Entry]]]) -> Row:
-    """What holds across three tables or more, each searched once by the same strategies and scored on itself; else nothing."""
+def _across(sections: Sequence[Section], grouped: Sequence[tuple[Setting, list[Entry]]]) -> tuple[Row, list[str]]:
+    """What holds across three tables or more, each searched once by the same strategies and scored on itself; else nothing.
+
+    Where only their scores or runs do not let it, a note says why.
+    """
     if not grouped:
-        return {}
+        return {}, []
     settings, members = zip(*grouped, strict=True)
     names = sorted({entry.strategy for entry in members[0]})
     tables = [setting.table for setting in settings]
     alike = all(sorted(entry.strategy for entry in each) == names for each in members)
     alone = all(setting.front is None and setting.score == setting.table for setting in settings)
     if len(set(tables)) < max(len(tables), across.FEWEST) or not alike or not alone:
-        return {}
+        return {}, []
     rows = [[row for name in names for row in section.rows if row["strategy"] == name] for section in sections]
-    if any(row["unanswered"] or row["rank"] != row["rank"] for own in rows for row in own):
-        return {}
+    why = [
+        *(
+            f"{row['unanswered']} of {row['runs']} runs of {row['strategy']} on {row['table']} ended without an answer"
+            for own in rows
+            for row in own
+            if row["unanswered"] or row["rank"] != row["rank"]
+        ),
+        *(f"all test scores of {setting.table} are equal" for setting in settings if _flat(setting.truth)),
+    ]
+    if why:
+        return {}, [f"no board across tables: {'; '.join(why)}"]
     spans = [float(setting.truth.max() - setting.truth.mean()) for setting in settings]
-    if not all(spans):
-        return {}
     column = {
         key: np.array([[float(row[key]) for row in own] for own in rows]) for key in ("rank_mean", "rank", "rank_low")
     }
     regrets = np.array([[row["regret_mean"] / span for row in own] for own, span in zip(rows, spans, strict=True)])
-    return across.of(
+    found = across.of(
         names,
         tables,
         ranks=column["rank_mean"],
@@ -90,6 +101,12 @@ def _across(sections: Sequence[Section], grouped: Sequence[tuple[Setting, list[E
         places=column["rank"],
         best=column["rank_low"],
     )
+    return found, []
+
+
+def _flat(truth: FloatArray) -> bool:
+    """Whether scores differ by rounding at most."""
+    return bool(np.ptp(truth) <= _ROUNDING * np.abs(truth).max())
 
 
 def _val_ranks(setting: Setting, members: Sequence[Entry], names: Sequence[str]) -> FloatArray:
@@ -293,7 +310,7 @@ def _regrets(entry: Entry, test: FloatArray, interval: tuple[float, float]) -> R
     mean = low = high = math.nan
     if (last >= 0).all():  # nan, of a run without an answer, is not
         lost = setting.seen.max() - setting.seen[last.astype(np.int64)]
-        unit, missed = setting.scale, setting.seen - setting.seen.max()
+        unit, missed = setting.seen_scale, setting.seen - setting.seen.max()
         bounds = intervals.mean_interval(-lost[:, None] / unit, possible=missed / unit)
         mean, low, high = float(lost.mean()), max(-unit * float(bounds[1][0]), 0.0), -unit * float(bounds[0][0])
     return row | {"val_regret_mean": mean, "val_regret_lo": low, "val_regret_hi": high}

@@ -145,6 +145,7 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         unit=scored.unit,
         sign=scored.sign,
         scored=scored.scored,
+        seen_as=None if searched is scored else searched.measure,
     )
 
 

@@ -35,6 +35,8 @@ def heads_of(row: Row) -> tuple[str, ...]:
     """The heads of a row's cells."""
     heads: tuple[str, ...] = FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
     heads = tuple(f"test {unit_of(row)}" if head == "test %" else head for head in heads)
+    if (other := seen_measure(row)).unit != measures.of(row).unit:
+        heads = tuple(f"val regret, {other.unit}" if head == "val regret" else head for head in heads)
     place = heads.index("queries")
     return (*heads[:place], *(("seconds",) if _timed(row) else ()), *heads[place:])
 
@@ -60,7 +62,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
         _scores(row["test_lo"], row["test_hi"], row),
         score(row["test_median"], row),
         score(row["regret_mean"], row),
-        score(row["val_regret_mean"], row),
+        seen_measure(row).text(row["val_regret_mean"]),
         seeds(row["seeds_to_next"]),
         *((_text(row["seconds"], 0),) if _timed(row) else ()),
         _text(row["queries"], 0),
@@ -82,6 +84,12 @@ def unit_of(row: Row) -> str:
     """The unit of a row's scores, and an arrow down where lower ones are better."""
     measure = measures.of(row)
     return measure.unit + ("" if measure.sign > 0 else " ↓")
+
+
+def seen_measure(row: Row) -> measures.Measure:
+    """How a size of what the search sees is read: in the searched table's unit, which need not be the scored table's."""
+    other = row.get("val_unit")
+    return measures.Measure(other) if isinstance(other, str) and other else measures.of(row)
 
 
 def score(value: float, row: Row) -> str:

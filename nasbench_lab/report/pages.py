@@ -45,6 +45,7 @@ class Content:
         manifest: as in manifest.json.
         agreement: how the rankings of the settings agree; may be empty.
         across: what holds across several tables; may be empty.
+        notes: what is to be known of the board.
         facts: strategy -> family, summary, parameters, paper; unknown strategies are missing.
         checklist: item, status, why; may be empty.
         shown: name of a table -> its space and the scores that the page may carry, for the explorer.
@@ -56,6 +57,7 @@ class Content:
     manifest: Row
     agreement: Sequence[Row] = ()
     across: Row = field(default_factory=dict)
+    notes: Sequence[str] = ()
     facts: Mapping[str, Row] = field(default_factory=dict)
     checklist: Sequence[Row] = ()
     shown: Mapping[str, Shown] = field(default_factory=dict)
@@ -86,7 +88,9 @@ def read(folder: Path, **more: Any) -> Content:
         agreement = [_numbers(row) for row in content.get("agreement", [])]
         across_tables = content.get("across", {})
         across_tables |= {"rows": [_numbers(row) for row in across_tables.get("rows", [])]} if across_tables else {}
-        more = {"folder": str(folder), "across": across_tables, "checklist": manifest.get("checklist", []), **more}
+        notes = content.get("notes", manifest.get("notes", []))
+        more = {"folder": str(folder), "across": across_tables, "notes": notes, **more}
+        more = {"checklist": manifest.get("checklist", []), **more}
         return Content(board, columns, manifest, agreement, **more)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LabError(f"{folder} cannot be shown: {error!r}") from error
@@ -178,7 +182,7 @@ def _lead(content: Content) -> str:
     made_up = [row["table"] for row in board.rows if row["kind"] != "measured"]
     kind = f" {', '.join(dict.fromkeys(made_up))}: not measured, see the headings." if made_up else ""
     first = study.get("first_seed", 0)
-    notes = (html.element("p", html.escaped(note), class_="note") for note in content.manifest.get("notes", []))
+    notes = (html.element("p", html.escaped(note), class_="note") for note in content.notes)
     lead = html.element(
         "p",
         html.escaped(

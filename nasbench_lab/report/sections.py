@@ -13,7 +13,7 @@ from nasbench_lab.leaderboard import wording
 from nasbench_lab.plots import style
 from nasbench_lab.report.charts import Board, Row, Setting
 from nasbench_lab.spaces import cell, cells, drawing
-from nasbench_lab.stats import shares, standings
+from nasbench_lab.stats import measures, shares, standings
 
 _MEANING = {  # head of a column -> the name under which `columns` explains it
     "rank": "rank_low",
@@ -178,7 +178,7 @@ def _p(value: Any) -> str:
 
 
 def _head(name: str, place: int, columns: Mapping[str, str], number: int) -> str:
-    column = "test_mean" if name.startswith("test ") else _MEANING.get(name, name)
+    column = "test_mean" if name.startswith("test ") else _MEANING.get(name.partition(",")[0], name)
     meaning = _INTERVAL if name == "95% interval" else columns.get(column, "")
     tip = f"tip-{number}-{place}"
     words = element("span", escaped(meaning), role="tooltip", id=tip, class_="tip") if meaning else ""
@@ -278,13 +278,28 @@ def strategy(board: Board, name: str, number: int, facts: Mapping[str, Row], man
         ids = ", ".join(f"{run.get('table')} {run.get('id')}" for run in runs)
         items.append(("run ids", element("code", escaped(ids))))
     listed = "".join(f"<dt>{key}</dt><dd>{value}</dd>" for key, value in items)
-    places = [(wording.heading(row), _rank_text(row), wording.cells_of(row)[2], _regret(row)) for row in own]
-    heads = ("setting", "rank", wording.heads_of(own[0])[2] if own else "test %", "regret")
+    heads, found = places(own)
     summary = f"<summary><h3>{swatch(look)}{escaped(look.label)}</h3><span>{escaped(fact.get('summary') or '')}</span></summary>"
     return element(
-        "details", f"{summary}<dl>{listed}</dl>{table(heads, places, f'Results of {name}')}",
+        "details", f"{summary}<dl>{listed}</dl>{table(heads, found, f'Results of {name}')}",
         class_="strategy", id=f"s{number}", data_family=family(name, facts), data_name=name,
     )  # fmt: skip
+
+
+def places(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The heads and cells of how a strategy did; of scores in several units every cell has its own."""
+    scored = [wording.heads_of(row)[2] for row in rows]
+    one = len(set(scored)) < 2
+    found = []
+    for row, head in zip(rows, scored, strict=True):
+        score, regret = wording.cells_of(row)[2], _regret(row)
+        if not one:
+            score, regret = (
+                f"{text} {unit}" if text else ""
+                for text, unit in ((score, head.removeprefix("test ")), (regret, measures.of(row).points))
+            )
+        found.append((wording.heading(row), _rank_text(row), score, regret))
+    return ("setting", "rank", "score" if not one else scored[0] if rows else "test %", "regret"), found
 
 
 def _seeds(rows: Sequence[Row], manifest: Row) -> str:
@@ -328,7 +343,7 @@ def _cell_figure(board: Board, setting: Setting, item: Row) -> str:
     seen = (
         ""
         if item["seen"] == item["test"]
-        else f"seen by the search {measure.text(item['seen'])} (rank {item['seen_rank']:,}), "
+        else f"seen by the search {wording.seen_measure(setting.reference).text(item['seen'])} (rank {item['seen_rank']:,}), "
     )
     facts = (
         f"test {measure.text(item['test'])}, rank {item['test_rank']:,} of {item['of']:,}; {seen}"

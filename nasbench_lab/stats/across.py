@@ -71,7 +71,7 @@ def of(
     low, high = significance.rank_ranges(found.better)
     rows = []
     for place, s in enumerate(order):
-        rank, regret = _interval(ranks[:, s]), _interval(regrets[:, s])
+        rank, regret = _interval(ranks[:, s], 1, len(names)), _interval(regrets[:, s], 0, math.inf)
         rows.append(
             {
                 "strategy": names[s],
@@ -87,11 +87,11 @@ def of(
     return {"tables": list(tables), "rows": rows, "verdict": _verdict(rows, len(tables))}
 
 
-def _interval(values: FloatArray) -> tuple[float, float, float]:
-    """Mean of (T,) values and its 95% interval."""
+def _interval(values: FloatArray, least: float, most: float) -> tuple[float, float, float]:
+    """Mean of (T,) values and its 95% interval, no further than what can be."""
     mean, spread = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
     half = float(student.ppf(0.975, len(values) - 1)) * spread
-    return mean, mean - half, mean + half
+    return mean, max(mean - half, least), min(mean + half, most)
 
 
 def _verdict(rows: Sequence[Row], count: int) -> str:
@@ -116,9 +116,9 @@ def cells(row: Row) -> tuple[str, ...]:
     return (
         row["strategy"],
         f"{row['rank_mean']:.2f}",
-        f"{max(row['rank_lo'], 1):.2f} – {row['rank_hi']:.2f}",
+        f"{row['rank_lo']:.2f} – {row['rank_hi']:.2f}",
         f"{row['regret_mean']:.3f}",
-        f"{max(row['regret_lo'], 0):.3f} – {row['regret_hi']:.3f}",
+        f"{row['regret_lo']:.3f} – {row['regret_hi']:.3f}",
         f"{row['val_rank_mean']:.2f}"
         if row["val_rank_mean"] is not None and math.isfinite(row["val_rank_mean"])
         else "",

@@ -10,6 +10,7 @@ import pytest
 
 from nasbench_lab import api
 from nasbench_lab.core import LabError
+from nasbench_lab.report import pages
 from nasbench_lab.spaces import naming
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.tables.table import Table
@@ -64,3 +65,35 @@ def test_what_goes_with_one_table_is_refused_with_several(tables, tmp_path):
     with pytest.raises(LabError, match="twice"):
         api.compare("random_search", table=["t0", "t0"], out=tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def flat(tmp_path):
+    """A table whose test scores are all equal, saved as t2."""
+    frame = pd.DataFrame(naming.columns(SPACE))
+    scores = np.random.default_rng(2).normal(0, 1, 36)
+    Table.from_frame(
+        frame.assign(val=scores, test=0.1), name="t2", decisions=list(frame), val=["val"], test=["test"],
+        better="higher", unit="nats",
+    ).save(tmp_path / "t2.npz")  # fmt: skip
+
+
+def test_a_board_says_why_it_has_none_across_its_tables(tables, tmp_path, lab):
+    flat(tmp_path)
+    asked = ("random_search", "--table", "t0", "--table", "t1", "--table", "t2", "--seeds", 2, "--max-queries", 4)
+    code, _, err = lab("compare", *asked, "--out", tmp_path / "out")
+    why = "no board across tables: all test scores of t2 are equal"
+    assert code == 0
+    assert why in err
+    content = json.loads((tmp_path / "out/leaderboard.json").read_text())
+    assert "across" not in content
+    assert content["notes"] == [why]
+    assert why in (tmp_path / "out/leaderboard.md").read_text()
+    assert why in pages.page(pages.read(tmp_path / "out"))
+    assert lab("reproduce", tmp_path / "out")[0] == 0
+
+
+def test_runs_without_an_answer_are_named(tables, tmp_path, lab):
+    asked = ("random_search", "--table", "t0", "--table", "t1", "--table", "t2", "--seeds", 2, "--max-seconds", 1e-9)
+    code, _, err = lab("compare", *asked, "--out", tmp_path / "out")
+    assert code == 0
+    assert "no board across tables: 2 of 2 runs of random_search on t0 ended without an answer; 2 of 2" in err

@@ -11,9 +11,11 @@ from conftest import Additive
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import sealed
-from nasbench_lab.leaderboard import parts, ranking, wording, written
+from nasbench_lab.leaderboard import details, parts, ranking, wording, written
 from nasbench_lab.leaderboard.parts import Entry, Setting
+from nasbench_lab.report import sections
 from nasbench_lab.stats import progress, references, shares, standings
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
 from nasbench_lab.strategies.local.local_search import LocalSearch
 from nasbench_lab.study import store
@@ -320,3 +322,37 @@ def test_what_was_used_of_a_budget_in_seconds_is_shown(tmp_path):
     assert shown["seconds"] == f"{runs.last('finished').mean():.0f}"
     assert "seconds" not in wording.heads_of(counted)
     assert len(wording.heads_of(counted)) == len(wording.cells_of(counted))
+
+
+@pytest.mark.parametrize("unit", ["%", "SSIM"])
+def test_val_regret_is_in_the_unit_of_what_was_searched(tmp_path, unit):
+    """1e-7 of a loss is not 0.00 points of the accuracy that scores the answers."""
+    seen = 1e-7 * Additive().val
+    setting = setting_of(space=Additive().task.space, seen=seen, unit=unit, seen_as=Measure("nats", "lower"))
+    entries = [Entry(setting, name, runs_of(make, tmp_path, max_queries=12)) for name, make in STRATEGIES.items()]
+    board = ranking.build("Title", entries)
+    page, row = wording.to_markdown(board), board.rows[-1]
+    head, regret = "val regret, nats", f"{row['val_regret_mean']:.4g}"
+    assert row["val_unit"] == "nats"
+    assert dict(zip(wording.heads_of(row), wording.cells_of(row), strict=True))[head] == regret
+    assert head in page
+    assert regret in page
+    assert details.of(entries)["settings"][0]["best"][0]["seen"] < 0  # a loss, as its table has it
+    plain = ranking.build("Title", [Entry(setting_of(), each.strategy, each.runs) for each in entries])
+    assert "val_unit" not in plain.columns
+    assert "val regret" in wording.heads_of(plain.rows[0])
+
+
+def test_a_strategys_card_gives_every_score_its_own_unit(tmp_path):
+    runs = {name: runs_of(make, tmp_path, max_queries=12) for name, make in STRATEGIES.items()}
+    settings = [setting_of(), setting_of(score="loss", unit="nats", sign=-1), setting_of(score="c")]
+    rows = [row for each in settings for row in ranking.build("T", [Entry(each, n, r) for n, r in runs.items()]).rows]
+    own = [row for row in rows if row["strategy"] == "local_search"]
+    heads, places = sections.places(own)
+    assert heads == ("setting", "rank", "score", "regret")
+    assert [(score.partition(" ")[2], regret.partition(" ")[2]) for *_, score, regret in places] == [
+        ("%", "points"), ("nats ↓", "nats"), ("%", "points"),
+    ]  # fmt: skip
+    heads, places = sections.places([own[0], own[2]])
+    assert heads == ("setting", "rank", "test %", "regret")
+    assert places[0][2] == wording.cells_of(own[0])[2]

@@ -58,3 +58,9 @@ def test_cells_are_texts():
 def test_equal_tables_have_no_spread():
     row = found([[1, 2]] * 4)["rows"][0]
     assert (row["rank_lo"], row["rank_hi"]) == pytest.approx((1, 1))
+
+
+def test_intervals_go_no_further_than_ranks_and_regrets_can():
+    for row in found([[1, 2, 3], [1, 3, 2], [3, 1, 2]])["rows"]:
+        assert 1 <= row["rank_lo"] <= row["rank_mean"] <= row["rank_hi"] <= 3
+        assert 0 <= row["regret_lo"] <= row["regret_mean"] <= row["regret_hi"]

@@ -6,6 +6,7 @@ The lab says hello first; after that every message of the program gets exactly o
     anything else           ->   {"error": "..."}, and the program may go on
     {"done": true}: nothing more will be asked
 
+Every score a program is told is larger-is-better; the hello message has the table's unit and direction.
 One query at a time: with several simulated workers the others stay idle.
 """
 
@@ -18,7 +19,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from nasbench_lab.core import LabError, Query, Result, Strategy, Task
+from nasbench_lab.core import LabError, Query, Result, Strategy, Task, direction
 from nasbench_lab.spaces import cells
 from nasbench_lab.spaces.space import Space
 
@@ -83,7 +84,7 @@ class Standard(Spoken):
 
 
 def hello(task: Task, seed: int, design: list[int]) -> Message:
-    """What a program may know."""
+    """What a program may know; `directions` are of what it is told, `sign` turns that into the table's scores."""
     message: Message = {
         "hello": "nasbench_lab",
         "protocol": PROTOCOL,
@@ -95,6 +96,10 @@ def hello(task: Task, seed: int, design: list[int]) -> Message:
         ],
         "fidelities": list(task.fidelities),
         "objectives": list(task.objectives),
+        "unit": task.unit,
+        "better": task.better,
+        "sign": 1 if task.better == "higher" else -1,
+        "directions": {name: direction(name) for name in task.objectives},
         "max_queries": None if math.isinf(task.max_queries) else int(task.max_queries),
         "max_seconds": _finite(task.max_seconds),
         "design": design,

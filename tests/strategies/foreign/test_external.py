@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import other_tables
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,6 +155,24 @@ def test_serve_ask_and_external_make_the_same_run(tmp_path, lab, monkeypatch, ev
     }
     assert final["test"] == evaluator.truth(best["arch"])
     assert store.read(tmp_path / "run.parquet").columns["arch"].tolist() == archs
+
+
+@pytest.mark.parametrize("name", sorted(other_tables.TABLES))
+def test_all_a_program_is_told_is_larger_is_better_and_hello_says_how_to_read_it(tmp_path, lab, monkeypatch, name):
+    path = tmp_path / f"{name}.npz"
+    table = other_tables.TABLES[name]()
+    table.save(path)
+    lines = iter(['{"ask": {"arch": 1}}\n', '{"ask": {"arch": 2}}\n', '{"done": true}\n'])
+    monkeypatch.setattr("sys.stdin.readline", lambda *_: next(lines), raising=False)
+    code, out, _ = lab("serve-ask", "--table", path)
+    said, *told, final = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert (said["unit"], said["better"], said["directions"]) == (table.unit, table.better, {"val": 1})
+    val = {message["arch"]: message["val"] for message in told}
+    assert final["final"]["arch"] == max(val, key=lambda arch: val[arch])
+    for arch, score in val.items():
+        assert said["sign"] * score == table.last.val[arch, -1]
+    assert said["sign"] * final["final"]["test"] == table.last.test[final["final"]["arch"]]
 
 
 def test_serve_ask_survives_what_it_cannot_read(lab, monkeypatch):
