@@ -290,7 +290,7 @@ def places(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]
     """The heads and cells of how a strategy did; of scores in several units every cell has its own."""
     scored = [wording.heads_of(row)[2] for row in rows]
     one = len(set(scored)) < 2
-    found = []
+    found: list[tuple[str, ...]] = []
     for row, head in zip(rows, scored, strict=True):
         score, regret = wording.cells_of(row)[2], _regret(row)
         if not one:

@@ -156,7 +156,7 @@ def test_the_command_itself_is_no_code_of_the_authors(tmp_path):
     if not script.is_file():
         pytest.skip("the package is not installed in this environment")
     (tmp_path / "mine.py").write_text(
-        "from nasbench_lab import Query, Strategy\n\n\nclass Mine(Strategy):\n    def propose(self):\n"
+        "from dataclasses import dataclass\n\nfrom nasbench_lab import Query, Strategy\n\n\n@dataclass\nclass Mine(Strategy):\n    def propose(self):\n"
         "        return Query(self.design(), self.task.full)\n\n    def observe(self, result):\n        pass\n"
     )
     told = [str(script), "compare", "mine.py", "--table", "toy", "--seeds", "2", "--max-queries", "3", "--out", "out"]
