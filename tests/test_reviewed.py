@@ -16,6 +16,7 @@ from nasbench_lab.experiments import assessment
 from nasbench_lab.spaces import naming
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats.measures import Measure
+from nasbench_lab.surrogates._targets import TRANSFORMS
 from nasbench_lab.tables.table import Table
 
 
@@ -162,3 +163,10 @@ def test_scores_of_different_tasks_are_not_proposed_as_trials(data):
     pd.DataFrame(columns).to_csv(data / "x.csv", index=False)
     said = refused("tables", "import", data / "x.csv")
     assert "--val scene_valid_top1 --test scene_test_top1" in said
+
+
+@pytest.mark.parametrize("transform", ["logit", "log_error"])
+def test_transforms_for_percentages_tell_other_scores_apart(transform):
+    for scores in (np.array([-1e-4, -2e-4, -3e-5]), np.array([0.2, 0.1, 0.7]), np.array([200.0, 100.0, 900.0])):
+        assert np.argsort(TRANSFORMS[transform](scores)).tolist() == [1, 0, 2]
+    assert not TRANSFORMS[transform](np.array([-3.0, -3.0])).any()

@@ -48,15 +48,24 @@ def blended(y: FloatArray) -> FloatArray:
     return standardised(rank_gauss(y) + winsorised(y))
 
 
+def _percentages(y: FloatArray) -> FloatArray:
+    """Scores as percentages: those that are none (negative, above 100, none above 1) by their place from worst to best."""
+    low, high = float(np.min(y)), float(np.max(y))
+    if low >= 0.0 and 1.0 < high <= 100.0:
+        return y
+    spread = high - low
+    return (y - low) * (100.0 / spread) if spread > 0 else np.full_like(y, 50.0)
+
+
 def logit(y: FloatArray) -> FloatArray:
     """Standardised log odds of the accuracy."""
-    share = np.clip(y / 100.0, 1e-3, 1 - 1e-3)
+    share = np.clip(_percentages(y) / 100.0, 1e-3, 1 - 1e-3)
     return standardised(np.log(share / (1.0 - share)).round(_SHARED))
 
 
 def log_error(y: FloatArray) -> FloatArray:
     """Minus the logarithm of the error in percent, standardised (Ru et al. 2021, NAS-BOWL)."""
-    return standardised(-np.log(np.maximum(100.0 - y, 1e-2)).round(_SHARED))
+    return standardised(-np.log(np.maximum(100.0 - _percentages(y), 1e-2)).round(_SHARED))
 
 
 TRANSFORMS: Mapping[str, Callable[[FloatArray], FloatArray]] = ReadOnly(
