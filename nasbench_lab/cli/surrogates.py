@@ -22,9 +22,12 @@ def surrogates(
         list[str] | None, typer.Argument(help="Names or specs, name:key=value,...; all that are installed if left out.")
     ] = None,
     table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
-    train: Annotated[str, typer.Option(help="Numbers of training cells, ascending, separated by commas.")] = (
-        "50,100,200,400,800"
-    ),
+    train: Annotated[
+        str | None,
+        typer.Option(
+            help="Numbers of training cells, ascending, separated by commas; 50,100,200,400,800, or those that a table has."
+        ),
+    ] = None,
     seeds: Annotated[
         int, typer.Option(help="Splits and fits per surrogate and number of cells.", metavar="N", min=1)
     ] = 10,
@@ -35,7 +38,9 @@ def surrogates(
     split: Annotated[
         str, typer.Option(help="Held out: class (isomorphism classes) or cell (as in the literature).")
     ] = "class",
-    test_size: Annotated[int, typer.Option(help="Held-out cells.")] = 3000,
+    test_size: Annotated[
+        int | None, typer.Option(help="Held-out cells; 3000, of a small table a third of its cells.", metavar="N")
+    ] = None,
     max_queries: Annotated[
         int, typer.Option(help="Let every surrogate drive a search of so many queries; 0: none.", metavar="N", min=0)
     ] = 0,
@@ -49,15 +54,17 @@ def surrogates(
     from nasbench_lab.experiments import assessment, assessment_report
     from nasbench_lab.tables import catalog
 
+    named = table or catalog.default()
+    held_out, counts = assessment.sizes_for(named, test_size, _numbers(train) if train is not None else None)
     settings = assessment.Settings(
         tuple(specs or _at_hand()),
-        table or catalog.default(),
-        _numbers(train),
+        named,
+        counts,
         seeds,
         target=target,
         search=search,
         split=split,
-        test_size=test_size,
+        test_size=held_out,
         max_queries=max_queries,
     )
     with screen.progress("fits and searches") as progress:

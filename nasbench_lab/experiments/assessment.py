@@ -44,6 +44,8 @@ TARGETS = ("val", "test", "seconds")
 SPLITS = ("class", "cell")
 SAMPLE = 400  # held-out cells whose predictions are kept, for a chart
 _SPLIT, _FIT = 51, 52  # streams
+TRAIN = (50, 100, 200, 400, 800)  # numbers of training cells, where none are given
+_SAFE = 0.75  # of the cells that are not held out: some are of classes that are
 _FEWEST_HELD_OUT = 20
 _WARM = 20  # cells of the fit that is not timed
 _BLOCK = 5  # seeds of a search that make one job
@@ -109,6 +111,17 @@ class Settings:
         return self.sign * (schedule.val[:, -1] if self.target == "val" else schedule.seconds[:, -1])
 
 
+def sizes_for(table: str, test_size: int | None, train: tuple[int, ...] | None) -> tuple[int, tuple[int, ...]]:
+    """How many cells of a table are held out and trained on, where that is not given: as `Settings` and `TRAIN` say, of a
+    small table a third at most, and so many of the rest that a split by classes leaves them too.
+    """
+    cells = int(catalog.load(table).measured.sum())
+    held_out = test_size if test_size is not None else min(Settings.test_size, max(_FEWEST_HELD_OUT, cells // 3))
+    left = max(cells - held_out, 0)
+    fitting = tuple(count for count in TRAIN if count <= _SAFE * left)
+    return held_out, train or fitting or (max(left // 2, 2),)
+
+
 def split(scores: FloatArray, classes: IntArray, how: str, test_size: int, seed: int) -> tuple[IntArray, IntArray]:
     """Which cells are there to train on, and which are held out; both in random order.
 
@@ -126,8 +139,12 @@ def split(scores: FloatArray, classes: IntArray, how: str, test_size: int, seed:
         LabError: too few cells are held out to measure anything, or none are left to train on.
     """
     pool = np.flatnonzero(~np.isnan(scores))
+    if len(pool) <= _FEWEST_HELD_OUT:
+        raise LabError(
+            f"{len(pool)} cells with scores are too few: {_FEWEST_HELD_OUT} at least are held out, others trained on"
+        )
     if not _FEWEST_HELD_OUT <= test_size < len(pool):
-        raise LabError(f"test_size must lie in {_FEWEST_HELD_OUT}..{len(pool) - 1}, got {test_size}")
+        raise LabError(f"--test-size (test_size) must lie in {_FEWEST_HELD_OUT}..{len(pool) - 1}, got {test_size}")
     rng = core.stream(seed, _SPLIT)
     if how == "cell":
         order = rng.permutation(pool)
@@ -152,7 +169,8 @@ def plan(settings: Settings, out: Path) -> list[Job]:
         if settings.train[-1] > pool:
             raise LabError(
                 f"{settings.train[-1]} training cells are too many: {pool} are left, seed {seed}, "
-                f"when {settings.test_size} are held out by {settings.split}"
+                f"when {settings.test_size} are held out by {settings.split}; "
+                f"give fewer with --train, or hold out fewer with --test-size ({_FEWEST_HELD_OUT} at least)"
             )
     if settings.max_queries:
         resolve(search_study(settings))

@@ -3,13 +3,16 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import assessment
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, naming
+from nasbench_lab.spaces.space import Space
+from nasbench_lab.tables.table import Table
 
 SCORES = np.where(np.arange(cell.SPACE.size) % 50 == 0, np.nan, 1.0)  # some cells were not measured
 COMMAND = ("surrogates", "gp:iterations=5", "knn", "--table", "toy", "--train", "20,40", "--seeds", "2")
@@ -76,7 +79,7 @@ def test_a_damaged_outcome_is_done_again(tmp_path) -> None:
         (("knn", "--split", "random"), "split must be one of class, cell"),
         (("knn", "--target", "loss"), "target must be one of val, test, seconds"),
         (("knn", "knn"), "none listed twice"),
-        (("knn", "--test-size", "3"), "test_size must lie in 20"),
+        (("knn", "--test-size", "3"), "--test-size (test_size) must lie in 20..15624, got 3"),
         (("knn", "--table", "nowhere"), "no table named 'nowhere'"),
     ],
 )
@@ -87,6 +90,34 @@ def test_bad_input_is_a_message_and_nothing_is_written(lab, tmp_path, arguments,
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [(4, 3, 2), (4, 3, 3), (5, 6, 7), (20, 20)])
+def test_a_small_table_needs_no_sizes(lab, tmp_path, options) -> None:
+    """Of 24 cells and more; of 24 there are 20 to hold out and few to train on."""
+    space = Space(options)
+    scores = np.random.default_rng(0).normal(70, 1, space.size)
+    frame = pd.DataFrame(naming.columns(space))
+    decisions = list(frame)
+    table = Table.from_frame(
+        frame.assign(val=scores, test=scores), name="s", decisions=decisions, val=["val"], test=["test"]
+    )
+    table.save(tmp_path / "s.npz")
+    code, out, err = lab(
+        "surrogates", "knn", "--table", tmp_path / "s.npz", "--seeds", 1, "--json", "--out", tmp_path / "o"
+    )
+    assert code == 0, err
+    settings = json.loads((tmp_path / "o/surrogates.json").read_text())["settings"]
+    assert settings["test_size"] == max(20, space.size // 3)
+    assert {row["train"] for row in json.loads(out)["rows"]} == set(settings["train"])
+    code, _, err = lab("surrogates", "knn", "--table", tmp_path / "s.npz", "--seeds", 1, "--test-size", 3000)
+    assert code == 2
+    assert f"--test-size (test_size) must lie in 20..{space.size - 1}, got 3000" in err
+
+
+def test_the_sizes_of_nas_bench_201_are_as_they_were() -> None:
+    assert assessment.sizes_for("toy", None, None) == (3000, (50, 100, 200, 400, 800))
+    assert assessment.sizes_for("toy", 50, (7,)) == (50, (7,))
 
 
 def test_a_surrogate_that_fails_is_named(tmp_path) -> None:
