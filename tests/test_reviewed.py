@@ -14,6 +14,7 @@ from nasbench_lab.cli.app import app
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import assessment
 from nasbench_lab.spaces import naming
+from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.surrogates._targets import TRANSFORMS
@@ -170,3 +171,14 @@ def test_transforms_for_percentages_tell_other_scores_apart(transform):
     for scores in (np.array([-1e-4, -2e-4, -3e-5]), np.array([0.2, 0.1, 0.7]), np.array([200.0, 100.0, 900.0])):
         assert np.argsort(TRANSFORMS[transform](scores)).tolist() == [1, 0, 2]
     assert not TRANSFORMS[transform](np.array([-3.0, -3.0])).any()
+
+
+@pytest.mark.parametrize("name", ["index", "a"])
+def test_an_exported_table_is_not_taken_for_another_benchmark(data, name):
+    space = Space([Decision(name, (1.5, 2, 3), ordered=True), Decision("b", ("x", "y"))])
+    table(space, np.arange(6.0)).save(data / "t.npz")
+    path = str(data / "x.csv")
+    assert CliRunner().invoke(app, ["tables", "export", "t", "--format", "csv", "--to", path]).exit_code == 0
+    again = ["tables", "import", path, "--decisions", f"{name},b", "--val", "t/1/val", "--name", "again"]
+    assert CliRunner().invoke(app, again).exit_code == 0
+    assert name == "index" or "is a table of your own" in refused("tables", "import", path)

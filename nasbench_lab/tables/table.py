@@ -279,7 +279,7 @@ class Table:
         an earlier epoch of it, accuracies in percent or scores in the table's unit, times in simulated seconds:
 
             index, arch                   index, and of a four-node cell its official string
-            one column per decision       labels of the options, of any other space
+            one column per decision       labels of the options, of any space but NAS-Bench-201's
             D/L/val, D/L/val/seed<k>      validation accuracy after epoch L: mean of the trials, one trial
             D/L/val@<e>, ../seed<k>       the same after epoch e
             D/L/test, D/L/test/seed<k>    test accuracy after epoch L
@@ -293,7 +293,7 @@ class Table:
         columns: dict[str, Any] = {"index": np.arange(self.space.size)}
         if cells.is_cell(self.space):
             columns["arch"] = [cells.to_string(self.space, arch) for arch in range(self.space.size)]
-        else:
+        if self.space != cell.SPACE:
             columns |= naming.columns(self.space)
         for last, schedule in self.schedules.items():
             named = _columns(schedule, self.seed_names(last))

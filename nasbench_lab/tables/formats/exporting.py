@@ -75,6 +75,9 @@ def export(
         writing.not_there([path], force=force)
         frame, buffer = tables[0].frame(), io.BytesIO()
         frame.attrs = {}
+        if tables[0].space != cell.SPACE:  # they are of NAS-Bench-201's files, and such a file would be taken for one
+            named = {each.name for each in tables[0].space.decisions}
+            frame = frame.drop(columns=[name for name in ("index", "arch") if name in frame and name not in named])
         if format == "csv":
             buffer.write(spreadsheet.to_csv(frame).encode())
         else:
