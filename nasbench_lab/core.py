@@ -47,10 +47,12 @@ NO_METRICS: ReadOnly[str, float] = ReadOnly({})
 SIZES = ("params_m", "flops_m", "params", "n_params", "flops", "macs", "size_mb")  # known before any training
 
 
-# The one table of directions: an objective's name up to the first "/" decides. +1: larger is better.
+# The one table of directions: an objective's name up to the first "/" decides, of a metric of one's own how its name ends,
+# "lat:lower" or "ssim:higher". +1: larger is better.
 DIRECTIONS: Mapping[str, int] = ReadOnly(
     {"val": 1, "latency_ms": -1, "energy_mj": -1, "seconds": -1} | dict.fromkeys(SIZES, -1)
 )
+_ENDS: Mapping[str, int] = ReadOnly({"lower": -1, "higher": 1})
 
 
 def direction(objective: str) -> int:
@@ -59,10 +61,24 @@ def direction(objective: str) -> int:
     Raises:
         LabError: an objective of unknown direction.
     """
-    kind = objective.partition("/")[0]
-    if kind not in DIRECTIONS:
-        raise LabError(f"unknown objective {objective!r}; known kinds: {', '.join(DIRECTIONS)}")
-    return DIRECTIONS[kind]
+    found = known_direction(objective)
+    if not found:
+        raise LabError(
+            f"unknown objective {objective!r}; known kinds: {', '.join(DIRECTIONS)}; others end with "
+            f"{' or '.join(f':{end}' for end in _ENDS)}"
+        )
+    return found
+
+
+def known_direction(metric: str) -> int:
+    """As `direction`, and 0 where it is not known."""
+    return _ENDS.get(directed(metric)[1]) or DIRECTIONS.get(metric.partition("/")[0], 0)
+
+
+def directed(metric: str) -> tuple[str, str]:
+    """("lat", "lower") of "lat:lower"; the second is empty where the name does not end with a direction."""
+    column, _, end = metric.rpartition(":")
+    return (column, end) if column and end in _ENDS else (metric, "")
 
 
 @dataclass(frozen=True)

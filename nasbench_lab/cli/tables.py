@@ -99,7 +99,11 @@ def tables_import(
     ] = "",
     seconds: Annotated[str, typer.Option(metavar="COL", help="Cost of a query; 1 each if left out.")] = "",
     metric: Annotated[
-        list[str] | None, typer.Option(metavar="COL", help="A further column of numbers; repeat for several.")
+        list[str] | None,
+        typer.Option(
+            metavar="COL[:lower|:higher]",
+            help="A further column of numbers, an objective where it says which are better; repeat for several.",
+        ),
     ] = None,
     better: Annotated[str, typer.Option(help="higher or lower scores are better.")] = "higher",
     unit: Annotated[str, typer.Option(metavar="TEXT", help="What scores are in; % of percentages.")] = "",

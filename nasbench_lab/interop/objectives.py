@@ -125,11 +125,10 @@ class Objective:
     def index(self, cell_: Cell) -> int:
         """The index of a cell.
 
-        Labels in order are told from option numbers by a text or a fraction among them; where all labels are whole numbers
-        a list is of option numbers, and labels go by name.
+        Labels in order are told from option numbers by a text or a fraction among them; whole numbers are option numbers.
 
         Raises:
-            LabError: no such cell.
+            LabError: no such cell, or whole numbers that are the labels of one cell and the option numbers of another.
         """
         space = self.evaluator.task.space
         try:
@@ -140,7 +139,7 @@ class Objective:
             if isinstance(cell_, (list, tuple)) and any(map(_is_label, cell_)):
                 return naming.of_labels(space, dict(zip((d.name for d in space.decisions), cell_, strict=True)))
             if not np.isscalar(cell_):
-                return int(space.indices(cell_))  # type: ignore[arg-type]
+                return _of_numbers(space, cell_)  # type: ignore[arg-type]
             return space.known_cell(cell_)
         except (ValueError, TypeError) as error:
             raise LabError(f"not a cell: {cell_!r}: {error}") from error
@@ -165,6 +164,26 @@ class Objective:
             raise LabError("there is no best cell yet: nothing was answered")
         self._closed = True
         return self.measure.sign * self.evaluator.truth(arch)
+
+
+def _of_numbers(space: Space, given: Sequence[int]) -> int:
+    """The cell of option numbers, unless they could be labels that mean another.
+
+    Raises:
+        ValueError: no such cell, or two.
+    """
+    arch = int(space.indices(given))
+    try:
+        named = naming.of_labels(space, dict(zip((each.name for each in space.decisions), given, strict=True)))
+    except ValueError:
+        return arch
+    if named != arch:
+        raise ValueError(
+            f"as option numbers this is cell {arch}, as labels cell {named}; say which with the labels by name, such as "
+            f"{dict(zip((each.name for each in space.decisions), naming.labels(space, arch).values(), strict=True))}, or "
+            "the cell's index"
+        )
+    return arch
 
 
 def _is_label(given: object) -> bool:
@@ -194,7 +213,7 @@ class OptunaObjective:
             import optuna
 
             raise optuna.TrialPruned("no such cell: these options are not listed together")
-        result = self.function.ask(chosen).result
+        result = self.function.ask(self.function.evaluator.task.space.index(tuple(chosen))).result
         value, further = self.function.measure.sign * result.val, self.function.evaluator.task.objectives[1:]
         return (value, *(result.metrics[name] for name in further)) if further else value
 

@@ -305,11 +305,16 @@ def check_objectives(names: Iterable[str], table: Table) -> None:
     Raises:
         LabError: a metric that the table does not have, or one of which it is not known which direction is better.
     """
-    allowed = [name for name in table.metrics if name.partition("/")[0] in core.DIRECTIONS]
+    allowed = [name for name in table.metrics if core.known_direction(name)]
     for name in names:
         if name not in allowed:
             known = ", ".join(allowed) or "none"
-            raise LabError(f"{name!r} is no objective beside 'val' on table {table.name!r}; it has: {known}")
+            why = (
+                f"; which of its values are better is not known: import it as --metric {name}:lower or {name}:higher"
+                if name in table.metrics
+                else ""
+            )
+            raise LabError(f"{name!r} is no objective beside 'val' on table {table.name!r}; it has: {known}{why}")
 
 
 def _header(spec: str, strategy: Strategy, planned: PlannedTask, given: bool) -> store.Header:

@@ -18,12 +18,13 @@ A row may lack some of several trials, never all.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench_lab import core
 from nasbench_lab.errors import LabError
 from nasbench_lab.spaces.decisions import Decision, text_of
 from nasbench_lab.spaces.space import MOST, Space
@@ -44,7 +45,7 @@ def read(
     val: Sequence[str],
     test: Sequence[str],
     seconds: str,
-    metrics: Sequence[str],
+    metrics: Sequence[str] | Mapping[str, str],
     better: str,
     unit: str,
     space: Space | None,
@@ -62,9 +63,15 @@ def read(
         raise LabError(f"a table is made of a pandas frame, got {type(frame).__name__}")
     if space is not None and not isinstance(space, Space):
         raise LabError(f"space must be a nasbench_lab.Space, got {space!r}"[:200])
-    decisions, val, test, metrics = map(_names, (decisions, val, test, metrics))
+    decisions, val, test = map(_names, (decisions, val, test))
+    columns = metric_columns(metrics, frame)
     _check_columns(
-        frame, decisions=decisions, val=val, test=test, seconds=(seconds,) if seconds else (), metrics=metrics
+        frame,
+        decisions=decisions,
+        val=val,
+        test=test,
+        seconds=(seconds,) if seconds else (),
+        metrics=tuple(columns.values()),
     )
     if not decisions or not (val or test):
         raise LabError("a table needs columns of decisions, and of validation or test scores")
@@ -94,12 +101,26 @@ def read(
     return {
         "name": name,
         "schedules": {LAST: schedule},
-        "metrics": {column: _numbers(frame, column, whole=False)[order] for column in metrics},
+        "metrics": {metric: _numbers(frame, column, whole=False)[order] for metric, column in columns.items()},
         "about": about | ({"scored": scores.scored} if scores.scored else {}),
         "space": made,
         "unit": unit or "score",
         "better": better,
     }
+
+
+def metric_columns(metrics: Sequence[str] | Mapping[str, str], frame: pd.DataFrame) -> dict[str, str]:
+    """Name of a metric -> its column. The name of "lat:lower" says which values are better; its column is "lat".
+
+    Raises:
+        LabError: a direction that is not "lower" or "higher".
+    """
+    if isinstance(metrics, Mapping):
+        for column, end in metrics.items():
+            if core.directed(f"{column}:{end}") != (column, end):
+                raise LabError(f"metric {column!r}: 'lower' or 'higher' values are better, got {end!r}")
+        return {f"{column}:{end}": column for column, end in metrics.items()}
+    return {name: name if name in frame.columns else core.directed(name)[0] for name in _names(metrics)}
 
 
 class _Scored(NamedTuple):

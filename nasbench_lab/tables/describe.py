@@ -166,7 +166,7 @@ def _scores(arch: int, table: Table) -> dict[str, Any]:
         shown = f"{seconds:.1f}" if table.counts_epochs else f"{seconds:.4g}"
         out["seconds" + after] = f"{shown} (what a query is charged on the simulated clock)"
     for name, values in table.metrics.items():
-        out[name] = _ranked(values, arch, core.DIRECTIONS.get(name.partition("/")[0], 0), 4)
+        out[name] = _ranked(values, arch, core.known_direction(name), 4)
     return out
 
 

@@ -90,7 +90,7 @@ class Table:
         val: Sequence[str] = (),
         test: Sequence[str] = (),
         seconds: str = "",
-        metrics: Sequence[str] = (),
+        metrics: Sequence[str] | Mapping[str, str] = (),
         better: str = "higher",
         unit: str = "",
         space: Space | None = None,
@@ -106,7 +106,8 @@ class Table:
             val: columns of what the search sees; several are several trials.
             test: columns of what it is scored on; none: the trials that the search does not see, or validation itself.
             seconds: column of what a training and its validation cost; none: every query costs 1.
-            metrics: further columns of numbers.
+            metrics: further columns of numbers; with which of their values are better, {"lat": "lower"} or "lat:lower",
+                they can be objectives, under the name "lat:lower".
             better: "higher" or "lower" scores.
             unit: of the scores; "%" for percentages.
             space: the space that the rows are all of; made of the columns if left out.

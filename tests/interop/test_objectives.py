@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import nasbench_lab
 from nasbench_lab.core import LabError, Task
@@ -145,3 +147,34 @@ def test_a_configuration_is_a_cell():
         chosen = dict(configuration)
         arch = ask(chosen).result.query.arch
         assert naming.labels(space, arch) == {name: str(value) for name, value in chosen.items()}
+
+
+@given(
+    st.lists(st.permutations(range(3)).map(lambda labels: Decision("d", tuple(labels))), min_size=2, max_size=4),
+    st.data(),
+)
+def test_whole_numbers_that_are_two_cells_are_refused(decisions, data):
+    """As option numbers and as labels; where both are the same cell, or there is one reading, it is answered."""
+    space = Space([Decision(f"d{i}", each.options) for i, each in enumerate(decisions)])
+    f = nasbench_lab.objective(HashEvaluator(task=Task(space, (1,))))
+    arch = data.draw(st.integers(0, space.size - 1))
+    row, labels = (
+        space.row(arch),
+        {each.name: each.options[k] for each, k in zip(space.decisions, space.row(arch), strict=True)},
+    )
+    assert f.index(labels) == f.index(arch) == arch
+    for given_ in (tuple(row), list(row), np.array(row)):
+        if tuple(labels.values()) == tuple(row):
+            assert f.index(given_) == arch
+        else:
+            with pytest.raises(LabError, match=rf"as option numbers this is cell {arch}, as labels cell \d+; .*index"):
+                f.index(given_)
+
+
+def test_optuna_asks_for_labels_that_are_numbers_too():
+    optuna = pytest.importorskip("optuna")
+    f = nasbench_lab.optuna_objective(
+        HashEvaluator(task=Task(Space([Decision("a", (2, 0, 1)), Decision("b", (1, 2, 0))]), (1,)))
+    )
+    f(optuna.trial.FixedTrial({"a": 2, "b": 0}))
+    assert f.function.records[0].result.query.arch == f.function.index({"a": 2, "b": 0})

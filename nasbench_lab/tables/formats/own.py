@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from nasbench_lab.core import SIZES, LabError
+from nasbench_lab.core import SIZES, LabError, known_direction
 from nasbench_lab.files import bounded, paths
 from nasbench_lab.spaces import named, written
 from nasbench_lab.spaces.space import MOST, Space
+from nasbench_lab.tables import brought
 from nasbench_lab.tables.formats import frames
 from nasbench_lab.tables.formats.named_columns import Columns
 from nasbench_lab.tables.table import Table
@@ -73,7 +74,13 @@ def read(path: Path, asked: Columns, *, source: str = "", licence: str = "") -> 
 
 
 def _notes(table: Table, frame: pd.DataFrame, asked: Columns, space: Space | None) -> list[str]:
-    used = {*asked.decisions, *asked.val, *asked.test, *asked.metrics, asked.seconds}
+    used = {
+        *asked.decisions,
+        *asked.val,
+        *asked.test,
+        *brought.metric_columns(asked.metrics, frame).values(),
+        asked.seconds,
+    }
     notes = []
     if table.scored:
         notes.append(f"there is no test score of its own: runs are scored on {table.scored}")
@@ -120,7 +127,8 @@ def proposal(path: Path, frame: pd.DataFrame) -> str:
     words += ["--test", ",".join(guess.test)] if guess.test else []
     words += [] if guess.val or guess.test else ["--val", "COL"]
     words += ["--seconds", guess.seconds] if guess.seconds else []
-    words += [word for metric in guess.metrics for word in ("--metric", metric)]
+    costs = [metric if known_direction(metric) else f"{metric}:lower" for metric in guess.metrics]
+    words += [word for metric in costs for word in ("--metric", metric)]
     words += ["--better", "lower"] if guess.better == "lower" else []
     shown = ", ".join(frame.columns[:40]) + (", ..." if len(frame.columns) > 40 else "")
     return (
