@@ -172,7 +172,7 @@ def _of_numbers(space: Space, given: Sequence[int]) -> int:
     Raises:
         ValueError: no such cell, or two.
     """
-    arch = int(space.indices(given))
+    arch = int(space.indices(given))  # type: ignore[arg-type]
     try:
         named = naming.of_labels(space, dict(zip((each.name for each in space.decisions), given, strict=True)))
     except ValueError:
