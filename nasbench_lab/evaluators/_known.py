@@ -45,7 +45,7 @@ def from_sources(dataset: str, sources: Mapping[str, Table], *, searched: Table 
     """
     found: dict[str, FloatArray] = {}
     for given, source in sources.items():
-        scores = source.sign * source.last.val[:, -1]
+        scores = source.last.val[:, -1] if source.sign > 0 else -source.last.val[:, -1]
         if searched is not None and source.space != searched.space:
             raise LabError(
                 f"source {given!r} is of the space {source.space.name!r}, and {searched.space.name!r} is searched"

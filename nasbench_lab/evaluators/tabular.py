@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab.core import NO_METRICS, Evaluator, FloatArray, LabError, Query, Result, Task, noise_stream, spread
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources, opened, opened_sources
-from nasbench_lab.spaces.frozen import ReadOnly
+from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.tables import readings
 from nasbench_lab.tables.schedule import Schedule
@@ -165,7 +165,8 @@ class Tabular:
     @property
     def seen(self) -> FloatArray:
         """(A,) what the search sees at the highest fidelity, without noise, larger better. For the scorer's references."""
-        return self.table.sign * (self.table.truth if self.search == ORACLE else self._schedule.val[:, -1])
+        values = self.table.truth if self.search == ORACLE else self._schedule.val[:, -1]
+        return values if self.table.sign > 0 else frozen(-values)
 
     def evaluate(self, query: Query, seed: int) -> Result:
         """The answer to a query whose `epochs` is one of `task.fidelities`."""
