@@ -24,11 +24,13 @@ from nasbench_lab import loading
 from nasbench_lab.core import NO_METRICS, LabError, Query, Result, Task
 from nasbench_lab.evaluators.surrogate import Fitted
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, naming
 from nasbench_lab.spaces.frozen import ReadOnly, frozen, is_frozen, thawed
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.study import runner
 from nasbench_lab.tables import catalog
+from nasbench_lab.testing.small_spaces import SPACES
+from nasbench_lab.testing.strategy_kit import HashEvaluator
 
 # What decides a record or a number of a board. What reads other formats, fetches, draws, describes or names engines does not.
 ROOMS = (
@@ -161,6 +163,10 @@ def test_the_globals_and_caches_of_all_that_decides_a_record_cannot_be_changed()
         runner.search(
             loading.build("strategies", name), evaluators()[0], seed=0, max_queries=6 if "gcn" in name else 12
         )
+    for space in SPACES.values():
+        for name in ("gp_bo", "tpe", "reinforce", "smac_forest:surrogate=knn"):
+            runner.search(loading.build("strategies", name), HashEvaluator(Task(space, (1,))), seed=0, max_queries=8)
+            repr([space.levels, space.degrees, naming.parse(space, 0), naming.text(space, 0)])
     wrong = changeable(list(reached(roots_of([module for module in found if decides(module)])).values()))
     wrong += [each for each in changeable(list(reached(roots_of(found)).values())) if "(array" in each]  # anywhere
     assert not wrong, "\n".join(wrong)

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.spaces.frozen import frozen
+from nasbench_lab.spaces.frozen import ReadOnly, frozen
 
 Label = str | int | float
 MOST = 4096  # options of one decision
@@ -85,8 +85,8 @@ class Decision:
         return found
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {text_of(option): i for i, option in enumerate(self.options)}
+    def _numbers(self) -> ReadOnly[str, int]:
+        return ReadOnly({text_of(option): i for i, option in enumerate(self.options)})
 
 
 def text_of(label: object) -> str:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab.spaces import neighbourhood
 from nasbench_lab.spaces.decisions import Decision
-from nasbench_lab.spaces.frozen import frozen
+from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.spaces.whole import whole_number, whole_numbers
 
 IntArray = NDArray[np.int64]
@@ -154,9 +154,9 @@ class Space:
         return tuple(self._strides.tolist())
 
     @cached_property
-    def _places(self) -> dict[tuple[int, ...], int]:
+    def _places(self) -> ReadOnly[tuple[int, ...], int]:
         """Row -> index, of a listed space."""
-        return {row: arch for arch, row in enumerate(self._rows)}
+        return ReadOnly({row: arch for arch, row in enumerate(self._rows)})
 
     def known_cell(self, arch: Any) -> int:
         """The index of a cell, if it is one.

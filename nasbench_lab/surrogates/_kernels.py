@@ -110,6 +110,7 @@ class Part:
             raise ValueError("groups of columns are for parts with ard=True, one number per column")
         if self.ard and self.profile == "linear":
             raise ValueError("a linear part has no length scales, so ard=True means nothing")
+        object.__setattr__(self, "groups", frozen(self.groups))
 
     @property
     def lengthscales(self) -> int:

@@ -101,7 +101,7 @@ def put(value, *index):
         (lambda: with_schedule(val=put(100.1, 5, 0)), "val must lie in 0..100"),
         (lambda: with_schedule(test=put(-0.1, 5)), "test must lie in 0..100"),
         (lambda: with_schedule(test_trials=put(np.inf, 5, 0)), "test_trials must lie"),
-        (lambda: with_schedule(seconds=put(-1.0, 5, 0)), "seconds must lie in 0..inf"),
+        (lambda: with_schedule(seconds=put(-1.0, 5, 0)), "seconds must lie in 0..1e"),
         (lambda: with_schedule(seconds=put(0.0, 5, 1)), "seconds must not fall"),
         (lambda: with_schedule(seconds=put(np.nan, 5, 1)), "without its cost"),
         (lambda: with_schedule(test=put(np.nan, 5)), "without a test score"),
