@@ -144,10 +144,7 @@ def parse(text: str | int) -> int:
         ValueError: none of these; says what is allowed.
     """
     text = str(text).strip()
-    if text.removeprefix("-").isdecimal():
-        arch = int(text)
-        if not 0 <= arch < SPACE.size:
-            raise ValueError(f"a cell's index lies in 0..{SPACE.size - 1}, got {arch}")
+    if (arch := cells.numbered(SPACE, text)) is not None:
         return arch
     if "|" in text:
         return from_string(text)

@@ -36,16 +36,33 @@ def make(operations: Mapping[str, str], *, name: str, order: IntArray | None = N
         ValueError: a role that there is not.
     """
     labels, roles = tuple(operations), tuple(operations.values())
-    checked_roles(roles, len(labels))
-    classes = _classes(labels, roles, order)
     decisions = [Decision(f"{a}-{b}", labels) for a, b in EDGES]
+    checked_roles(roles, decisions)
+    classes = _classes(labels, roles, order)
     return Space(decisions, order=order, classes=classes, name=name, roles=roles)
 
 
-def checked_roles(roles: Sequence[str], count: int) -> None:
-    """Raises ValueError: not one role per operation, or one that there is not."""
+def checked_roles(roles: Sequence[str], decisions: Sequence[Decision]) -> None:
+    """Raises ValueError: not six decisions with the same operations, not one role for each of these, or one that there is not."""
+    if len(decisions) != len(EDGES) or len({each.options for each in decisions}) > 1:
+        raise ValueError("roles are of a four-node cell: six decisions with the same operations")
+    count = len(decisions[0].options)
     if len(roles) != count or any(role not in ROLES for role in roles):
         raise ValueError(f"a cell has a role for each of its {count} operations, of {', '.join(ROLES)}; got {roles}")
+
+
+def numbered(space: Space, text: str) -> int | None:
+    """The cell whose index a text is; None where it is no number.
+
+    Raises:
+        ValueError: an index that there is not.
+    """
+    if not text.removeprefix("-").isdecimal():
+        return None
+    arch = int(text)
+    if not 0 <= arch < space.size:
+        raise ValueError(f"a cell's index lies in 0..{space.size - 1}, got {arch}")
+    return arch
 
 
 def is_cell(space: Space) -> bool:

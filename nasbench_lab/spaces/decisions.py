@@ -78,7 +78,7 @@ class Decision:
         """
         texts = self._numbers
         found = texts.get(text_of(label) if isinstance(label, (int, float, np.generic)) else str(label).strip())
-        if found is None and (value := _number(label)) is not None:
+        if found is None and (value := number_in(str(label))) is not None:
             found = texts.get(text_of(value))
         if found is None:
             raise ValueError(f"decision {self.name!r} has no option {label!r}; it has {listed(self.options)}")
@@ -117,8 +117,10 @@ def _label(value: object) -> Label:
     raise ValueError(f"an option is a number or a text that is not blank, got {value!r}")
 
 
-def _number(label: object) -> float | None:
+def number_in(text: str) -> float | None:
+    """The finite number that a text is; None where it is none."""
     try:
-        return float(str(label))
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None

@@ -58,10 +58,7 @@ def parse(space: Space, given: str | int) -> int:
     if space == cell.SPACE:
         return cell.parse(given)
     text_given = str(given).strip()
-    if text_given.removeprefix("-").isdecimal():
-        arch = int(text_given)
-        if not 0 <= arch < space.size:
-            raise ValueError(f"a cell's index lies in 0..{space.size - 1}, got {arch}")
+    if (arch := cells.numbered(space, text_given)) is not None:
         return arch
     if cells.is_cell(space) and "|" in text_given:
         return cells.from_string(space, text_given)

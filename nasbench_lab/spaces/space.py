@@ -183,15 +183,7 @@ class Space:
         Raises:
             ValueError: wrong number of decisions, or an option that does not exist.
         """
-        if len(choices) != len(self.options):
-            raise ValueError(f"expected {len(self.options)} decisions, got {len(choices)}: {tuple(choices)}")
-        row = []
-        for edge, (choice, count) in enumerate(zip(choices, self.options, strict=True)):
-            if type(choice) is not int:
-                choice = whole_number(choice, f"decision {edge}")
-            if not 0 <= choice < count:
-                raise ValueError(f"decision {edge} must lie in 0..{count - 1}, got {choice}")
-            row.append(choice)
+        row = self._checked(choices)
         if self.listed is None:
             position: int = sum(map(mul, row, self._stride_list))
             return self._index[position]
@@ -241,21 +233,31 @@ class Space:
         found = self._places.get(tuple(choices))
         if found is not None:
             return found
-        self._refuse_options(choices)
-        moved = (self.choices != np.asarray(choices)).astype(np.float64)
+        row = self._checked(choices)
+        moved = (self.choices != np.array(row)).astype(np.float64)
         for edge, decision in enumerate(self.decisions):
             if decision.ordered:
-                moved[:, edge] = np.abs(self.levels[:, edge] - decision.levels[choices[edge]])
+                moved[:, edge] = np.abs(self.levels[:, edge] - decision.levels[row[edge]])
         distances = moved.sum(axis=1).round(9)
         near = np.flatnonzero(distances == distances.min())
         return int(near[rng.integers(len(near))])
 
-    def _refuse_options(self, choices: Sequence[int]) -> None:
+    def _checked(self, choices: Sequence[int]) -> list[int]:
+        """One option for every decision.
+
+        Raises:
+            ValueError: wrong number of decisions, or an option that does not exist.
+        """
         if len(choices) != len(self.options):
             raise ValueError(f"expected {len(self.options)} decisions, got {len(choices)}: {tuple(choices)}")
+        row = []
         for edge, (choice, count) in enumerate(zip(choices, self.options, strict=True)):
+            if type(choice) is not int:
+                choice = whole_number(choice, f"decision {edge}")
             if not 0 <= choice < count:
                 raise ValueError(f"decision {edge} must lie in 0..{count - 1}, got {choice}")
+            row.append(choice)
+        return row
 
     @cached_property
     def neighbours(self) -> NDArray[np.int32]:

@@ -60,9 +60,7 @@ def made(header: Mapping[str, Any], given: Mapping[str, Any]) -> Space:
     decisions = [Decision(str(d["name"]), tuple(d["options"]), bool(d["ordered"])) for d in header["decisions"]]
     roles = tuple(header.get("roles", ()))
     if roles:
-        if len(decisions) != len(cells.EDGES) or len({each.options for each in decisions}) > 1:
-            raise ValueError("a four-node cell has six decisions with the same operations")
-        cells.checked_roles(roles, len(decisions[0].options))
+        cells.checked_roles(roles, decisions)
     return Space(decisions, name=str(header["name"]), roles=roles, **given)
 
 
@@ -85,9 +83,7 @@ def from_toml(text: str, path: str) -> Space:
         name = str(raw.get("name", Path(path).stem))
         if raw.get("roles"):
             labels = [str(option) for option in decisions[0].options]
-            if len(decisions) != len(cells.EDGES) or len({each.options for each in decisions}) > 1:
-                raise ValueError("roles are of a four-node cell: six decisions with the same operations")
-            cells.checked_roles(tuple(map(str, raw["roles"])), len(labels))
+            cells.checked_roles(tuple(map(str, raw["roles"])), decisions)
             return cells.make(dict(zip(labels, raw["roles"], strict=True)), name=name)
         listed = None if raw.get("listed") is None else np.array(raw["listed"])
         return Space(decisions, listed=listed, name=name)

@@ -17,7 +17,6 @@ A row may lack some of several trials, never all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import core
 from nasbench_lab.errors import LabError
-from nasbench_lab.spaces.decisions import Decision, text_of
+from nasbench_lab.spaces.decisions import Decision, number_in, text_of
 from nasbench_lab.spaces.space import MOST, Space
 from nasbench_lab.tables.schedule import FloatArray, Schedule, known_mean
 
@@ -280,18 +279,13 @@ def _decision(column: str, labels: _Labels) -> Decision:
     if labels.order is not None:
         return Decision(column, labels.order, ordered=True)
     distinct = set(labels.values)
-    if all(isinstance(v, str) and _is_number(v) for v in distinct):  # texts of numbers, as in a file that quotes all
+    if all(
+        isinstance(v, str) and number_in(v) is not None for v in distinct
+    ):  # texts of numbers, as in a file that quotes all
         distinct = {float(v) for v in distinct}
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in distinct):
         return Decision(column, tuple(sorted(distinct)), ordered=True)
     return Decision(column, tuple(sorted({text_of(v) for v in distinct})))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def _given(space: Space, columns: Sequence[str]) -> list[Decision]:

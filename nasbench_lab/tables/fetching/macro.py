@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasbench_lab.core import LabError
-from nasbench_lab.tables.fetching.published import File, Report, obtain
+from nasbench_lab.tables.fetching.published import File, Report, chosen, obtain
 from nasbench_lab.tables.formats import nas_bench_macro
 from nasbench_lab.tables.table import Table
 
@@ -29,8 +28,9 @@ def fetch(datasets: Sequence[str], cache: Path, *, origin: str = "", progress: R
     Raises:
         LabError: an unknown dataset, a file that cannot be had or is not the published one, nowhere to write.
     """
-    if unknown := [name for name in datasets if name not in FILES]:
-        raise LabError(f"no public file is known for {', '.join(unknown)}; there is {', '.join(DATASETS)}")
-    file = FILES["cifar10"]
-    path = obtain(FILES, cache, origin, progress)["cifar10"]
-    return [nas_bench_macro.read(path, source=f"{file.repository}@{file.commit[:12]}/{file.path}")]
+    wanted = chosen(FILES, datasets)
+    paths = obtain(wanted, cache, origin, progress)
+    return [
+        nas_bench_macro.read(paths[name], source=f"{file.repository}@{file.commit[:12]}/{file.path}")
+        for name, file in wanted.items()
+    ]

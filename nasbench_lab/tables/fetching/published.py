@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +34,17 @@ class File(NamedTuple):
     def address(self) -> str:
         """Where it lies below `BASE`, or below a mirror."""
         return f"{self.repository}/{self.commit}/{self.path}"
+
+
+def chosen(files: Mapping[str, File], names: Sequence[str]) -> dict[str, File]:
+    """The files with these names, each once.
+
+    Raises:
+        LabError: there is none with one of them.
+    """
+    if unknown := [name for name in names if name not in files]:
+        raise LabError(f"no public file is known for {', '.join(unknown)}; known are {', '.join(files)}")
+    return {name: files[name] for name in names}
 
 
 def obtain(wanted: Mapping[str, File], cache: Path, origin: str, progress: Report | None) -> dict[str, Path]:

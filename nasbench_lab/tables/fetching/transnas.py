@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasbench_lab.core import LabError
-from nasbench_lab.tables.fetching.published import File, Report, obtain
+from nasbench_lab.tables.fetching.published import File, Report, chosen, obtain
 from nasbench_lab.tables.formats import transnas
 from nasbench_lab.tables.table import Table
 
@@ -37,9 +36,7 @@ def fetch(datasets: Sequence[str], cache: Path, *, origin: str = "", progress: R
     Raises:
         LabError: an unknown task, a file that cannot be had or is not the published one, nowhere to write.
     """
-    if unknown := [name for name in datasets if name not in FILES]:
-        raise LabError(f"no public file is known for {', '.join(unknown)}; there are {', '.join(DATASETS)}")
-    wanted = {task: FILES[task] for task in dict.fromkeys(datasets)}
+    wanted = chosen(FILES, datasets)
     paths = obtain(wanted, cache, origin, progress)
     return [
         table

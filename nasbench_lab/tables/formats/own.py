@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
-from nasbench_lab.core import SIZES, LabError, known_direction
+from nasbench_lab.core import SIZES, LabError, known_direction, once
 from nasbench_lab.files import bounded, paths
 from nasbench_lab.spaces import named, written
 from nasbench_lab.spaces.space import MOST, Space
@@ -59,10 +58,7 @@ def read(path: Path, asked: Columns, *, source: str = "", licence: str = "") -> 
     space = _space(asked.space)
     columns = {"decisions": asked.decisions, "val": asked.val, "test": asked.test, "metrics": asked.metrics}
     for option, given in columns.items():
-        if twice := [name for name, count in Counter(given).items() if count > 1]:
-            raise LabError(
-                f"--{option.removesuffix('s') if option == 'metrics' else option}: {twice[0]!r} is given twice"
-            )
+        once(given, f"--{'metric' if option == 'metrics' else option}")
     try:
         table = Table.from_frame(
             frame, name=asked.name or path.name.split(".")[0], seconds=asked.seconds, better=asked.better, unit=asked.unit,
