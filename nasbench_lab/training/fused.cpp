@@ -1,9 +1,12 @@
 // One training step of a small convolutional network on one CPU core, from a flat program (see fused.py).
 //
-// Tensors are [block][pixel][channel][32]: 32 images side by side fill two vectors, so that a convolution is a plain
-// loop of (weight scalar) x (two vectors) and needs no padding, no im2col and no layout change between operations.
+// Tensors are [block][pixel][channel][32]: 32 images side by side fill whole vectors, so that a convolution is a plain
+// loop of (weight scalar) x (vectors) and needs no padding, no im2col and no layout change between operations.
 // Where an output pixel reads from is a table, written once per geometry: the same kernels do any kernel size, any
 // stride, and the transposed convolution of the backward pass.
+//
+// Vectors are as wide as the machine's registers: a wider one would live in memory, which costs a factor of ten. Sums are
+// taken in the same order at any width, so that the width does not show in the results.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -12,45 +15,68 @@
 #include <map>
 #include <tuple>
 #include <vector>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 namespace {
-constexpr int LANES = 32, HALF = 16;
+constexpr int LANES = 32, HALF = 16;  // images side by side; a sum over images keeps HALF partial sums, whatever the width
 constexpr int PIECE = 24;  // output pixels of four channels (12 KB) and what they read, in the first-level cache
-typedef float Vec __attribute__((vector_size(HALF * sizeof(float)), aligned(64)));
+#if defined(__AVX512F__)  // 32 registers of 16 floats
+constexpr int W = 16, OUTPUTS = 8, INPUTS = 4;  // floats in a vector; outputs and inputs whose sums stay in registers
+#elif defined(__AVX__)    // 16 of 8
+constexpr int W = 8, OUTPUTS = 4, INPUTS = 2;
+#else                     // 16 or 32 of 4
+constexpr int W = 4, OUTPUTS = 4, INPUTS = 2;
+#endif
+typedef float Vec __attribute__((vector_size(W * sizeof(float)), aligned(W * sizeof(float))));
+typedef float Quad __attribute__((vector_size(4 * sizeof(float)), aligned(4 * sizeof(float))));
 
 inline Vec load(const float *p) { return *reinterpret_cast<const Vec *>(p); }
 inline void store(float *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
-#ifdef __AVX512F__  // GCC would re-read a register's worth from memory at every use
+#if defined(__AVX512F__)  // GCC would re-read a register's worth from memory at every use
 #define KEEP(v) asm("" : "+v"(v))
+#elif defined(__AVX__)
+#define KEEP(v) asm("" : "+x"(v))
 #else
 #define KEEP(v)
 #endif
-inline float sum(Vec v) {  // a tree: sixteen additions in a row would wait for each other
-    float a[8], b[4];
-    for (int i = 0; i < 8; i++) a[i] = v[i] + v[i + 8];
-    for (int i = 0; i < 4; i++) b[i] = a[i] + a[i + 4];
-    return (b[0] + b[2]) + (b[1] + b[3]);
-}
 
-// Lane j of the result is sum(v[j]): sixteen sums at once, in 45 instructions instead of 240.
-inline Vec sums_of(const Vec *v) {
-    Vec a[8], b[4], c[2];
-#define JOIN(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++)
-        a[i] = JOIN(v[2 * i], v[2 * i + 1], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-               JOIN(v[2 * i], v[2 * i + 1], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++)
-        b[i] = JOIN(a[2 * i], a[2 * i + 1], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
-               JOIN(a[2 * i], a[2 * i + 1], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-#pragma GCC unroll 2
-    for (int i = 0; i < 2; i++)
-        c[i] = JOIN(b[2 * i], b[2 * i + 1], 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29) +
-               JOIN(b[2 * i], b[2 * i + 1], 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31);
-    return JOIN(c[0], c[1], 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
-           JOIN(c[0], c[1], 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+// a b + c, rounded once. Said where a compiler could choose which product of a sum to fuse, or none: results would follow it.
+inline Vec fused(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX__) && defined(__FMA__)
+    return _mm256_fmadd_ps(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+inline Vec fused(Vec a, float b, Vec c) { return fused(a, Vec{} + b, c); }
+
+// HALF lanes -> their sum by halves, halves of halves, ...: sixteen additions in a row would wait for each other.
+inline Quad folded(const float *v) {
+    const Quad *q = reinterpret_cast<const Quad *>(v);
+    return (q[0] + q[2]) + (q[1] + q[3]);
+}
+inline float sum(const float *v) {
+    const Quad q = folded(v);
+    return (q[0] + q[2]) + (q[1] + q[3]);
+}
+inline void sums_of_four(const float *v, float *out) {  // of four vectors of HALF, one after the other, the same sums
+    const Quad a = folded(v), b = folded(v + HALF), c = folded(v + 2 * HALF), d = folded(v + 3 * HALF);
+#define JOIN __builtin_shufflevector
+    const Quad low = JOIN(a, b, 0, 1, 4, 5) + JOIN(a, b, 2, 3, 6, 7), high = JOIN(c, d, 0, 1, 4, 5) + JOIN(c, d, 2, 3, 6, 7);
+    *reinterpret_cast<Quad *>(out) = JOIN(low, high, 0, 2, 4, 6) + JOIN(low, high, 1, 3, 5, 7);
 #undef JOIN
+}
+// s[0..HALF) += x, s[HALF..2 HALF) += x y, with both halves of the LANES added up.
+inline void collect(float *s, const float *x, const float *y) {
+    for (int l = 0; l < HALF; l += W) {
+        const Vec u = load(x + l), v = load(x + HALF + l);
+        store(s + l, load(s + l) + (u + v));
+        store(s + HALF + l, load(s + HALF + l) + fused(u, load(y + l), v * load(y + HALF + l)));
+    }
 }
 
 struct Buffer {  // 64-byte aligned floats
@@ -92,56 +118,92 @@ struct Geometry {  // which input pixels an output pixel reads, three ways round
     }
 };
 
-// y (+)= conv(x); weight is [tap][cout / OB][cin][OB]; `sums` (2 * cout * HALF floats) collects sum and sum of squares.
-template <int OB>
+// y (+)= conv(x); weight is [tap][cout / 8][cin][8]; `sums` (2 * cout * HALF floats) collects sum and sum of squares.
 void convolve(const float *x, float *y, const float *weight, const std::vector<std::vector<Link>> &links, int blocks,
               int pixels_in, int cin, int cout, bool add, float *sums) {
+    constexpr int TWO = 2 * W;  // lanes at once
     const int pixels_out = static_cast<int>(links.size());
     for (int n = 0; n < blocks; n++)
         for (int p = 0; p < pixels_out; p++)
-            for (int ob = 0; ob < cout / OB; ob++) {
-                float *out = y + (static_cast<int64_t>(n * pixels_out + p) * cout + ob * OB) * LANES;
-                Vec a[OB], b[OB];
-                for (int o = 0; o < OB; o++) {
-                    a[o] = add ? load(out + o * LANES) : Vec{};
-                    b[o] = add ? load(out + o * LANES + HALF) : Vec{};
-                }
-                for (const Link &link : links[p]) {
-                    const float *in = x + static_cast<int64_t>(n * pixels_in + link.pixel) * cin * LANES;
-                    const float *w = weight + static_cast<int64_t>(link.tap * (cout / OB) + ob) * cin * OB;
-                    for (int i = 0; i < cin; i++, in += LANES, w += OB) {
-                        const Vec u = load(in), v = load(in + HALF);
+            for (int o0 = 0; o0 < cout; o0 += OUTPUTS) {
+                float *outputs = y + (static_cast<int64_t>(n * pixels_out + p) * cout + o0) * LANES;
+                for (int lane = 0; lane < LANES; lane += TWO) {
+                    float *out = outputs + lane;
+                    Vec a[OUTPUTS], b[OUTPUTS];
 #pragma GCC unroll 8
-                        for (int o = 0; o < OB; o++) {
-                            a[o] += u * w[o];
-                            b[o] += v * w[o];
+                    for (int o = 0; o < OUTPUTS; o++) {
+                        a[o] = add ? load(out + o * LANES) : Vec{};
+                        b[o] = add ? load(out + o * LANES + W) : Vec{};
+                    }
+                    for (const Link &link : links[p]) {
+                        const float *in = x + static_cast<int64_t>(n * pixels_in + link.pixel) * cin * LANES + lane;
+                        const float *w = weight + static_cast<int64_t>(link.tap * (cout / 8) + o0 / 8) * cin * 8 + o0 % 8;
+                        for (int i = 0; i < cin; i++, in += LANES, w += 8) {
+                            const Vec u = load(in), v = load(in + W);
+#pragma GCC unroll 8
+                            for (int o = 0; o < OUTPUTS; o++) {
+                                a[o] = fused(u, w[o], a[o]);
+                                b[o] = fused(v, w[o], b[o]);
+                            }
                         }
                     }
-                }
-                for (int o = 0; o < OB; o++) {
-                    store(out + o * LANES, a[o]);
-                    store(out + o * LANES + HALF, b[o]);
+#pragma GCC unroll 8
+                    for (int o = 0; o < OUTPUTS; o++) {
+                        store(out + o * LANES, a[o]);
+                        store(out + o * LANES + W, b[o]);
+                    }
                 }
                 if (sums)
-                    for (int o = 0; o < OB; o++) {
-                        float *s = sums + (ob * OB + o) * 2 * HALF;
-                        store(s, load(s) + (a[o] + b[o]));
-                        store(s + HALF, load(s + HALF) + (a[o] * a[o] + b[o] * b[o]));
-                    }
+                    for (int o = 0; o < OUTPUTS; o++)
+                        collect(sums + (o0 + o) * 2 * HALF, outputs + o * LANES, outputs + o * LANES);
             }
 }
 
+// (4, IB, HALF) sums over pairs of pixels of dy x, for W lanes of each half.
+template <int IB>
+inline void products(const float *x, const float *dy, const std::pair<int, int> *begin, const std::pair<int, int> *end,
+                     int blocks, int pixels_in, int pixels_out, int cin, int cout, float *acc, int stride) {
+    constexpr int OB = 4;
+    Vec a[OB][IB] = {};
+    for (int n = 0; n < blocks; n++, x += static_cast<int64_t>(pixels_in) * cin * LANES, dy += static_cast<int64_t>(pixels_out) * cout * LANES)
+        for (const auto *pair = begin; pair != end; pair++) {
+            const float *in = x + pair->second * cin * LANES;
+            const float *out = dy + pair->first * cout * LANES;
+#pragma GCC unroll 2
+            for (int half = 0; half < LANES; half += HALF) {
+                Vec u[IB];
+#pragma GCC unroll 4
+                for (int i = 0; i < IB; i++) {
+                    u[i] = load(in + i * LANES + half);
+                    KEEP(u[i]);
+                }
+#pragma GCC unroll 4
+                for (int o = 0; o < OB; o++) {
+                    Vec d = load(out + o * LANES + half);
+                    KEEP(d);
+#pragma GCC unroll 4
+                    for (int i = 0; i < IB; i++) a[o][i] = fused(d, u[i], a[o][i]);
+                }
+            }
+        }
+#pragma GCC unroll 4
+    for (int o = 0; o < OB; o++)  // unrolled, or the accumulators would live in memory
+#pragma GCC unroll 4
+        for (int i = 0; i < IB; i++) store(acc + (o * stride + i) * HALF, a[o][i]);
+}
+
 // gradient[cout][cin][tap] += sum over images and pixels of dy x. Works through pieces that stay in the first-level
-// cache: for all taps, four input channels and four output channels of a few rows.
+// cache: for all taps, IB input channels and four output channels of a few rows.
 template <int IB>
 void weight_gradient(const float *x, const float *dy, float *gradient, const Geometry &g, int blocks, int pixels_in,
                      int pixels_out, int cin, int cout, float *partial) {
-    constexpr int OB = 4;
+    constexpr int OB = 4, STEP = IB < INPUTS ? IB : INPUTS;
     const int kernel = static_cast<int>(g.taps.size()), cells = kernel * cin * cout;
     const int group = std::max(1, std::min(blocks, PIECE / pixels_out));
     const int pieces = (pixels_out + PIECE - 1) / PIECE;
     const bool once = group == blocks && pieces == 1;
     if (!once) memset(partial, 0, static_cast<size_t>(cells) * HALF * 4);
+    alignas(64) float acc[OB * IB * HALF], totals[OB * IB];
     for (int n0 = 0; n0 < blocks; n0 += group)
         for (int piece = 0; piece < pieces; piece++)
             for (int i0 = 0; i0 < cin; i0 += IB)
@@ -152,53 +214,31 @@ void weight_gradient(const float *x, const float *dy, float *gradient, const Geo
                             end = begin + g.starts[tap][piece + 1];
                             begin += g.starts[tap][piece];
                         }
-                        Vec acc[OB][IB] = {};
-                        for (int n = n0; n < std::min(blocks, n0 + group); n++) {
-                            const float *in0 = x + (static_cast<int64_t>(n) * pixels_in * cin + i0) * LANES;
-                            const float *out0 = dy + (static_cast<int64_t>(n) * pixels_out * cout + o0) * LANES;
-                            for (const auto *pair = begin; pair != end; pair++) {
-                                const float *in = in0 + pair->second * cin * LANES;
-                                const float *out = out0 + pair->first * cout * LANES;
-#pragma GCC unroll 2
-                                for (int half = 0; half < LANES; half += HALF) {
-                                    Vec u[IB];
-#pragma GCC unroll 4
-                                    for (int i = 0; i < IB; i++) {
-                                        u[i] = load(in + i * LANES + half);
-                                        KEEP(u[i]);
-                                    }
-#pragma GCC unroll 4
-                                    for (int o = 0; o < OB; o++) {
-                                        Vec d = load(out + o * LANES + half);
-                                        KEEP(d);
-#pragma GCC unroll 4
-                                        for (int i = 0; i < IB; i++) acc[o][i] += d * u[i];
-                                    }
-                                }
-                            }
-                        }
-                        if (once && OB * IB == HALF) {
-                            const Vec totals = sums_of(&acc[0][0]);
-                            for (int j = 0; j < HALF; j++)
+                        const float *in = x + (static_cast<int64_t>(n0) * pixels_in * cin + i0) * LANES;
+                        const float *out = dy + (static_cast<int64_t>(n0) * pixels_out * cout + o0) * LANES;
+                        const int images = std::min(blocks, n0 + group) - n0;
+                        for (int lane = 0; lane < HALF; lane += W)
+                            for (int i = 0; i < IB; i += STEP)
+                                products<STEP>(in + i * LANES + lane, out + lane, begin, end, images, pixels_in, pixels_out,
+                                               cin, cout, acc + i * HALF + lane, IB);
+                        if (once) {
+                            for (int j = 0; j < OB * IB; j += 4) sums_of_four(acc + j * HALF, totals + j);
+                            for (int j = 0; j < OB * IB; j++)
                                 gradient[(static_cast<int64_t>(o0 + j / IB) * cin + i0 + j % IB) * kernel + tap] += totals[j];
                             continue;
                         }
-#pragma GCC unroll 4
-                        for (int o = 0; o < OB; o++)  // unrolled, or the accumulators would live in memory
-#pragma GCC unroll 4
-                            for (int i = 0; i < IB; i++) {
-                                const int64_t at = (static_cast<int64_t>(o0 + o) * cin + i0 + i) * kernel + tap;
-                                if (once) gradient[at] += sum(acc[o][i]);
-                                else store(partial + at * HALF, load(partial + at * HALF) + acc[o][i]);
-                            }
+                        for (int j = 0; j < OB * IB; j++) {
+                            float *to = partial + ((static_cast<int64_t>(o0 + j / IB) * cin + i0 + j % IB) * kernel + tap) * HALF;
+                            for (int lane = 0; lane < HALF; lane += W) store(to + lane, load(to + lane) + load(acc + j * HALF + lane));
+                        }
                     }
     if (once) return;
     int at = 0;
-    for (; at + HALF <= cells; at += HALF) {
-        const Vec totals = sums_of(reinterpret_cast<const Vec *>(partial + static_cast<int64_t>(at) * HALF));
-        for (int j = 0; j < HALF; j++) gradient[at + j] += totals[j];
+    for (; at + 4 <= cells; at += 4) {
+        sums_of_four(partial + static_cast<int64_t>(at) * HALF, totals);
+        for (int j = 0; j < 4; j++) gradient[at + j] += totals[j];
     }
-    for (; at < cells; at++) gradient[at] += sum(load(partial + static_cast<int64_t>(at) * HALF));
+    for (; at < cells; at++) gradient[at] += sum(partial + static_cast<int64_t>(at) * HALF);
 }
 
 enum Kind { CONV_BN, CONV, RELU, SKIP, POOL, BN };
@@ -288,8 +328,8 @@ struct Net {
         for (int c = 0; c < op.cout; c++) a[c] = scale[c] * inverse[k][c], b[c] = shift[c] - mean[k][c] * a[c];
         for (int64_t r = 0; r < rows; r++)
             for (int c = 0; c < op.cout; c++)
-                for (int half = 0; half < LANES; half += HALF, x += HALF, y += HALF) {
-                    const Vec v = load(x) * a[c] + b[c];
+                for (int lane = 0; lane < LANES; lane += W, x += W, y += W) {
+                    const Vec v = fused(load(x), a[c], Vec{} + b[c]);
                     store(y, add ? load(y) + v : v);
                 }
     }
@@ -308,7 +348,7 @@ struct Net {
                 float *out = op.kind == CONV ? y : pre[k].data;
                 const bool statistic = op.kind == CONV_BN && training;
                 if (statistic) memset(sums.data, 0, 2 * HALF * op.cout * 4);
-                convolve<8>(x, out, packed.data, geometry[k]->forward, blocks, op.in * op.in, op.cin, op.cout,
+                convolve(x, out, packed.data, geometry[k]->forward, blocks, op.in * op.in, op.cin, op.cout,
                             op.kind == CONV && add, statistic ? sums.data : nullptr);
                 if (op.kind == CONV_BN) {
                     statistics(k, static_cast<int64_t>(batch) * op.out * op.out);
@@ -319,11 +359,7 @@ struct Net {
                     memset(sums.data, 0, 2 * HALF * op.cout * 4);
                     const float *p = x;
                     for (int64_t r = 0; r < count / (op.cout * LANES); r++)
-                        for (int c = 0; c < op.cout; c++, p += LANES) {
-                            float *s = sums.data + c * 2 * HALF;
-                            const Vec u = load(p), v = load(p + HALF);
-                            store(s, load(s) + (u + v)), store(s + HALF, load(s + HALF) + (u * u + v * v));
-                        }
+                        for (int c = 0; c < op.cout; c++, p += LANES) collect(sums.data + c * 2 * HALF, p, p);
                 }
                 statistics(k, static_cast<int64_t>(batch) * op.out * op.out);
                 normalise(k, x, y, add);
@@ -345,7 +381,7 @@ struct Net {
             for (size_t p = 0; p < g.forward.size(); p++) {
                 float *out = y + (n * g.forward.size() + p) * width;
                 const float share = g.shares[p];
-                for (int c = 0; c < width; c += HALF) {
+                for (int c = 0; c < width; c += W) {
                     Vec total{};
                     for (const Link &link : g.forward[p]) total += load(x + (static_cast<int64_t>(n) * op.in * op.in + link.pixel) * width + c);
                     store(out + c, add ? load(out + c) + total * share : total * share);
@@ -358,10 +394,10 @@ struct Net {
         for (int n = 0; n < blocks; n++)
             for (size_t q = 0; q < g.backward.size(); q++) {
                 float *out = dx + (n * g.backward.size() + q) * width;
-                for (int c = 0; c < width; c += HALF) {
+                for (int c = 0; c < width; c += W) {
                     Vec total = add ? load(out + c) : Vec{};
                     for (const Link &link : g.backward[q])
-                        total += load(dy + (n * g.forward.size() + link.pixel) * width + c) * g.shares[link.pixel];
+                        total = fused(load(dy + (n * g.forward.size() + link.pixel) * width + c), g.shares[link.pixel], total);
                     store(out + c, total);
                 }
             }
@@ -374,12 +410,7 @@ struct Net {
         memset(sums.data, 0, 2 * HALF * op.cout * 4);
         const float *p = x, *d = dy;
         for (int64_t r = 0; r < rows; r++)
-            for (int c = 0; c < op.cout; c++, p += LANES, d += LANES) {
-                float *s = sums.data + c * 2 * HALF;
-                const Vec u = load(d), v = load(d + HALF);
-                store(s, load(s) + (u + v));
-                store(s + HALF, load(s + HALF) + (u * load(p) + v * load(p + HALF)));
-            }
+            for (int c = 0; c < op.cout; c++, p += LANES, d += LANES) collect(sums.data + c * 2 * HALF, d, p);
         std::vector<float> a(op.cout), b(op.cout), e(op.cout);
         const float *scale = params + op.scale;
         const double count = static_cast<double>(batch) * op.out * op.out;
@@ -395,8 +426,8 @@ struct Net {
         }
         for (int64_t r = 0; r < rows; r++)
             for (int c = 0; c < op.cout; c++)
-                for (int half = 0; half < LANES; half += HALF, x += HALF, dy += HALF, dx += HALF) {
-                    const Vec v = load(dy) * a[c] + load(x) * b[c] + e[c];
+                for (int lane = 0; lane < LANES; lane += W, x += W, dy += W, dx += W) {
+                    const Vec v = fused(load(dy), a[c], load(x) * b[c]) + e[c];
                     store(dx, add ? load(dx) + v : v);
                 }
     }
@@ -420,7 +451,7 @@ struct Net {
                 else weight_gradient<1>(x, dy, dw, *geometry[k], blocks, pixels_in, pixels_out, op.cin, op.cout, partial.data);
                 if (op.src != 0) {  // nobody needs the gradient of the image
                     pack(op, true);
-                    convolve<8>(dy, dx, packed.data, geometry[k]->backward, blocks, pixels_out, op.cout, op.cin, add, nullptr);
+                    convolve(dy, dx, packed.data, geometry[k]->backward, blocks, pixels_out, op.cout, op.cin, add, nullptr);
                 }
             } else if (op.kind == BN) {
                 normalise_backward(k, x, dy, dx, add);

@@ -1,8 +1,8 @@
 """Measuring a table: many cells x seeds, in shards that survive anything.
 
-The jobs are cut into blocks in the order given. A finished block is one small `.npz` file (numbers and one json
-string; no pickle), written to a temporary name and moved into place, so a file is whole or absent: kill the process
-any way, at any time, start it again, and it goes on with the blocks that are missing. At most the blocks in flight
+The jobs that no shard holds yet are cut into blocks in the order given. A finished block is one small `.npz` file (numbers
+and one json string; no pickle), written to a temporary name and moved into place, so a file is whole or absent: kill the
+process any way, at any time, start it again, with another list too, and it goes on with the trainings that are missing. At most the blocks in flight
 are lost. Worker processes use one thread each and end when their parent does. Notation: J jobs, P epochs.
 
     arch, seed (J,) int32   val, train (J, P) float32, %   test (J,) float32, %   seconds (J,) float32
@@ -105,7 +105,8 @@ def measure(
     if any(not 0 <= arch < cell.SPACE.size for arch, _ in wanted):
         raise ValueError(f"cells have indices 0..{cell.SPACE.size - 1}")
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [(name, part) for name, part in blocks(wanted, task, block) if not (folder / name).exists()]
+    there = finished(folder)
+    missing = list(blocks([job for job in wanted if job not in there], task, block))
     total = len(wanted)
     done = before = total - sum(len(part) for _, part in missing)
     started = time.monotonic()
@@ -114,6 +115,16 @@ def measure(
         if progress is not None:
             progress(done, total, (total - done) * (time.monotonic() - started) / (done - before))
     return done - before
+
+
+def finished(folder: Path) -> set[Job]:
+    """The trainings that a folder's shards hold, whatever list of jobs they were cut from.
+
+    Raises:
+        LabError: a shard is damaged.
+    """
+    tables = [_read(path)[1] for path in sorted(folder.glob("*.npz"))]
+    return {(int(arch), int(seed)) for table in tables for arch, seed in zip(table["arch"], table["seed"], strict=True)}
 
 
 def _run(
