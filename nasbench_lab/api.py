@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nasbench_lab import loading
 from nasbench_lab.core import Evaluator, LabError, Strategy, once, real, spread, whole
-from nasbench_lab.evaluators.tabular import Tabular, measure_of
+from nasbench_lab.evaluators.tabular import Tabular, Trials, measure_of, score_of
 from nasbench_lab.files import paths
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.leaderboard.rebuild import rebuild
@@ -45,7 +45,7 @@ def search(
     search: int | str | None = None,
     max_queries: float = math.inf,
     max_seconds: float = math.inf,
-    trials: Literal["mean", "sample"] = "mean",
+    trials: Trials | None = None,
     noise: float = 0.0,
     objectives: Sequence[str] = ("val",),
     sources: Sequence[str] = (),
@@ -62,7 +62,8 @@ def search(
         search: schedule searched on, "all", "oracle", or None for the table's default.
         max_queries: budget in queries.
         max_seconds: budget in simulated seconds; at least one of the two.
-        trials: what a query returns, "mean" of the trials or "sample", one of them.
+        trials: what a query returns: "mean" of the trials, "sample", one of them, or "split", one training, with the run
+            scored on the others; None: as the table says, "mean" for most.
         noise: standard deviation of extra query noise, in the unit of the scores.
         objectives: "val", and metrics of the table.
         sources: names of tables of other datasets whose validation scores the strategy may read.
@@ -97,12 +98,12 @@ def search(
     with jobs.one_blas_thread():
         run = runner.search(instance, evaluator, seed=seed, **loop)
     frame = pd.DataFrame(store.columns_of({seed: run}, evaluator.task.objectives)).drop(columns="seed")
-    truths = [evaluator.truth(int(arch)) if arch >= 0 else math.nan for arch in frame["incumbent"]]
+    truths = [score_of(evaluator, int(arch), seed) if arch >= 0 else math.nan for arch in frame["incumbent"]]
     sign = measure_of(evaluator).sign
     return frame.assign(val=sign * frame["val"], incumbent_test=sign * np.array(truths, dtype=np.float64))
 
 
-_PLAIN = MappingProxyType({"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()})
+_PLAIN = MappingProxyType({"search": None, "trials": None, "noise": 0.0, "objectives": ("val",), "sources": ()})
 
 
 def _evaluator(table: Table | str | Evaluator, evaluation: dict[str, Any]) -> Evaluator:
@@ -146,7 +147,7 @@ def compare(
     seeds: int = 50,
     max_queries: float = math.inf,
     max_seconds: float = math.inf,
-    trials: Literal["mean", "sample"] = "mean",
+    trials: Trials | None = None,
     noise: float = 0.0,
     objectives: str | Sequence[str] = ("val",),
     sources: Sequence[str] = (),
@@ -169,7 +170,8 @@ def compare(
         seeds: runs per strategy and table.
         max_queries: budget in queries; 100 if no budget is given.
         max_seconds: budget in simulated seconds.
-        trials: what a query returns, "mean" of the trials or "sample", one of them per seed and cell.
+        trials: what a query returns: "mean" of the trials, "sample", one of them per seed and cell, or "split", one
+            training, with runs scored on the others; None: as the table says, "mean" for most.
         noise: standard deviation of extra query noise, in the unit of the scores.
         objectives: "val", and metrics of the table; a single metric may stand alone.
         sources: tables of other datasets whose validation scores strategies may read.
@@ -218,7 +220,7 @@ def make_study(
     seeds: int,
     max_queries: float,
     max_seconds: float,
-    trials: str,
+    trials: str | None,
     noise: float,
     objectives: str | Sequence[str],
     sources: Sequence[str],

@@ -42,8 +42,12 @@ def compare(
     ] = math.inf,
     max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)] = math.inf,
     trials: Annotated[
-        str, typer.Option(help="What a query returns: mean or sample (one trial per seed and cell).")
-    ] = "mean",
+        str | None,
+        typer.Option(
+            help="What a query returns: mean, sample (one trial per seed and cell) or split (one training, and runs are "
+            "scored on the cell's others); the table's own policy if left out, which is mean for most."
+        ),
+    ] = None,
     noise: Annotated[
         float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)
     ] = 0.0,
