@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nasbench_lab.files import markdown
+from nasbench_lab.leaderboard import verdict
 from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row
 from nasbench_lab.stats import across, intervals, measures, shares, standings
 
@@ -215,13 +216,14 @@ def own_noise(tests: Row) -> str:
 
 
 class Block(NamedTuple):
-    """A table as texts, with its title and the note below it; `words` are the columns that are no numbers."""
+    """A table as texts: its title, the answer in a sentence, the note below it; `words` are the columns that are no numbers."""
 
     title: str
     heads: Sequence[str]
     rows: list[tuple[str, ...]]
     note: str
     words: tuple[int, ...]
+    answer: str = ""
 
 
 def blocks(board: Leaderboard) -> list[Block]:
@@ -235,6 +237,7 @@ def blocks(board: Leaderboard) -> list[Block]:
                 filter(None, (footing(section.reference), own_noise(section.tests), standings.too_few(section.tests)))
             ),
             (1,),
+            verdict.of(section.rows, section.tests),
         )
         for section in board.sections
     ]
@@ -249,6 +252,11 @@ def blocks(board: Leaderboard) -> list[Block]:
         rows = [across.cells(row) for row in board.across["rows"]]
         found.append(Block(across.TITLE, across.HEADS, rows, f"{board.across['verdict']} {across.NOTE}", (0, 6)))
     return found
+
+
+def answer(board: Leaderboard) -> str:
+    """The whole board in a sentence."""
+    return verdict.overall([(section.rows, section.tests) for section in board.sections], board.across)
 
 
 def _measured(board: Leaderboard) -> str:
@@ -272,10 +280,14 @@ def _regret(board: Leaderboard) -> str:
 def to_markdown(board: Leaderboard) -> str:
     """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
     lines = [f"# {markdown.text(board.title)}", ""]
+    if len(board.sections) > 1 and (said := answer(board)):
+        lines += [f"**{markdown.text(said)}**", ""]
     for note in board.notes:
         lines += [f"> {markdown.line(note)}", ""]
     for block in blocks(board):
-        lines += [f"## {markdown.text(block.title)}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
+        lines += [f"## {markdown.text(block.title)}", ""]
+        lines += [f"**{markdown.text(block.answer)}**", ""] if block.answer else []
+        lines += [*markdown.table(block.heads, block.rows), "", block.note, ""]
     if any(name in board.columns for name in FRONT_COLUMNS):
         error = "error" if board.in_percent else "score"
         lines += [
