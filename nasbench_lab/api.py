@@ -25,7 +25,7 @@ from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
-DEFAULT_STRATEGIES = ("random_search", "local_search", "regularized_evolution", "reinforce", "gp_bo")
+DEFAULT_STRATEGIES = ("random_search", "local_search", "regularized_evolution", "tpe", "gp_bo")
 
 
 def load_table(name: str | Path) -> Table:
@@ -163,8 +163,8 @@ def compare(
     Args:
         *strategies: names, specs, `Strategy` classes or instances; the standard ones if left out. Runs of a class from
             a script, a notebook or a function are not reused: put it into a file of its own and name that.
-        table: searched; the embedded benchmark if left out. Of several, each is searched and scored on itself; from three
-            on the board says what holds across them.
+        table: searched. If left out `digits`, or, where no strategy is named either, the suite: all measured tables of the
+            package. Of several, each is searched and scored on itself; from three on the board says what holds across them.
         score: tables scored on; the searched one if left out.
         search: schedule searched on, "all", "oracle", or None for the table's default.
         seeds: runs per strategy and table.
@@ -235,8 +235,8 @@ def make_study(
     """
     seeds = whole(seeds, "seeds", least=1)
     unlimited = max_queries == max_seconds == math.inf
-    tables = _texts("table", table or catalog.default())
     scored_on = _texts("score", score)
+    tables = _texts("table", table or (catalog.default() if strategies or scored_on else catalog.suite()))
     if not tables or (scored_on and len(tables) > 1):
         raise LabError(
             f"score goes with one table, got {', '.join(tables) or 'none'}; of several each is scored on itself"

@@ -26,7 +26,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="TABLE",
-            help="Table to search (see `tables list`); the embedded one if left out. Repeat for several, each scored on itself.",
+            help="Table to search (see `tables list`); repeat for several, each scored on itself. If left out digits; without "
+            "strategies as well, the suite: all measured tables of the package.",
         ),
     ] = None,
     score: Annotated[

@@ -27,7 +27,7 @@ def of(rows: Sequence[Row], tests: Row) -> str:
     if not alike:
         said = f"{first} is best: {by} over {names[1]} ({_interval(lead, rows[0], tests['by'])}{_p(lead)}, {seeds})"
         return f"{said}{_followers(names[1:], pairs)}."
-    more = "" if names[1] not in alike else _more(lead)
+    more = "" if names[1] not in alike else _more_from(lead)
     if len(alike) == len(others):
         return f"No strategy is told apart from {first}, which has the best mean ({by} over {names[1]}, {seeds}){more}."
     return f"{first} has the best mean, but is not told apart from {_listed(alike)} ({seeds}){more}."
@@ -80,6 +80,12 @@ def _more(pair: Row) -> str:
     if more is None or more != more or not 0 < more <= 10_000:
         return ""
     return f": {more:,.0f} more seeds would" if more > 1 else ": one more seed would"
+
+
+def _more_from(pair: Row) -> str:
+    """The same, where it has to be said of whom."""
+    more = _more(pair)
+    return f"{more} tell it from {pair['other']}" if more else ""
 
 
 def _amount(pair: Row, row: Row, by: str) -> str:

@@ -11,7 +11,9 @@ from nasbench_lab.leaderboard import verdict
 from nasbench_lab.stats import standings
 
 
-def setting(means: list[float], *, runs: int = 30, sd: float = 0.3, seed: int = 0, by: str = "test accuracy", **measure):
+def setting(
+    means: list[float], *, runs: int = 30, sd: float = 0.3, seed: int = 0, by: str = "test accuracy", **measure
+):
     """Rows and tests of strategies a, b, c, ... with such mean scores, best first."""
     rng = np.random.default_rng(seed)
     scores = np.asarray(means) + sd * rng.standard_normal((runs, len(means)))
@@ -26,7 +28,9 @@ def test_who_is_best_by_how_much_and_who_is_not_told_apart_below():
     rows, tests = setting([90.0, 88.0, 87.98])
     pair = next(p for p in tests["pairs"] if (p["one"], p["other"]) == ("a", "b"))
     said = verdict.of(rows, tests)
-    assert said.startswith(f"a is best: +{pair['difference']:.2f} points over b ({pair['low']:.2f} to {pair['high']:.2f}, p")
+    assert said.startswith(
+        f"a is best: +{pair['difference']:.2f} points over b ({pair['low']:.2f} to {pair['high']:.2f}, p"
+    )
     assert "30 seeds); b and c are not told apart" in said
 
 
@@ -64,7 +68,9 @@ def test_a_single_row_and_a_row_without_a_mean():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from([80.0, 80.1, 81.0, 85.0]), min_size=2, max_size=5), st.integers(2, 25), st.integers(0, 99))
+@given(
+    st.lists(st.sampled_from([80.0, 80.1, 81.0, 85.0]), min_size=2, max_size=5), st.integers(2, 25), st.integers(0, 99)
+)
 def test_it_agrees_with_the_ranks(means, runs, seed):
     rows, tests = setting(means, runs=runs, seed=seed)
     best = [row["strategy"] for row in rows if row["rank_low"] == 1]
@@ -73,7 +79,9 @@ def test_it_agrees_with_the_ranks(means, runs, seed):
     assert ("No strategy is told apart" in said) == all(not p["separated"] for p in tests["pairs"] if p["one"] == "a")
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "a is best"), (2, "a is unbeaten on all 2 tables, by the tests of each.")])
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "a is best"), (2, "a is unbeaten on all 2 tables, by the tests of each.")]
+)
 def test_a_board_of_several_tables(count, said):
     sections = []
     for number in range(count):
