@@ -16,6 +16,7 @@ from nasbench_lab import loading
 from nasbench_lab.core import Evaluator, LabError, Strategy, once, real, spread, whole
 from nasbench_lab.evaluators.tabular import Tabular, Trials, measure_of, score_of
 from nasbench_lab.files import paths
+from nasbench_lab.leaderboard import latex, written
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.leaderboard.rebuild import rebuild
 from nasbench_lab.study import execute, jobs, runner, store
@@ -257,6 +258,28 @@ def make_study(
     )
     tasks = tuple(replace(task, table=name) for name in tables)
     return Study(tuple(strategies) or DEFAULT_STRATEGIES, tasks, seeds)
+
+
+def to_latex(*folders: str | Path, spread: str = "interval", columns: int = 4, label: str = "tab:leaderboard") -> str:
+    r"""The leaderboards of results folders as one LaTeX table (`\usepackage{booktabs}`), settings side by side.
+
+    Args:
+        *folders: of results, as `compare` writes them.
+        spread: beside a mean its 95% "interval", "plusminus" half of it, or "none".
+        columns: settings side by side; further ones below them.
+        label: of the table.
+
+    Returns:
+        a `table` environment: best mean bold, a star where the tests do not tell a strategy from the best, and a caption that
+        states protocol, seeds and tests.
+
+    Raises:
+        LabError: no such folder, or one without a leaderboard.
+    """
+    if not folders:
+        raise LabError("which results folders? at least one")
+    boards = [written.read_rows(paths.home(folder)) for folder in folders]
+    return latex.table(boards, spread=spread, columns=columns, label=label)
 
 
 def run(

@@ -154,7 +154,15 @@ def test_a_table_says_what_it_is_in_one_line():
 
 
 def test_nothing_said_means_the_suite_and_a_strategy_alone_the_first_of_it():
-    said = {"score": (), "search": None, "seeds": 1, "max_queries": 5, "max_seconds": math.inf, "trials": None, "noise": 0.0}
+    said = {
+        "score": (),
+        "search": None,
+        "seeds": 1,
+        "max_queries": 5,
+        "max_seconds": math.inf,
+        "trials": None,
+        "noise": 0.0,
+    }
     said |= {"objectives": ("val",), "sources": (), "simulated_workers": 1, "repeats": "charge", "evaluator": "tabular"}
     suite = api.make_study((), table=None, **said)
     assert tuple(task.table for task in suite.tasks) == catalog.suite()
