@@ -178,9 +178,13 @@ class Additive:
 _VERDICTS: dict[tuple[str, str], dict[str, Any]] = {}
 
 
-@pytest.fixture
-def repeated_once(monkeypatch) -> None:
-    """The same runs of the same code are repeated without tables once in all these tests: it starts three processes or more."""
+@pytest.fixture(scope="module")
+def repeated_once() -> Iterator[None]:
+    """The same runs of the same code are repeated without tables once in all these tests, and one seed of them.
+
+    A repeated run starts a process. Where answers are dealt anew (`replays.foreknown`), which starts more, is no matter of
+    theirs.
+    """
     of = replays._of
 
     def once(group: Group, runs: store.Runs) -> dict[str, Any]:
@@ -189,7 +193,11 @@ def repeated_once(monkeypatch) -> None:
             _VERDICTS[key] = of(group, runs)
         return dict(_VERDICTS[key])
 
-    monkeypatch.setattr(replays, "_of", once)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(replays, "_of", once)
+        monkeypatch.setattr(replays, "SEEDS", 1)
+        monkeypatch.setattr(replays, "foreknown", lambda *_: (replays.SAME, ""))
+        yield
 
 
 @pytest.fixture
