@@ -12,7 +12,7 @@ os.environ["XDG_DATA_HOME"] = os.path.join(_HOME, "share")
 
 import shutil  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
+from collections.abc import Callable, Iterable, Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any, NamedTuple  # noqa: E402
@@ -59,6 +59,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for package in marker.args:
             pytest.importorskip(package)
+
+
+def few(values: Iterable[Any], *fast: Any) -> list[Any]:
+    """Parameters of a test: those of `fast` stand for their kind in the fast suite, the others are of the slow session."""
+    every = list(values)
+    assert all(each in every for each in fast)
+    return [each if each in fast else _slow(each) for each in every]
+
+
+def _slow(value: Any) -> Any:
+    given, marks = (value.values, value.marks) if hasattr(value, "marks") else ((value,), ())
+    return pytest.param(*given, marks=[*marks, pytest.mark.slow])
 
 
 @contextmanager

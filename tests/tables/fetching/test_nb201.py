@@ -302,6 +302,7 @@ def test_what_is_pinned():
             )
 
 
+@pytest.mark.slow
 def test_the_real_files_give_the_real_table(server, tmp_path):
     if not UPSTREAM.is_dir():
         if os.environ.get("CI") == "true" and SHARED.is_dir():
