@@ -41,9 +41,9 @@ def core(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The slow tests: studies killed at random moments, a real Dask cluster, long training."""
+    """The slow tests: studies killed at random moments, a real Dask cluster, long training, more of every kind."""
     install(session, "test")
-    session.run("pytest", "-m", "slow", "--everything", "-o", "faulthandler_timeout=3600", *session.posargs)
+    session.run("pytest", *TWO, "-m", "slow", "--everything", "-o", "faulthandler_timeout=3600", *session.posargs)
 
 
 @nox.session
