@@ -1,4 +1,4 @@
-"""Recipes: everything about a training but the cell, the data and the seed, as one frozen value.
+"""Recipes: everything about a training but the network, the data and the seed, as one frozen value.
 
 The benchmark's (Dong & Yang, ICLR 2020): SGD with Nesterov momentum 0.9, rate 0.1 falling to 0 along a cosine
 (updated every step), weight decay 5e-4, batch 256, random flip and crop with padding 4, 200 or 12 epochs. A recipe is
@@ -17,11 +17,11 @@ ENGINES = ("auto", "torch", "fused")
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything about a training but the cell, the data and the seed.
+    """Everything about a training but the network, the data and the seed.
 
     Args:
         epochs: passes (of `digits`: equal parts of the one pass); validation after each.
-        channels: C of the skeleton. cells: N of the skeleton.
+        channels: C of the skeleton. cells: N of the skeleton. (Networks without a skeleton ignore both.)
         batch: images per step; the last batch of an epoch may be smaller.
         lr: first learning rate. momentum: Nesterov's. weight_decay: on every parameter, as in the benchmark.
         flip: mirror images at random. crop: padding of the random crop, 0 for none.
@@ -81,6 +81,10 @@ between seeds; share of cells within one noise of the best; Spearman with CIFAR-
 
 Small batches win: more steps from the same canvases. Between 0.1 and 0.05 the pilot cannot decide; 0.1 is the
 benchmark's own.
+"""
+
+CHAIN = Recipe(epochs=6, channels=1, cells=1, batch=32, lr=0.1, flip=False, crop=0, channels_last=True, engine="torch")
+"""PILOT
 """
 
 
