@@ -5,8 +5,9 @@
 A convolution is Conv-BN-ReLU, fc is linear-BN-ReLU on the flattened map (neither has a bias, as BN has one), pool is the
 maximum over a window; what is built of a configuration says `spaces.chain.layers`. A chain of nothing but pooling is so
 the linear layer of one number, the mean of the pooled ink. Weights start as torch draws them. Images (B, 1, SIDE,
-SIDE), logits (B, classes). Counts are those of `network`: multiply-adds of convolutions and linear layers, plus one
-addition per class for the last layer's bias; (A,) arrays hold one for each of the A = 864 configurations.
+SIDE), logits (B, classes). Multiply-adds are those of convolutions and linear layers, plus one addition per class for
+the last layer's bias, as in `network`; and as a chain may be nothing but pooling, a value that a window looks at counts
+as one too. (A,) arrays hold one number for each of the A = 864 configurations.
 """
 
 from __future__ import annotations
@@ -99,10 +100,10 @@ def _sums(shape: Shape, of_layer: Callable[[Layer, int, int], int], of_head: Cal
 
 
 def _multiply_adds(layer: Layer, channels: int, side: int) -> int:
-    places = layer.side**2 * layer.window**2 if layer.kind == "conv" else side**2
-    return channels * layer.filters * places  # pooling has no filters
+    places = side**2 if layer.kind == "fc" else layer.side**2 * layer.window**2
+    return channels * (1 if layer.kind == "pool" else layer.filters) * places
 
 
 def _weights(layer: Layer, channels: int, side: int) -> int:
-    places = layer.window**2 if layer.kind == "conv" else side**2
-    return channels * layer.filters * places + 2 * layer.filters
+    places = side**2 if layer.kind == "fc" else layer.window**2
+    return channels * layer.filters * places + 2 * layer.filters  # pooling has no filters

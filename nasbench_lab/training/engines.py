@@ -158,4 +158,6 @@ def make_engine(
         possible = plain and data.device.type == "cpu" and fused.supports(network, recipe.batch)
         if recipe.engine == "fused" or (recipe.engine == "auto" and possible and data.train_size % recipe.batch == 0):
             return FusedEngine(network, recipe, data)
+    elif recipe.engine == "fused":
+        raise ValueError(f"the fused engine runs cells alone, got {networks.what}; use engine='torch'")
     return TorchEngine(network, recipe, data, seed)

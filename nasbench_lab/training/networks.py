@@ -33,7 +33,7 @@ class Networks:
     Attributes:
         space: of the configurations; of a class the lowest-index member is trained for all.
         build: (index, shape) -> the untrained network, weights from torch's global generator; it has its `shape`.
-        flops: shape -> (A,) multiply-adds of one image, as `network.count_flops` counts them.
+        flops: shape -> (A,) multiply-adds of one image.
         params: shape -> (A,) trainable parameters.
         digits: the standard recipe on the digits. canvases: of a part, and of val and test each, that go with it.
         training: decisions that are fields of the recipe, and not of the network.

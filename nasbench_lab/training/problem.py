@@ -144,7 +144,7 @@ def make_problem(
         ]
         if min(sizes) < 1:
             raise ValueError(f"sizes must be at least 1, got {sizes}")
-        return Problem(data, recipe, *sizes, space=space)
+        return Problem(data, recipe, sizes[0], sizes[1], space)
     except ValueError as error:
         raise LabError(str(error)) from error
 
