@@ -125,7 +125,7 @@ def measure(
     for arch, _ in wanted:
         task.networks.space.known_cell(arch)
     folder.mkdir(parents=True, exist_ok=True)
-    there = finished(folder)
+    there = finished(folder, task)
     missing = list(blocks([job for job in wanted if job not in there], task, block))
     total = len(wanted)
     done = before = total - sum(len(part) for _, part in missing)
@@ -137,13 +137,14 @@ def measure(
     return done - before
 
 
-def finished(folder: Path) -> set[Job]:
-    """The trainings that a folder's shards hold, whatever list of jobs they were cut from.
+def finished(folder: Path, task: Task) -> set[Job]:
+    """The trainings of a task that a folder's shards hold, whatever list of jobs they were cut from.
 
     Raises:
         LabError: a shard is damaged.
     """
-    tables = [_read(path)[1] for path in sorted(folder.glob("*.npz"))]
+    shards = [_read(path) for path in sorted(folder.glob("*.npz"))]
+    tables = [table for header, table in shards if header["task"] == task.plain]
     return {(int(arch), int(seed)) for table in tables for arch, seed in zip(table["arch"], table["seed"], strict=True)}
 
 
