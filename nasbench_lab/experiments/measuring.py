@@ -95,7 +95,7 @@ def run(plan: Plan, shards: Path, *, workers: int = 1, device: str = "cpu", prog
 def _same_task(shards: Path, task: measure.Task) -> None:
     found = _read(shards)[1][0]["task"]
     if found != task.plain:
-        raise LabError(f"{shards} holds shards of another space, recipe or data; name another folder with --shards")
+        raise LabError(f"{shards} holds shards of another recipe, data or space; name another folder with --shards")
 
 
 def _read(shards: Path) -> tuple[measure.Table, list[dict[str, Any]]]:

@@ -52,10 +52,12 @@ def params(shape: Shape) -> FloatArray:
 def seconds(multiply_adds: FloatArray, *, images: int, held_out: int, epochs: int) -> FloatArray:
     """(A, epochs) simulated seconds of training to each epoch and validating once, as the benchmark charges.
 
+    In steps of 0.0001 s, and no less: no training is free, however small the network.
+
     Args:
         multiply_adds: (A,) of one image.
         images: training images of one epoch.
         held_out: validation images.
     """
     done = np.arange(1, epochs + 1) * (PASSES * float(images)) + held_out
-    return np.asarray(np.round(multiply_adds[:, None] * done / NOMINAL_SPEED, 4))
+    return np.asarray(np.maximum(np.round(multiply_adds[:, None] * done / NOMINAL_SPEED, 4), 1e-4))
