@@ -260,7 +260,7 @@ def test_chains_are_validated_as_cells_are(lab, tmp_path):
     assert "2 epochs, batch 32, lr of each configuration; predictions" in page
     assert lab(*arguments, "--tune", 5)[::2] == (
         2,
-        "Error: lr is part of what chains are: there is nothing to tune; leave out --tune\n",
+        "nasbench-lab: lr is part of what chains are: there is nothing to tune; leave out --tune\n",
     )
     _, found = candidates.of_target("3,fc,5,8,2,0.3", table=str(table), top=5, epochs=2)
     assert [c.arch for c in found] == [naming.parse(space, "3,fc,3,8,1,0.3")]
