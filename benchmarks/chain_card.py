@@ -158,14 +158,16 @@ def noise(table: Table) -> Iterator[str]:
     val, test = table.last.val_trials[MEMBERS, -1, :], table.last.test_trials[MEMBERS]
     yield "## Noise"
     yield ""
-    if ((~np.isnan(val)).sum(axis=1) > 1).sum() < 10:
+    several = (~np.isnan(val)).sum(axis=1) > 1
+    if several.sum() < 10:
         yield "One seed so far: nothing to say."
         yield ""
         return
     rows = cards.tenths(table.truth[MEMBERS], val, test)
     yield from grid(["tenth of classes by test", "test %", "with several seeds", "SD of val", "SD of test"], rows)
     yield (
-        f"Standard deviation between seeds, points, pooled within classes; over all: val {pooled(val)}, test {pooled(test)}. "
+        f"Standard deviation between seeds, points, pooled within classes; over all: "
+        f"val {pooled(val[several])}, test {pooled(test[several])}. "
         "It is largest where some seeds have learned and others not yet. Within a class, luck in val and luck in test "
         f"correlate by {agreement.correlation(val, test):.2f}."
     )
@@ -221,7 +223,7 @@ def uses(table: Table) -> Iterator[str]:
     yield "- **Good for**: a first look at searching architecture and training together, with nothing to download; ordered "
     yield "  decisions that matter and some that do not always (`filter_size` of `fc`); checking real training end to end "
     yield "  (`nasbench-lab validate chain --top 10 --random 30`, a second or two a training)."
-    yield f"- **Not good for**: close races. There are {len(MEMBERS)} classes: random search finds the best few soon, and noise is "
+    yield f"- **Not good for**: close races. {len(MEMBERS)} classes are few: random search finds the best soon, and noise is "
     yield "  large for configurations that learn late. A third of the configurations (`pool`) are near chance, by what they are. "
     yield "  Nor for claims about other data, or about latency (no device was timed; measured seconds are of one busy CPU)."
     yield ""

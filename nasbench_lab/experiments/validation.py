@@ -32,6 +32,7 @@ from nasbench_lab.training.recipe import Recipe
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
+Parts = dict[str, agreement.Comparison]  # validation and test
 _TUNED = ("lr", "weight_decay", "momentum", "batch")
 _TUNE = 41  # the stream of the seeds of tuning
 
@@ -261,11 +262,7 @@ def compare(table: Table, chosen: list[Candidate], new: dict[int, list[Any]], se
 
 
 def _rows(
-    space: Space,
-    schedule: Schedule,
-    chosen: list[Candidate],
-    new: dict[int, list[Any]],
-    parts: dict[str, agreement.Comparison],
+    space: Space, schedule: Schedule, chosen: list[Candidate], new: dict[int, list[Any]], parts: Parts
 ) -> list[dict[str, Any]]:
     """A row per candidate: what was predicted, what was measured."""
     rows = []
@@ -279,9 +276,7 @@ def _rows(
     return rows
 
 
-def _ranks_of(
-    parts: dict[str, agreement.Comparison], groups: dict[str, NDArray[np.bool_]], seeds: int
-) -> dict[str, dict[str, Any]]:
+def _ranks_of(parts: Parts, groups: dict[str, NDArray[np.bool_]], seeds: int) -> dict[str, dict[str, Any]]:
     """Agreement of ranks over all candidates, then, if there are several groups, within each."""
     masks = {"": np.any(list(groups.values()), axis=0)}
     if len(groups) > 1:
@@ -306,9 +301,7 @@ def _count(schedule: Schedule, name: str) -> NDArray[np.int64]:
     return count
 
 
-def _both(
-    space: Space, schedule: Schedule, archs: NDArray[np.int64], fresh: dict[str, FloatArray]
-) -> dict[str, agreement.Comparison]:
+def _both(space: Space, schedule: Schedule, archs: NDArray[np.int64], fresh: dict[str, FloatArray]) -> Parts:
     """Validation and test. Luck in one is partly luck in the other, so regression to the mean carries over."""
     members = np.unique(space.representatives)
     trials = {"val": schedule.val_trials[members, -1, :], "test": schedule.test_trials[members]}
@@ -359,9 +352,7 @@ def _common(space: Space, schedule: Schedule, fresh: dict[str, FloatArray]) -> d
     return {n: agreement.common_share(t[:, 1:] if t.shape[1] > 2 else t, fresh[n]) for n, t in trials.items()}
 
 
-def _summary(
-    parts: dict[str, agreement.Comparison], mask: NDArray[np.bool_], common: dict[str, float]
-) -> dict[str, Any]:
+def _summary(parts: Parts, mask: NDArray[np.bool_], common: dict[str, float]) -> dict[str, Any]:
     out = {}
     for name, part in parts.items():
         out[name] = agreement.summary(part.z[mask], common[name])
@@ -378,9 +369,7 @@ def _ranks(part: agreement.Comparison, mask: NDArray[np.bool_], seeds: int) -> d
     return {"tau": tau, "if_right": mean, "if_right_lo": low, "if_right_hi": high, "count": int(mask.sum())}
 
 
-def _choice(
-    archs: NDArray[np.int64], parts: dict[str, agreement.Comparison], fresh: dict[str, FloatArray]
-) -> dict[str, Any]:
+def _choice(archs: NDArray[np.int64], parts: Parts, fresh: dict[str, FloatArray]) -> dict[str, Any]:
     """The candidate the table's validation picks and the one new validation picks, both scored on new test."""
     measured = parts["val"].measured
     if np.isnan(measured).all():
