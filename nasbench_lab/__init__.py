@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasbench_lab.api import compare, load_table, search
+    from nasbench_lab.api import compare, load_table, search, to_latex
     from nasbench_lab.core import LabError, Query, Record, Result, Strategy, Task
     from nasbench_lab.interop.objectives import objective, optuna_objective
     from nasbench_lab.spaces.decisions import Decision
@@ -26,6 +26,7 @@ _HOMES = {
     "objective": "interop.objectives",
     "optuna_objective": "interop.objectives",
     "search": "api",
+    "to_latex": "api",
     "LabError": "core",
     "Query": "core",
     "Record": "core",
@@ -54,6 +55,7 @@ __all__ = [
     "objective",
     "optuna_objective",
     "search",
+    "to_latex",
 ]
 __version__ = "0.1.0"
 
