@@ -63,7 +63,7 @@ DIGITS = Recipe(epochs=6, channels=8, cells=1, batch=32, lr=0.1, flip=False, cro
 """The recipe of the embedded table: one pass over 24,576 fresh canvases in six parts of 4,096, C = 8, N = 1.
 
 Chosen by a pilot on 60 random classes x 2 seeds (40 where marked *), with the settings that
-`benchmarks/digits_pilot.py` runs again; one Zen 5 core shared with other work, validation after two of the six parts
+`benchmarks/measured/digits_pilot.py` runs again; one Zen 5 core shared with other work, validation after two of the six parts
 only (after all six, as in the table, a training costs 0.93 on that busy machine). With so few cells a Spearman is good
 to about 0.1. Columns: CPU-seconds a training; median and best final val; seed noise in points; spread / noise; Spearman
 between seeds; share of cells within one noise of the best; Spearman with CIFAR-10 / CIFAR-100 at 200 epochs.
@@ -89,15 +89,15 @@ kind that cells see, 2,000 to validate on and 2,000 to test on.
 
 Chosen by two short pilots on 20 random classes each; CPU-seconds of one slow, busy core, on which a fused training of a
 cell takes 2.5 to 3.5, three times what it takes where the table `digits` was measured. Filters are 4, 8 and 16 (fc: 32,
-64 and 128 units), so that a training stays near a second on a good core: six layers of 7x7 and stride 1 with twice as
-many would take 30. One seed:
+64 and 128 units), so that a training stays near a second on a good core: with twice as many, six layers of 7x7 and stride
+1 have 36 million multiply-adds, by count more than a minute of this core. One seed:
 
     batch  part   held out  layout          CPU s: mean, median, most   best val
     64     2,048  2,000     channels first  3.34  2.39  9.86            78.5
     32     1,024  1,000     channels first  2.07  1.61  5.77            64.5
 
-The choice, by `benchmarks/chain_pilot.py` with two seeds a class. Columns as for cells; noise is that of a few classes of
-middling score, of which one seed has learned and another not yet (46 and 20, 53 and 41):
+The choice, by `benchmarks/measured/chain_pilot.py` with two seeds a class. Columns as for cells; noise is that of a few
+classes of middling score, of which one seed has learned and another not yet (46 and 20, 53 and 41):
 
     batch  part   CPU s  10%   median  best  noise  spread  seeds  near  part 2  test
     32     1,536  2.28   10.1  26.9    76.7  5.31   3.13    0.904  5.0%  0.829   0.991

@@ -1,6 +1,6 @@
 """The data card of the digits table, every number computed from the table: prints docs/digits.md, writes its pictures.
 
-    python benchmarks/digits_card.py > docs/digits.md
+    python benchmarks/measured/digits_card.py > docs/digits.md
 
 Beside the page go digits_canvases.png and digits_distribution.svg (`--pictures FOLDER`). Rank correlations with
 NAS-Bench-201 are printed where its table lies at `--nb201`.
@@ -23,10 +23,10 @@ from nasbench_lab.stats import agreement
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import cards
-from benchmarks import digits_pictures as pictures
-from benchmarks.cards import correlations, grid, pooled
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from benchmarks.measured import cards
+from benchmarks.measured import digits_pictures as pictures
+from benchmarks.measured.cards import correlations, grid, pooled
 
 Floats = NDArray[np.float64]
 MEMBERS = np.unique(cell.representatives())
@@ -64,7 +64,7 @@ def heading(table: Table) -> Iterator[str]:
     whole = "" if known == len(MEMBERS) else f" **Unfinished: {known:,} of {len(MEMBERS):,} classes.**"
     yield "# The digits table: data card"
     yield ""
-    yield f"Printed by `python benchmarks/digits_card.py`; do not edit.{whole}"
+    yield f"Printed by `python benchmarks/measured/digits_card.py`; do not edit.{whole}"
     yield ""
     yield (
         "A tabular benchmark of the NAS-Bench-201 cell space that was really measured: every isomorphism class of cells "

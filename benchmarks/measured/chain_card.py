@@ -1,6 +1,6 @@
 """The data card of the chain table, every number computed from the table: prints docs/chain.md, writes its picture.
 
-    python benchmarks/chain_card.py [--table chain] > docs/chain.md
+    python benchmarks/measured/chain_card.py [--table chain] > docs/chain.md
 
 Beside the page goes chain_distribution.svg (`--pictures FOLDER`).
 """
@@ -21,10 +21,10 @@ from nasbench_lab.stats import agreement
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import cards
-from benchmarks import digits_pictures as pictures
-from benchmarks.cards import Floats, correlations, grid, pooled
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from benchmarks.measured import cards
+from benchmarks.measured import digits_pictures as pictures
+from benchmarks.measured.cards import Floats, correlations, grid, pooled
 
 SPACE = chain.space()
 MEMBERS = np.unique(SPACE.representatives)
@@ -60,7 +60,7 @@ def heading(table: Table) -> Iterator[str]:
     whole = "" if known == len(MEMBERS) else f" **Unfinished: {known:,} of {len(MEMBERS):,} classes.**"
     yield "# The chain table: data card"
     yield ""
-    yield f"Printed by `python benchmarks/chain_card.py`; do not edit.{whole}"
+    yield f"Printed by `python benchmarks/measured/chain_card.py`; do not edit.{whole}"
     yield ""
     yield (
         "A small tabular benchmark in which architecture and training are searched jointly: chains of one kind of layer, "

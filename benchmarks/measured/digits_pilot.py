@@ -1,6 +1,6 @@
 """How the digits task was chosen: candidate settings on random classes, two seeds each, compared by what a table needs.
 
-    python benchmarks/digits_pilot.py --cells 60 --folder /tmp/pilot [--settings b32-lr.1 ...] [--nb201 nb201.parquet]
+    python benchmarks/measured/digits_pilot.py --cells 60 --folder /tmp/pilot [--settings b32-lr.1 ...] [--nb201 nb201.parquet]
 
 Prints one row per setting. Resumable (shards per setting in the folder); about 0.7 to 1 CPU-second a training with the
 fused engine. Columns:

@@ -99,7 +99,7 @@ def pilot(name: str, script: str) -> Iterator[str]:
     note = body[after + 1]
     yield "## Why this setting"
     yield ""
-    yield f"From `nasbench_lab/training/recipe.py`; run it with `python benchmarks/{script}`."
+    yield f"From `nasbench_lab/training/recipe.py`; run it with `python benchmarks/measured/{script}`."
     yield ""
     yield "```text"
     yield inspect.cleandoc(ast.literal_eval(note.value) if isinstance(note, ast.Expr) else "")

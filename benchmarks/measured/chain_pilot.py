@@ -1,6 +1,6 @@
 """How the training of chains was chosen, as `digits_pilot` chose that of cells: the same columns, for random classes of chains.
 
-    python benchmarks/chain_pilot.py --cells 20 --folder /tmp/pilot [--settings b32-1536 ...]
+    python benchmarks/measured/chain_pilot.py --cells 20 --folder /tmp/pilot [--settings b32-1536 ...]
 
 Resumable (shards per setting in the folder); 1 to 3 CPU-seconds a training.
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from nasbench_lab.training.networks import CHAINS
 from nasbench_lab.training.problem import make_problem
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.digits_pilot import compare
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from benchmarks.measured.digits_pilot import compare
 
 BASE = make_problem("digits", space="chain").task
 SETTINGS = {
