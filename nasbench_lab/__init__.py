@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nasbench_lab import plot
     from nasbench_lab.api import compare, load_table, search, to_latex
     from nasbench_lab.core import LabError, Query, Record, Result, Strategy, Task
     from nasbench_lab.interop.objectives import objective, optuna_objective
@@ -54,6 +55,7 @@ __all__ = [
     "load_table",
     "objective",
     "optuna_objective",
+    "plot",
     "search",
     "to_latex",
 ]
@@ -61,6 +63,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return import_module("nasbench_lab.plot")
     if name not in _HOMES:
         raise AttributeError(f"module 'nasbench_lab' has no attribute {name!r}")
     return getattr(import_module(f"nasbench_lab.{_HOMES[name]}"), name)
