@@ -151,8 +151,8 @@ def _given_away(pairs: list[tuple[Table, Table]]) -> Iterator[str]:
         yield ""
         yield (
             f"**The best cell of a prediction is the best cell of the real table** ({named}): predicted tables do not hide the "
-            "optimum of the benchmark. Who has looked at one, or tuned on it, knows where the search on the real table ends; do not "
-            "use them as the unseen side of a study."
+            "optimum of the benchmark. Who has looked at one, or tuned on it, knows where the search on the real table ends; do "
+            "not use them as the unseen side of a study."
         )
 
 
