@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nasbench_lab import plot
-    from nasbench_lab.api import compare, load_table, search, to_latex
+    from nasbench_lab.api import assess, compare, load_table, search, to_latex
     from nasbench_lab.core import LabError, Query, Record, Result, Strategy, Task
     from nasbench_lab.interop.objectives import objective, optuna_objective
     from nasbench_lab.spaces.decisions import Decision
     from nasbench_lab.spaces.space import Space
+    from nasbench_lab.surrogates import FeatureSurrogate, Surrogate
     from nasbench_lab.tables.table import Table
     from nasbench_lab.testing.strategy_kit import check_strategy
+    from nasbench_lab.testing.surrogate_kit import check_surrogate
 
 _HOMES = {
+    "assess": "api",
     "compare": "api",
     "load_table": "api",
     "objective": "interop.objectives",
@@ -35,22 +38,29 @@ _HOMES = {
     "Decision": "spaces.decisions",
     "Space": "spaces.space",
     "Strategy": "core",
+    "Surrogate": "surrogates",
+    "FeatureSurrogate": "surrogates",
     "Table": "tables.table",
     "Task": "core",
     "check_strategy": "testing.strategy_kit",
+    "check_surrogate": "testing.surrogate_kit",
 }
 
 __all__ = [
     "Decision",
+    "FeatureSurrogate",
     "LabError",
     "Query",
     "Record",
     "Result",
     "Space",
     "Strategy",
+    "Surrogate",
     "Table",
     "Task",
+    "assess",
     "check_strategy",
+    "check_surrogate",
     "compare",
     "load_table",
     "objective",

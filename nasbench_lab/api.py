@@ -1,4 +1,4 @@
-"""The Python interface: `compare`, `search`, `load_table`, and what the command line calls. Frames come back as pandas."""
+"""The Python interface: `compare`, `assess`, `search`, `load_table`, and what the command line calls; frames are pandas'."""
 
 from __future__ import annotations
 
@@ -210,6 +210,61 @@ def compare(
     if not isinstance(out, (str, Path)) or not str(out).strip():
         raise LabError(f"out must be the path of a folder, got {out!r}")
     return run(chosen, paths.home(out), workers=workers, backend=backend, given=given).frame()
+
+
+def assess(
+    *surrogates: Any,
+    table: str | None = None,
+    train: Sequence[int] | None = None,
+    seeds: int = 10,
+    target: Literal["val", "test", "seconds"] = "val",
+    split: Literal["class", "cell"] = "class",
+    test_size: int | None = None,
+    max_queries: int = 0,
+    out: str | Path = "results/surrogates",
+    workers: int = 1,
+) -> pd.DataFrame:
+    """Fit surrogates on cells of a table and score them on others, as `nasbench-lab surrogates` does; files go to `out`.
+
+    Args:
+        *surrogates: specs such as "gp:kernel=wl"; regressors with `fit` and `predict`, scikit-learn's or yours, as spec
+            ("sklearn.ensemble:ExtraTreesRegressor:n_estimators=300"), class or instance.
+        table: name or path; the embedded benchmark if left out.
+        train: numbers of training cells, ascending; 50, 100, 200, 400, 800, or those that the table has.
+        seeds: splits and fits per surrogate and number of cells.
+        target: predicted: validation after the longest schedule, test, or seconds.
+        split: held out are isomorphism classes, or single cells.
+        test_size: held-out cells; 3000, of a small table a third of its cells.
+        max_queries: of a search that every surrogate drives; 0 for none.
+        out: results folder; finished fits in it are not repeated.
+        workers: processes.
+
+    Returns:
+        A row per surrogate and number of training cells: rank correlations, errors, calibration, times.
+
+    Raises:
+        LabError: a surrogate or a table that does not exist, or numbers out of range.
+    """
+    from nasbench_lab.experiments import assessment, assessment_report
+    from nasbench_lab.surrogates._estimators import written
+
+    named = table or catalog.default()
+    counts = None if train is None else tuple(whole(count, "train", least=2) for count in train)
+    held_out, counts = assessment.sizes_for(named, test_size, counts)
+    settings = assessment.Settings(
+        tuple(written(each) for each in surrogates),
+        named,
+        counts,
+        whole(seeds, "seeds", least=1),
+        target=target,
+        split=split,
+        test_size=held_out,
+        max_queries=whole(max_queries, "max_queries", least=0),
+    )
+    jobs_done = assessment.run(settings, paths.home(out), workers=whole(workers, "workers", least=1))
+    content = assessment_report.build(settings, jobs_done, paths.home(out))
+    assessment_report.write(content, paths.home(out))
+    return pd.DataFrame(content["rows"])
 
 
 def make_study(

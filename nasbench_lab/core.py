@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasbench_lab import extras
 from nasbench_lab.errors import LabError
@@ -32,7 +31,6 @@ __all__ = [
     "Record",
     "Result",
     "Strategy",
-    "Surrogate",
     "Task",
     "direction",
     "noise_stream",
@@ -189,20 +187,6 @@ class Evaluator(Protocol):
 
     def truth(self, arch: int) -> float:
         """Test score, larger is better. Only the scorer calls it, after the search."""
-        ...
-
-
-class Surrogate(Protocol):
-    """Predicts a score. `archs` (n,) indices of `space`; `y`, `mean`, `std` (n,) in one unit. See `surrogates/_base`."""
-
-    def fit(
-        self, archs: NDArray[np.int64], y: FloatArray, rng: np.random.Generator | None = None, *, space: Space
-    ) -> Surrogate:
-        """Learn from scores."""
-        ...
-
-    def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation of scores."""
         ...
 
 

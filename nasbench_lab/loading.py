@@ -18,8 +18,7 @@ import sys
 import types
 import typing
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -84,69 +83,6 @@ def others(folder: str, name: str) -> list[EntryPoint]:
     return [point for point, why in entry_points(folder) if point.name == name and not why]
 
 
-def foreign(folder: str, spec: str) -> bool:
-    """Whether a spec names somebody's code, at its head or in a spec inside it: a file, a class, an entry point, a program.
-
-    Looking at somebody's results runs none of it.
-    """
-    return bool(untrusted(folder, spec, ()))
-
-
-def program(spec: str) -> str:
-    """The command of a strategy that is a program of its own; "" of any other."""
-    head, raw = split_spec(spec)
-    return raw.get("command", "") if head == "external" else ""
-
-
-def untrusted(folder: str, spec: str, trusted: Sequence[str] | None) -> list[str]:
-    """What a spec names of somebody's code and nobody trusts: it may be run where this is nothing.
-
-    Args:
-        folder: of the plug-in at its head.
-        spec: as somebody's study has it.
-        trusted: whole specs; files, modules and classes, each of which stands for itself alone, whatever its parameters;
-            commands of programs. None for all.
-
-    Returns:
-        A name each by which it could be trusted.
-    """
-    if trusted is None:
-        return []
-    known = set(map(_placed, trusted))
-    codes = [] if _placed(spec) in known else _codes(spec, lambda head: head in leaves(folder))
-    return list(dict.fromkeys(code[0] for code in codes if known.isdisjoint(map(_placed, code))))
-
-
-def _codes(spec: str, plain: Callable[[str], bool]) -> Iterator[list[str]]:
-    """Somebody's code in a spec, piece by piece: how each may be named. `plain` says of a head that it is none."""
-    try:
-        head, raw = split_spec(spec)
-    except LabError:
-        yield [spec]
-        return
-    if head == "external":  # the program is the code
-        yield [spec, *([raw["command"]] if raw.get("command") else [])]
-        return
-    if not plain(head):
-        yield [head, *([module] if (module := module_of(head)[0]) else [])]
-    for value in raw.values():
-        yield from _codes(value, _no_code)
-
-
-def _no_code(head: str) -> bool:
-    """Of a parameter's value: what looks like somebody's plug-in is taken for it."""
-    return not (":" in head or head.endswith(".py") or others("surrogates", head) or others("strategies", head))
-
-
-def _placed(name: str) -> str:
-    """A name of a file's code with the file's whole path, however it was written; other names as they are."""
-    with suppress(LabError, OSError, ValueError):
-        file, rest = module_of(name.strip())
-        if file.endswith(".py"):
-            return ":".join([str(paths.home(file).resolve()), *([rest] if rest else [])])
-    return name.strip()
-
-
 def load(folder: str, name: str) -> type[Any]:
     """The class a name stands for.
 
@@ -161,14 +97,15 @@ def load(folder: str, name: str) -> type[Any]:
 def _load(folder: str, name: str) -> type[Any]:
     module_name, class_name = module_of(name)
     if module_name or class_name:
-        return _class_in(_import(module_name), class_name) if class_name else only_class(_import(module_name))
+        home = _import(module_name)
+        return _in(home, class_name, anything=folder == "surrogates") if class_name else only_class(home)
     _say_what_is_hidden(folder, name, tuple(sys.path))
     if name in leaves(folder):
         return only_class(importlib.import_module(leaves(folder)[name]))
     for point, why in entry_points(folder):
         if point.name == name and not why:
             module, class_name = target(point)
-            return _class_in(_import(module), class_name) if class_name else only_class(_import(module))
+            return _in(_import(module), class_name) if class_name else only_class(_import(module))
     raise unknown(_kind(folder), name, names(folder), ", or pkg.module:Class")
 
 
@@ -227,9 +164,10 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _class_in(module: types.ModuleType, class_name: str) -> type[Any]:
+def _in(module: types.ModuleType, class_name: str, *, anything: bool = False) -> Any:
+    """A class of a module; `anything`: or an instance, or a function that returns one."""
     found = getattr(module, class_name, None)
-    if not inspect.isclass(found):
+    if not (inspect.isclass(found) or (anything and found is not None)):
         classes = [c for c, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
         raise LabError(f"{module.__name__} has no class {class_name!r}; it has: {', '.join(classes) or 'none'}")
     return found
@@ -296,11 +234,34 @@ def located(spec: str) -> str:
     path, cls = module_of(head)
     if path.endswith(".py"):
         head = ":".join([str(paths.home(path).absolute()), *([cls] if cls else [])])
-    inner = {key: located(value) if ".py" in value else value for key, value in raw.items()}
-    written = ",".join(
-        f"{key}=({value})" if set(value) & set(":,=()") else f"{key}={value}" for key, value in inner.items()
-    )
-    return f"{head}:{written}" if written else head
+    inside = {key: _located(value) if ".py" in value else value for key, value in raw.items()}
+    return written(head, inside)
+
+
+def _located(value: str) -> str:
+    """The same of a parameter's value."""
+    listed = named_list(value)
+    return ",".join(f"{name}=({_located(each)})" for name, each in listed.items()) if listed else located(value)
+
+
+def written(head: str, values: Mapping[str, str]) -> str:
+    """A spec of a name and parameters as texts, those that look like specs in parentheses."""
+    texts = [f"{key}=({value})" if set(value) & set(":,=()") else f"{key}={value}" for key, value in values.items()]
+    return f"{head}:{','.join(texts)}" if texts else head
+
+
+def named_list(value: str) -> dict[str, str]:
+    """The specs of a value that lists several by name, `scale=(pkg:Scaler),model=(pkg:Model)`; empty if it is none."""
+    items = [item.partition("=") for item in _outside(value, ",")]
+    if not all(name.strip().isidentifier() and text.startswith("(") and text.endswith(")") for name, _, text in items):
+        return {}
+    return {name.strip(): text[1:-1].strip() for name, _, text in items}
+
+
+def inner(values: Iterable[str]) -> Iterator[str]:
+    """What parameters' values may name: each itself, or the specs that it lists by name."""
+    for value in values:
+        yield from named_list(value).values() or [value]
 
 
 def _outside(text: str, separator: str) -> list[str]:
@@ -332,6 +293,8 @@ def build(folder: str, spec: str) -> Any:
     """
     name, raw = split_spec(spec)
     cls = load(folder, name)
+    if folder == "surrogates" and not is_surrogate(cls):
+        return build(folder, written("regressor", {"estimator": spec}))
     if not dataclasses.is_dataclass(cls):
         raise LabError(f"{spec!r}: {cls.__name__} must be a dataclass, its fields are its parameters")
     hints = typing.get_type_hints(cls)
@@ -352,15 +315,27 @@ def build(folder: str, spec: str) -> Any:
     return built
 
 
+def is_surrogate(found: Any) -> bool:
+    """Whether a class predicts cells of a space itself; any other with `fit` and `predict` is a regressor on rows."""
+    fit = getattr(found, "fit", None)
+    told = hasattr(found, "alike") or (callable(fit) and "space" in inspect.signature(fit).parameters)
+    return dataclasses.is_dataclass(found) and inspect.isclass(found) and told
+
+
+def literal(text: str) -> Any:
+    """A text as the Python literal that it is, `true`, `none` and `inf` among them; itself where it is none."""
+    lowered = {"true": True, "false": False, "none": None, "inf": float("inf")}
+    try:
+        return lowered[text.lower()] if text.lower() in lowered else ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
 def _read(text: str, kind: Any, where: str) -> Any:
     """A parameter's text as a value of `kind`; `a|b` unions are tried as Python literals."""
     if kind is str:
         return text
-    lowered = {"true": True, "false": False, "none": None, "inf": float("inf")}
-    try:
-        value = lowered[text.lower()] if text.lower() in lowered else ast.literal_eval(text)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        value = text
+    value = literal(text)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     allowed = typing.get_args(kind) or (kind,)

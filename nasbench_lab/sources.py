@@ -23,7 +23,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from nasbench_lab import extras, imports, loaded, loading
+from nasbench_lab import extras, imports, loaded, loading, trust
 from nasbench_lab.errors import LabError
 from nasbench_lab.files import paths
 from nasbench_lab.files.writing import data_folders
@@ -76,9 +76,9 @@ def digest(strategy: type[Any], evaluator: type[Any], specs: Iterable[str] = ())
     return hashlib.sha256((found + alive).encode()).hexdigest()[:16] if alive else found
 
 
-def assessment_digest(surrogate: type[Any]) -> str:
+def assessment_digest(surrogate: type[Any], spec: str) -> str:
     """The same for what decides how good a surrogate is found to be: its sources, the experiment and its measures."""
-    return digest_of([ROOT / name for name in _ASSESSMENT], surrogate)
+    return digest_of([*(ROOT / name for name in _ASSESSMENT), *files_in(spec)], surrogate)
 
 
 def versions(*parts: object, task: Any = None) -> dict[str, str]:
@@ -165,7 +165,9 @@ def files_in(spec: str) -> list[Path]:
         own = [paths.home(module).resolve()]
     else:
         own = [path for name in [*([module] if module else []), *points] for path in _shared(name)]
-    return [path for path in own if path.is_file()] + [path for value in raw.values() for path in files_in(value)]
+    return [path for path in own if path.is_file()] + [
+        path for value in loading.inner(raw.values()) for path in files_in(value)
+    ]
 
 
 def _installed(path: Path) -> list[Path]:
@@ -288,14 +290,14 @@ def taken(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> di
     named = [path for spec in specs for path in files_in(spec)]
     files = {str(path) for path in followed(named, strategy, evaluator) if not path.is_relative_to(ROOT)}
     kinds = ("strategies", "evaluators")
-    if not files and not any(map(loading.foreign, kinds, specs)):
+    if not files and not any(map(trust.foreign, kinds, specs)):
         return {}
     private = imports.private(files)
     owners = {owner(specs[0])}.union(*(each.owners for each in map(imports.executed, files) if each)) - {""}
     shared = {path for path in files | imports.loaded(owners) if os.path.isfile(path)} - set(private)
     loaded.check_current(map(Path, shared))
     more = {path for path in imports.all_loaded() if os.path.isfile(path)} - set(private) - shared
-    unseen = sorted(imports.sourceless(files)) + ([_PROGRAM] if loading.program(specs[0]) else [])
+    unseen = sorted(imports.sourceless(files)) + ([_PROGRAM] if trust.program(specs[0]) else [])
     modules = imports.shared()
     names = {path: module.__name__ for path, module in modules.items() if module.__name__ not in imports.MAINS}
     tables = tuple(f"{folder.resolve()}{os.sep}" for folder in data_folders())

@@ -26,6 +26,7 @@ ORDER = [
     "imports",
     "loaded",
     "loading",
+    "trust",
     "listing",
     "sources",
     "surrogates",
@@ -337,9 +338,14 @@ def test_what_only_tells_imports_no_arrays_and_no_plugin(command):
 
 
 def test_no_global_randomness_in_the_package():
-    """`np.random` is named for Generator, SeedSequence, default_rng and the kit's reading of its state alone."""
-    allowed = {"Generator", "SeedSequence", "default_rng", "get_state"}
+    """`np.random` is named for Generator, SeedSequence, default_rng and the kit's reading of its state alone.
+
+    Somebody's estimators may draw from it unasked: it is set for them, and given back.
+    """
     for path in sources():
+        allowed = {"Generator", "SeedSequence", "default_rng", "get_state"}
+        if path == ROOT / "surrogates" / "_estimators.py":
+            allowed |= {"seed", "set_state"}
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
                 assert node.attr in allowed, f"{path}:{node.lineno} np.random.{node.attr}"
@@ -348,7 +354,7 @@ def test_no_global_randomness_in_the_package():
                 "random.seed",
                 "random.random",
             ):
-                assert "fork_rng" in path.read_text(), f"{path}:{node.lineno} {ast.unparse(node)}"
+                assert "fork_rng" in path.read_text() or "seed" in allowed, f"{path}:{node.lineno} {ast.unparse(node)}"
 
 
 def test_no_pickle_is_ever_loaded():

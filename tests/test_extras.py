@@ -30,6 +30,7 @@ NEEDS = {  # plug-in -> the package its defaults need, and the extra that is nam
     "surrogates/forest": ("sklearn", "models"),
     "surrogates/gbdt": ("sklearn", "models"),
     "surrogates/gcn": ("torch", "training"),
+    "surrogates/regressor": ("sklearn", "models"),
     "evaluators/training": ("torch", "training"),
 }
 HIDDEN = f"""

@@ -195,7 +195,7 @@ def _header(settings: Settings, table: Table, spec: str) -> Header:
         "target": settings.target,
         "split": settings.split,
         "test_size": settings.test_size,
-        "code": sources.assessment_digest(type(model)),
+        "code": sources.assessment_digest(type(model), spec),
         "versions": sources.versions(model),
     }
     plain: Header = json.loads(json.dumps(header))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasbench_lab import core, loading
+from nasbench_lab import core, loading, trust
 from nasbench_lab.core import LabError
 from nasbench_lab.evaluators.training import default_cache, train_and_keep
 from nasbench_lab.spaces import cell
@@ -54,7 +54,7 @@ def of_study(files: list[Path]) -> list[Found]:
     found = []
     for block in map(store.read, files):
         spec = str(block.header["strategy"])
-        if loading.foreign("strategies", spec):  # somebody's: none of its code is run for this
+        if trust.foreign("strategies", spec):  # somebody's: none of its code is run for this
             continue
         cls = loading.load("strategies", loading.split_spec(spec)[0])
         if getattr(cls, "shares_weights", False):

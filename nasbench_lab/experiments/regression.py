@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from nasbench_lab import loading
+from nasbench_lab import trust
 from nasbench_lab.core import LabError
 from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import written
@@ -185,7 +185,7 @@ def study_of(folder: Path, strategies: Sequence[str], seeds: int | None, trusted
         folder: of the baseline.
         strategies: to run of it; all if none is named.
         seeds: how many; the folder's if None.
-        trusted: whose code may be run all the same; see `loading.untrusted`.
+        trusted: whose code may be run all the same; see `trust.untrusted`.
 
     Raises:
         LabError: not a results folder, or it names somebody's code that nobody has named or trusts.
@@ -194,7 +194,7 @@ def study_of(folder: Path, strategies: Sequence[str], seeds: int | None, trusted
     named = [("strategies", spec) for spec in study.strategies if not strategies]
     named += [("evaluators", task.evaluator) for task in study.tasks]
     for kind, spec in named:
-        if others := loading.untrusted(kind, spec, trusted):
+        if others := trust.untrusted(kind, spec, trusted):
             names = " ".join(f"--trust {shlex.quote(name)}" for name in others)
             raise LabError(
                 f"the baseline {folder} names {spec!r}, which is somebody's code: name the strategies to run, or {names}"

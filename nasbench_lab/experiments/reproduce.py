@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab import loading, sources
+from nasbench_lab import loading, sources, trust
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import shown
 from nasbench_lab.files import sealed
@@ -73,7 +73,7 @@ def reproduce(
         run: only this one, "id" or "id:seed", also of a run the manifest does not name any more. Where the runs are not
             there, "id" alone: the manifest has one digest for all seeds. What is shown is of all runs, and not compared.
         workers: processes, where the study must be run.
-        trusted: whose code may be run; see `loading.untrusted`.
+        trusted: whose code may be run; see `trust.untrusted`.
         progress: where a study is run anew, called with (runs done, runs in all) of the row at hand.
 
     Raises:
@@ -105,8 +105,8 @@ class _Folder(NamedTuple):
 
     def refused(self, spec: str, evaluator: str = "tabular") -> str:
         """Why a strategy under an evaluator may not be run; "" where it may."""
-        others = loading.untrusted("strategies", spec, self.trusted)
-        others += loading.untrusted("evaluators", evaluator, self.trusted)
+        others = trust.untrusted("strategies", spec, self.trusted)
+        others += trust.untrusted("evaluators", evaluator, self.trusted)
         names = " ".join(f"--trust {shlex.quote(name)}" for name in others)
         return f"somebody's code, which runs only where it is trusted: {names}, or --trust all" if others else ""
 

@@ -8,7 +8,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from nasbench_lab import core, loading
+from nasbench_lab import core, loading, trust
 from nasbench_lab.errors import LabError
 from nasbench_lab.files import sealed
 from nasbench_lab.files.writing import write_atomically
@@ -210,5 +210,5 @@ def facts_of(plan: Plan) -> dict[str, dict[str, str]]:
             "paper": strategy.paper,
         }
         for spec, strategy in plan.strategies.items()
-        if loading.foreign("strategies", spec)
+        if trust.foreign("strategies", spec)
     }

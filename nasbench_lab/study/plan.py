@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_lab import core, imports, loading, sources
+from nasbench_lab import core, imports, loading, sources, trust
 from nasbench_lab.core import FloatArray, LabError, Strategy, Task
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.study import runner, store
@@ -107,7 +107,7 @@ class Group:
     def foreign(self) -> bool:
         """Whether somebody else's code decides its runs: the strategy is not of this package, or its spec names what is not."""
         own = str(self.header["class"]).startswith("nasbench_lab.")
-        return not own or loading.foreign("strategies", self.spec)
+        return not own or trust.foreign("strategies", self.spec)
 
     @cached_property
     def id(self) -> str:

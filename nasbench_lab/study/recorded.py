@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nasbench_lab import loading
+from nasbench_lab import trust
 from nasbench_lab.core import LabError
 from nasbench_lab.errors import brief
 from nasbench_lab.files import sealed
@@ -51,7 +51,7 @@ def look(out: Path, tasks: Sequence[StudyTask] | None = None) -> Look:
     found = [(task, run) for task, run in entries(out, manifest, study) if tasks is None or task in tasks]
     study = replace(study, tasks=tuple(dict.fromkeys(task for task, _ in found)))
     for task in study.tasks:
-        if loading.foreign("evaluators", task.evaluator):
+        if trust.foreign("evaluators", task.evaluator):
             raise LabError(f"evaluator {task.evaluator!r} of {out} is somebody's code, which looking does not run")
     tables, planned = opened(study)
     by_text = {task.text: task for task in planned}

@@ -27,8 +27,12 @@ from nasbench_lab.spaces.whole import cells
 _FIT_STREAM = 4  # of fits without a generator of their own
 
 
-class Parameters:
-    """Base of all surrogates; see the module's docstring."""
+class Surrogate:
+    """Base of all surrogates, `nasbench_lab.Surrogate`: `fit` and `predict` are the author's, all else follows from them.
+
+    It learns from cells of a finite space, numbers in 0..space.size - 1, and predicts any of them; what is learned stands in
+    attributes that end in `_`. One that learns from rows of features has less to write on `nasbench_lab.FeatureSurrogate`.
+    """
 
     requires: ClassVar[Any] = ()  # packages it computes with beyond the core's, see `extras`
     uses_known = False  # whether `fit` takes `known`, what is known of all cells beforehand (`core.Task.known`)

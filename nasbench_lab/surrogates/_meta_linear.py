@@ -33,7 +33,7 @@ from nasbench_lab.core import FloatArray, stream
 from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
-from nasbench_lab.surrogates._base import Parameters
+from nasbench_lab.surrogates._base import Surrogate
 from nasbench_lab.surrogates._canonical import first_of, pool_of
 from nasbench_lab.surrogates._kernels import Part, Pool
 from nasbench_lab.surrogates.gp import GaussianProcess
@@ -76,7 +76,7 @@ class Trained(NamedTuple):
     noise: float
 
 
-class MetaLinear(Parameters):
+class MetaLinear(Surrogate):
     """The adapted head, as a surrogate.
 
     Args:
@@ -107,7 +107,7 @@ class MetaLinear(Parameters):
         return self
 
     def believe(self, pending: NDArray[np.int64], archs: NDArray[np.int64], y: FloatArray, *_: Any, **__: Any) -> Self:
-        """See `Parameters.believe`."""
+        """See `Surrogate.believe`."""
         self._head.believe(pending, archs, y)
         return self
 
@@ -117,7 +117,7 @@ class MetaLinear(Parameters):
         return mean + self._expected[archs], std
 
     def alike(self, space: Space = cell.SPACE) -> tuple[IntArray, IntArray]:
-        """See `Parameters.alike`."""
+        """See `Surrogate.alike`."""
         return self._head.alike(space)
 
 

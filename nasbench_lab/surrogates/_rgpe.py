@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray, Space
-from nasbench_lab.surrogates._base import Parameters, generator
+from nasbench_lab.surrogates._base import Surrogate, generator
 from nasbench_lab.surrogates._pool_gp import PoolGP
 from nasbench_lab.surrogates._settled import settled
 from nasbench_lab.surrogates.gp import GaussianProcess
@@ -34,7 +34,7 @@ _EQUAL = 2
 _PERCENTILE = 95.0
 
 
-class Rgpe(Parameters):
+class Rgpe(Surrogate):
     """The ensemble, as a surrogate.
 
     Args:
@@ -68,7 +68,7 @@ class Rgpe(Parameters):
         return self
 
     def believe(self, pending: NDArray[np.int64], archs: NDArray[np.int64], y: FloatArray, *_: Any, **__: Any) -> Self:
-        """See `Parameters.believe`: all models take away the variance that the pending cells will take away."""
+        """See `Surrogate.believe`: all models take away the variance that the pending cells will take away."""
         for model in (self.target, *self.sources):
             model.believe(pending, archs, y)
         return self
@@ -84,7 +84,7 @@ class Rgpe(Parameters):
         return mean, np.sqrt(variance)
 
     def alike(self, space: Space = cell.SPACE) -> tuple[IntArray, IntArray]:
-        """See `Parameters.alike`: all models have the target's kernel."""
+        """See `Surrogate.alike`: all models have the target's kernel."""
         return self.target.alike(space)
 
 

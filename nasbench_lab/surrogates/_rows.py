@@ -2,11 +2,12 @@
 
 A subclass is a dataclass with the fields `features` and `targets`. It learns targets of about zero mean and unit spread
 at rows (`_learn`), and says what is normal about the target of any row (`_moments`); units, repeated cells and cells
-that share a row are dealt with here.
+that share a row are dealt with here. `FeatureSurrogate` is the same for authors, in terms of the rows themselves.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -18,15 +19,15 @@ from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.spaces.whole import cells
-from nasbench_lab.surrogates._base import Parameters, checked, generator
-from nasbench_lab.surrogates._scale import Scale
+from nasbench_lab.surrogates._base import Surrogate, checked, generator
+from nasbench_lab.surrogates._scale import Scale, check_targets
 
 NINE_TENTHS = 1.6448536269514722**2  # the square of a standard normal number is below this nine times in ten
 LEAST_NOISE = 1e-3  # variance of targets, which have unit spread
 _POOL_SAMPLE = 512
 
 
-class RowModel(Parameters):
+class RowModel(Surrogate):
     """See the module's docstring. After `fit`: `inputs_` (R, d), `row_of_` (N,), `scale_`."""
 
     features: str
@@ -40,7 +41,7 @@ class RowModel(Parameters):
         *,
         space: Space = cell.SPACE,
     ) -> Self:
-        """See `Parameters.fit`."""
+        """See `Surrogate.fit`."""
         archs, y = checked(archs, y)
         rows = self._rows(space)
         self.inputs_ = rows.values
@@ -72,9 +73,40 @@ class RowModel(Parameters):
         return middle[back], spread[back]
 
     def quantiles(self, archs: NDArray[np.int64], probabilities: tuple[float, ...]) -> tuple[FloatArray, ...]:
-        """See `Parameters.quantiles`; exact for normal targets."""
+        """See `Surrogate.quantiles`; exact for normal targets."""
         rows, back = self._asked(archs)
         return tuple(values[back] for values in self.scale_.quantiles(*self._moments(rows), probabilities))
+
+
+@dataclass
+class FeatureSurrogate(RowModel):
+    """Base of surrogates that learn from rows of features: `learn` and `moments` are the author's.
+
+    Attributes:
+        features: the rows it learns from, a name of `spaces.encodings.FEATURES` (structure_paths, path, one_hot, ...).
+        targets: transform of the scores, a name of `_targets.TRANSFORMS` (blended, rank_gauss, standardised, ...), or none.
+    """
+
+    features: str = "structure_paths"
+    targets: str = "none"
+
+    def __post_init__(self) -> None:
+        encodings.check(self.features)
+        check_targets(self.targets)
+
+    def learn(self, inputs: FloatArray, targets: FloatArray, rng: np.random.Generator) -> None:
+        """Learn from rows (n, d) and their targets (n,), of about zero mean and unit spread; `rng` is all randomness."""
+        raise NotImplementedError
+
+    def moments(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation, (m,) each, of the targets of new trainings at rows (m, d)."""
+        raise NotImplementedError
+
+    def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
+        self.learn(self.inputs_[rows], targets, rng)
+
+    def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        return self.moments(self.inputs_[rows])
 
 
 def added_noise(squares: FloatArray, known: FloatArray) -> float:

@@ -118,7 +118,7 @@ class BoostedTrees(RowModel):
         return middle, self.factor_ * (high - low) / (2.0 * _HALF)
 
     def quantiles(self, archs: NDArray[np.int64], probabilities: tuple[float, ...]) -> tuple[FloatArray, ...]:
-        """See `Parameters.quantiles`: of two half normal distributions."""
+        """See `Surrogate.quantiles`: of two half normal distributions."""
         rows, back = self._asked(archs)
         low, middle, high = self._levels(rows)
         found = []

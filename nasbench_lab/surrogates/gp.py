@@ -23,7 +23,7 @@ from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.spaces.whole import cells
-from nasbench_lab.surrogates._base import Parameters, checked
+from nasbench_lab.surrogates._base import Surrogate, checked
 from nasbench_lab.surrogates._canonical import KERNELS, candidates, first_of, pool_of, with_known
 from nasbench_lab.surrogates._choice import Choice
 from nasbench_lab.surrogates._kernels import Pool
@@ -41,7 +41,7 @@ _JOINT = 512  # a joint sample is drawn at the rows with the highest upper confi
 
 
 @dataclass
-class GaussianProcess(Parameters):
+class GaussianProcess(Surrogate):
     """A Gaussian process over the cells of a space.
 
     Attributes:
@@ -110,7 +110,7 @@ class GaussianProcess(Parameters):
         refit: bool = True,
         known: Mapping[str, FloatArray] | None = None,
     ) -> Self:
-        """See `Parameters.update`. The fast engine adds one row per new observation and starts where it was."""
+        """See `Surrogate.update`. The fast engine adds one row per new observation and starts where it was."""
         seen = getattr(self, "archs_", None)
         if self.engine != "fast" or (seen is not None and not np.array_equal(seen, archs[: len(seen)])):
             return self.fit(archs, y, rng, space=space, known=known)
@@ -141,7 +141,7 @@ class GaussianProcess(Parameters):
         space: Space = cell.SPACE,
         known: Mapping[str, FloatArray] | None = None,
     ) -> Self:
-        """See `Parameters.believe`. What is expected leaves the mean as it is and takes its variance away, at once."""
+        """See `Surrogate.believe`. What is expected leaves the mean as it is and takes its variance away, at once."""
         if self.engine != "fast":
             return super().believe(pending, archs, y, rng, space=space, known=known)
         self._pending = self.row_of_[pending].tolist()
@@ -224,7 +224,7 @@ class GaussianProcess(Parameters):
         return values if self.inverse_ is None else self.inverse_(values)
 
     def alike(self, space: Space = cell.SPACE) -> tuple[IntArray, IntArray]:
-        """See `Parameters.alike`: the rows of the pool."""
+        """See `Surrogate.alike`: the rows of the pool."""
         if self.proxies:
             return super().alike(space)
         return first_of(space, self.kernel), pool_of(space, self.kernel).row_of

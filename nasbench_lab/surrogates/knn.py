@@ -47,7 +47,7 @@ class NearestClasses(RowModel):
             raise ValueError(f"neighbours must be at least 1, got {self.neighbours}")
 
     def alike(self, space: Space = cell.SPACE) -> tuple[IntArray, IntArray]:
-        """See `Parameters.alike`: the cells of a class."""
+        """See `Surrogate.alike`: the cells of a class."""
         _, first, class_of = np.unique(space.classes, return_index=True, return_inverse=True)
         return first, class_of
 

@@ -7,6 +7,7 @@ for every cell.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
@@ -19,6 +20,7 @@ from nasbench_lab import core, loading
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import shares
+from nasbench_lab.surrogates._estimators import written
 from nasbench_lab.testing.checks import Check, CheckFailed, in_fresh_process, leaves_global_states_alone, require
 from nasbench_lab.testing.small_spaces import SPACES
 
@@ -30,16 +32,19 @@ _METHODS = ("fit", "predict", "quantiles", "sample", "update", "believe", "alike
 Archs = NDArray[np.int64]
 
 
-def check_surrogate(load: str | Callable[[], Any]) -> Iterator[Check]:
+def check_surrogate(load: Any) -> Iterator[Check]:
     """The checks of one surrogate, each a callable with a name.
 
     Args:
-        load: a spec ("mlp:members=3", "pkg.module:Class", "file.py"), or a class or function without arguments that
-            makes the surrogate. A class that another process cannot import fails the fresh-process check: give its spec.
+        load: a spec ("mlp:members=3", "pkg.module:Class", "file.py"); a class or function without arguments that makes
+            the surrogate; any other regressor, class or instance. A class that another process cannot import fails the
+            fresh-process check: give its spec.
 
     Yields:
         named checks; none runs before it is called.
     """
+    if not isinstance(load, str) and not inspect.isroutine(load) and not loading.is_surrogate(load):
+        load = written(load)
     spec = load if isinstance(load, str) else f"{load.__module__}:{load.__qualname__}"
     make: Callable[[], Any] = (lambda: loading.build("surrogates", load)) if isinstance(load, str) else load
     kit = _Kit(make, spec)
@@ -103,7 +108,7 @@ class _Kit:
         model = self.make()
         name = type(model).__name__
         missing = [method for method in _METHODS if not callable(getattr(model, method, None))]
-        require(not missing, f"{name} has no {', '.join(missing)}; derive it from surrogates/_base.Parameters")
+        require(not missing, f"{name} has no {', '.join(missing)}; derive it from nasbench_lab.Surrogate")
         require(is_dataclass(model), f"{name} is not a dataclass")
         parameters = model.get_params()
         own = [field.name for field in fields(model) if field.init]

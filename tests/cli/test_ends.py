@@ -163,8 +163,8 @@ def test_a_constructor_that_ends_the_process_is_an_error(tmp_path, lab):
 
 def test_a_surrogate_that_ends_the_process_has_failed(tmp_path, lab):
     (tmp_path / "ends.py").write_text(
-        '"""Ends."""\nfrom dataclasses import dataclass\nfrom nasbench_lab.surrogates._base import Parameters\n@dataclass\n'
-        'class Mine(Parameters):\n    """Ends."""\n    def fit(self, *a, **k): raise SystemExit(0)\n    def predict(self, a): return a, a\n'
+        '"""Ends."""\nfrom dataclasses import dataclass\nfrom nasbench_lab.surrogates._base import Surrogate\n@dataclass\n'
+        'class Mine(Surrogate):\n    """Ends."""\n    def fit(self, *a, **k): raise SystemExit(0)\n    def predict(self, a): return a, a\n'
     )
     code, _, err = lab(
         "surrogates", tmp_path / "ends.py", "--table", "toy", "--train", "5", "--seeds", 2, "--out", tmp_path / "r"

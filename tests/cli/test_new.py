@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import nasbench_lab
@@ -19,6 +21,16 @@ def test_what_it_writes_keeps_the_rules_and_has_a_row(lab, tmp_path, monkeypatch
     assert code == 0, out
     best = nasbench_lab.search("hill_climb2.py", "digits", max_queries=100)["val"].max()
     assert best > nasbench_lab.search("random_search", "digits", max_queries=3)["val"].max()
+
+
+def test_a_surrogate_to_begin_with_keeps_the_rules_without_a_private_import(lab, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = lab("new", "ridge2.py", "--kind", "surrogate")
+    assert code == 0
+    assert "nasbench-lab check ridge2.py --kind surrogate" in out
+    assert not re.search(r"import .*\b_|from .*\._", (tmp_path / "ridge2.py").read_text())
+    code, out, _ = lab("check", "ridge2.py", "--kind", "surrogate")
+    assert code == 0, out
 
 
 @pytest.mark.parametrize("name", ["mine", "mine.txt", "my search.py", "1st.py", ".py", "class.py"])

@@ -201,10 +201,10 @@ def test_an_edited_surrogate_makes_other_runs(monkeypatch, tmp_path):
 MINE = '''"""Mine: the mean of what it saw."""
 from dataclasses import dataclass
 import numpy as np
-from nasbench_lab.surrogates._base import Parameters
+from nasbench_lab.surrogates._base import Surrogate
 
 @dataclass
-class Mine(Parameters):
+class Mine(Surrogate):
     """The mean."""
     shift: float = 0.0
 

@@ -123,8 +123,8 @@ def test_the_sizes_of_nas_bench_201_are_as_they_were() -> None:
 def test_a_surrogate_that_fails_is_named(tmp_path) -> None:
     path = tmp_path / "broken.py"
     path.write_text(
-        '"""Broken."""\nfrom dataclasses import dataclass\nfrom nasbench_lab.surrogates._base import Parameters\n\n'
-        "@dataclass\nclass Broken(Parameters):\n    def fit(self, archs, y, rng=None, **context):\n        return 1 / 0\n"
+        '"""Broken."""\nfrom dataclasses import dataclass\nfrom nasbench_lab.surrogates._base import Surrogate\n\n'
+        "@dataclass\nclass Broken(Surrogate):\n    def fit(self, archs, y, rng=None, **context):\n        return 1 / 0\n"
     )
     chosen = assessment.Settings((str(path),), "toy", (20,), seeds=1, test_size=100)
     with pytest.raises(LabError, match="failed on 20 cells, seed 0: ZeroDivisionError"):

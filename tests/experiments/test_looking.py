@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import nasbench_lab
-from nasbench_lab import loading
+from nasbench_lab import trust
 from nasbench_lab.cli.app import app
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import regression
@@ -139,7 +139,7 @@ def test_a_baseline_runs_what_the_user_names(made):
     ],
 )
 def test_what_is_somebodys_is_known_by_its_text(spec, foreign):
-    assert loading.foreign("strategies", spec) is foreign
+    assert trust.foreign("strategies", spec) is foreign
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_one_rule_says_whose_code_is_trusted(spec, trusted, left, tmp_path, monk
     (tmp_path / "a.py").write_text("class C: pass\nclass D: pass\n")
     spec = spec.replace("HERE", str(tmp_path))
     trusted = trusted and [name.replace("HERE", str(tmp_path)) for name in trusted]
-    assert loading.untrusted("strategies", spec, trusted) == left
+    assert trust.untrusted("strategies", spec, trusted) == left
     study = Study((spec,), (StudyTask("toy", max_queries=2),), seeds=1)
     (tmp_path / "manifest.json").write_text(json.dumps({"study": to_json(study), "tables": {}, "runs": []}))
     folder = again._Folder(tmp_path, study, {}, trusted)

@@ -126,8 +126,8 @@ def test_a_library_is_not_hidden_by_a_file_of_its_name(tmp_path):
 def test_a_file_of_a_spec_inside_a_spec_is_followed(tmp_path):
     model = tmp_path / "model.py"
     code = (
-        "import numpy as np\nfrom dataclasses import dataclass\nfrom nasbench_lab.surrogates._base import Parameters\n"
-        "import shift\n@dataclass\nclass M(Parameters):\n    def fit(self, archs, y, rng=None, *, space=None):\n"
+        "import numpy as np\nfrom dataclasses import dataclass\nfrom nasbench_lab.surrogates._base import Surrogate\n"
+        "import shift\n@dataclass\nclass M(Surrogate):\n    def fit(self, archs, y, rng=None, *, space=None):\n"
         "        return self\n    def predict(self, archs):\n"
         "        return shift.SIGN * np.asarray(archs, float), np.ones(len(archs))\n"
     )

@@ -1,12 +1,13 @@
 """The loop that model-based strategies share: design, then fit a surrogate, score candidates, ask for the best.
 
-    surrogate     any of `surrogates/` as `name` or `(name:key=value)`: predicts the targets of all cells
+    surrogate     any of `surrogates/` as `name` or `(name:key=value)`: predicts the targets of all cells; or any regressor,
+                  `(sklearn.ensemble:ExtraTreesRegressor)`, from Python also as an instance; see `surrogates/regressor`
     acquisition   what is made of a prediction: see `ACQUISITIONS`
     candidates    which cells are scored: see `CANDIDATES`
 
 Every strategy built on it takes all three, so that components can be exchanged one by one; a leaf file sets the
 published combination as defaults and says where it deviates. Notation: N cells, G groups of cells that the surrogate
-cannot tell apart (`Parameters.alike`); of equals one is drawn at random.
+cannot tell apart (`Surrogate.alike`); of equals one is drawn at random.
 
 With several workers, cells being evaluated count as observed with what is expected of them (Ginsbourger et al. 2010).
 """
@@ -26,6 +27,7 @@ from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._acquisition import log_expected_improvement, upper_confidence_bound
+from nasbench_lab.surrogates._estimators import written
 from nasbench_lab.surrogates._settled import best, settled
 from nasbench_lab.surrogates._targets import TRANSFORMS
 
@@ -102,6 +104,7 @@ class ModelBased(Strategy):
         for name, names in allowed.items():
             if getattr(self, name) not in names:
                 raise ValueError(f"{name} must be one of {', '.join(names)}, got {getattr(self, name)!r}")
+        self.surrogate = written(self.surrogate)
         loading.build(
             "surrogates", self.surrogate
         )  # a name that does not exist is refused now, not in the middle of a study

@@ -18,6 +18,7 @@ import numpy as np
 
 from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
+from nasbench_lab.surrogates._estimators import written
 from nasbench_lab.surrogates._settled import settled
 
 _PARENTS = 5
@@ -46,6 +47,7 @@ class Pnas(Strategy):
     def __post_init__(self) -> None:
         if self.beam < 1:
             raise ValueError(f"beam must be at least 1, got {self.beam}")
+        self.surrogate = written(self.surrogate)
         loading.build("surrogates", self.surrogate)
 
     def setup(self) -> None:

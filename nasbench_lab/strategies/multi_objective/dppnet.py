@@ -23,6 +23,7 @@ from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
 from nasbench_lab.strategies.multi_objective._objective_gps import ObjectiveGps
 from nasbench_lab.strategies.multi_objective._pareto import costs_of, crowded_order, unasked
+from nasbench_lab.surrogates._estimators import written
 from nasbench_lab.surrogates._settled import settled
 
 _FAST = "pool_gp"
@@ -50,6 +51,7 @@ class Dppnet(Strategy):
     def __post_init__(self) -> None:
         if self.beam < 1:
             raise ValueError(f"beam must be at least 1, got {self.beam}")
+        self.predictor = written(self.predictor)
         if self.predictor != _FAST:  # refused now, not in the middle of a study
             loading.build("surrogates", self.predictor)
 
