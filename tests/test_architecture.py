@@ -338,10 +338,7 @@ def test_what_only_tells_imports_no_arrays_and_no_plugin(command):
 
 
 def test_no_global_randomness_in_the_package():
-    """`np.random` is named for Generator, SeedSequence, default_rng and the kit's reading of its state alone.
-
-    Somebody's estimators may draw from it unasked: it is set for them, and given back.
-    """
+    """`np.random` is named for what makes generators and for reading its state; for others' estimators it is set and given back."""
     for path in sources():
         allowed = {"Generator", "SeedSequence", "default_rng", "get_state"}
         if path == ROOT / "surrogates" / "_estimators.py":
@@ -349,11 +346,8 @@ def test_no_global_randomness_in_the_package():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
                 assert node.attr in allowed, f"{path}:{node.lineno} np.random.{node.attr}"
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
-                "torch.manual_seed",
-                "random.seed",
-                "random.random",
-            ):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called in ("torch.manual_seed", "random.seed", "random.random"):
                 assert "fork_rng" in path.read_text() or "seed" in allowed, f"{path}:{node.lineno} {ast.unparse(node)}"
 
 
