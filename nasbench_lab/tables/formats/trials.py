@@ -1,9 +1,10 @@
 """A table's cells as official trainings: for tools that speak the official format, and for `interop.nats_bench`.
 
 Of cifar10, validation becomes x-valid of `cifar10-valid` and test ori-test of `cifar10`; of other datasets they become
-x-valid and x-test. Where only means are known, or the single trials a table has are not those behind its means, there
-is one training with the means, of seed 0. What a table does not keep (losses, training accuracy) is nan. Its seconds
-are split into epochs and a validation pass where two points of them tell these apart; else the pass costs nothing.
+x-valid and x-test, and where both are known their mean is ori-test, as the halves are of one size. Where only means
+are known, or the single trials a table has are not those behind its means, there is one training with the means, of
+seed 0. What a table does not keep (losses, training accuracy) is nan. Its seconds are split into epochs and a
+validation pass where two points of them tell these apart; else the pass costs nothing.
 """
 
 from __future__ import annotations
@@ -41,11 +42,9 @@ class Trials:
         val, test = self._columns(arch, last)
         if self.dataset != "cifar10":
             return [
-                self._trial(self.dataset, seed, last, arch, train, {
-                    "x-valid": _split(curve, passes, last), "x-test": _split(_final(test.get(seed, np.nan), last), passes, last),
-                })
+                self._trial(self.dataset, seed, last, arch, train, _halves(curve, test.get(seed, np.nan), passes, last))
                 for seed, curve in val.items()
-            ]  # fmt: skip
+            ]
         searched = [
             self._trial("cifar10-valid", seed, last, arch, train, {"x-valid": _split(curve, passes, last)})
             for seed, curve in val.items()
@@ -57,6 +56,26 @@ class Trials:
             for seed, score in test.items()
         ]  # fmt: skip
         return searched + scored
+
+    def means(self, dataset: str, split: str, last: int) -> FloatArray:
+        """(A,) accuracy after the last epoch, mean over the trainings that have it, as the official API finds it.
+
+        nan of cells that were not measured; all nan for a set that the table does not have.
+        """
+        nothing = np.full(self.table.space.size, np.nan)
+        schedule, (val_seeds, test_seeds) = self.table.schedules[last], self._seeds[last]
+        val = schedule.val_trials[:, -1] if list(val_seeds) != [0] else schedule.val[:, -1:]
+        test = schedule.test_trials if list(test_seeds) != [0] else schedule.test[:, None]
+        if self.dataset == "cifar10":
+            return _mean(
+                {("cifar10-valid", "x-valid"): val, ("cifar10", "ori-test"): test}.get((dataset, split), nothing)
+            )
+        sets = {"x-valid": val, "x-test": test} | ({"ori-test": (val + test) / 2} if split == "ori-test" else {})
+        return _mean(sets[split]) if dataset == self.dataset and split in sets else nothing
+
+    def known(self, metric: str) -> FloatArray:
+        """(A,) a metric of all cells; nan where the table does not have it."""
+        return np.asarray(self.table.metrics.get(metric, np.full(self.table.space.size, np.nan)), dtype=np.float64)
 
     def _columns(self, arch: int, last: int) -> tuple[dict[int, FloatArray], dict[int, float]]:
         """Seed -> (E,) validation, and seed -> test, of the trials that exist."""
@@ -135,6 +154,25 @@ def _rate(table: Table, schedule: Schedule, arch: int) -> float:
 
 def _ends(table: Table) -> list[tuple[int, FloatArray]]:
     return [(last, schedule.seconds[:, -1]) for last, schedule in sorted(table.schedules.items())]
+
+
+def _halves(val: FloatArray, test: float, passes: float, last: int) -> dict[str, Curve]:
+    """Validation and test images, and both together after the epochs after which both were looked at."""
+    scored = _final(test, last)
+    sets = {"x-valid": _split(val, passes, last), "x-test": _split(scored, passes, last)}
+    both = (val + scored) / 2
+    return sets if np.isnan(both).all() else sets | {"ori-test": _split(both, 2 * passes, last)}
+
+
+def _mean(trials: FloatArray) -> FloatArray:
+    """(A,) of (A, T) with nan for what is not there; added up in order, as Python's `sum` does."""
+    if trials.ndim == 1:
+        return trials
+    total, counted = np.zeros(len(trials)), (~np.isnan(trials)).sum(axis=1)
+    for column in np.nan_to_num(trials).T:
+        total = total + column
+    means: FloatArray = np.divide(total, counted, out=np.full(len(trials), np.nan), where=counted > 0)
+    return means
 
 
 def _final(score: float, last: int) -> FloatArray:
