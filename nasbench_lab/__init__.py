@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from nasbench_lab import plot
     from nasbench_lab.api import assess, compare, load_table, search, to_latex
     from nasbench_lab.core import LabError, Query, Record, Result, Strategy, Task
-    from nasbench_lab.interop.objectives import objective, optuna_objective
+    from nasbench_lab.interop.objectives import objective
+    from nasbench_lab.interop.optuna import optuna_objective
     from nasbench_lab.spaces.decisions import Decision
     from nasbench_lab.spaces.space import Space
     from nasbench_lab.surrogates import FeatureSurrogate, Surrogate
@@ -28,7 +29,7 @@ _HOMES = {
     "compare": "api",
     "load_table": "api",
     "objective": "interop.objectives",
-    "optuna_objective": "interop.objectives",
+    "optuna_objective": "interop.optuna",
     "search": "api",
     "to_latex": "api",
     "LabError": "core",

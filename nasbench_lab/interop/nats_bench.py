@@ -127,7 +127,11 @@ def stand_in() -> None:
 
     What the official package has besides (`genotype_utils`) is its own, where it is installed.
     """
-    spec = importlib.util.find_spec("nats_bench") if "nats_bench" not in sys.modules else sys.modules["nats_bench"].__spec__
+    spec = (
+        importlib.util.find_spec("nats_bench")
+        if "nats_bench" not in sys.modules
+        else sys.modules["nats_bench"].__spec__
+    )
     package = ModuleType("nats_bench", __doc__)
     package.__path__ = list(spec.submodule_search_locations or ()) if spec else []
     shown: dict[str, Any] = {"create": create, "NATStopology": NATStopology, "NATSsize": NATSsize}

@@ -1,4 +1,4 @@
-"""A benchmark for anyone's loop: a table as a plain function, and as an objective for Optuna's `study.optimize`.
+"""A benchmark for anyone's loop: a table as a plain function.
 
     f = nasbench_lab.objective("digits", seed=3)
     f(11472), f((4, 2, 1, 2, 1, 1)), f("|avg_pool_3x3~0|+|...")      # validation accuracy, percent
@@ -9,9 +9,10 @@
     f({"width": 16, "op": "conv"}), f([16, "conv"]), f("16, conv")   # labels by name or in order; numbers alone are options
     f.direction                                                      # "minimize" where lower scores are better
 
-    study = optuna.create_study(direction=f.direction)
-    study.optimize(nasbench_lab.optuna_objective("digits"), n_trials=100)
+    f.loss({"width": 16, "op": "conv"})                              # the same for what minimises
 
+Spaces and problems of other libraries, ready made, stand in a file each: `configspace`, `optuna`, `hyperopt`, `ax`,
+`nevergrad`, `pymoo`, `gymnasium`. All take an objective, a table or a space, and what they propose is a cell of `f`.
 Answers, costs and noise are those of a search with the same seed, but that a strategy is told scores times -1 where lower
 ones are better; so are `records`.
 """
@@ -19,20 +20,23 @@ ones are better; so are `records`.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nasbench_lab import extras
-from nasbench_lab.core import Evaluator, LabError, Query, Record, whole
+from nasbench_lab.core import Evaluator, LabError, Query, Record, direction, whole
 from nasbench_lab.evaluators.tabular import Tabular, measure_of, score_of
 from nasbench_lab.spaces import naming
+from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.study.runner import Charges
+from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
-Cell = int | str | Sequence[int] | Sequence[str | int | float] | Mapping[str, str | int | float]
+Cell = int | str | Sequence[int] | Sequence[str | int | float] | Mapping[str, Any] | NDArray[Any]
 
 
 def objective(table: Table | str | Evaluator, *, seed: int = 0, **policies: Any) -> Objective:
@@ -56,18 +60,11 @@ def objective(table: Table | str | Evaluator, *, seed: int = 0, **policies: Any)
     return Objective(table, seed)
 
 
-def optuna_objective(table: Table | str | Evaluator, *, seed: int = 0, **policies: Any) -> OptunaObjective:
-    """A table as an objective for Optuna, arguments as in `objective`; `.function` is what counts and keeps records.
-
-    With further `objectives` the trial returns a tuple in their order; directions are in `core.DIRECTIONS`.
-    """
-    return OptunaObjective(objective(table, seed=seed, **policies))
-
-
 class Objective:
-    """The validation score as a function; counts and keeps what it was asked.
+    """The validation score as a function; counts and keeps what it was asked. Several threads may ask at once.
 
     Attributes:
+        space: of the cells.
         measure: unit and direction of the scores.
         direction: "maximize" or "minimize".
         records: one per answer, in order; the incumbent is the best so far at the highest fidelity asked for. As a strategy
@@ -78,6 +75,7 @@ class Objective:
 
     def __init__(self, evaluator: Evaluator, seed: int = 0) -> None:
         self.evaluator, self.seed = evaluator, whole(seed, "seed", least=0)
+        self.space = evaluator.task.space
         self.measure = measure_of(evaluator)
         self.direction = "maximize" if self.measure.sign > 0 else "minimize"
         self.records: list[Record] = []
@@ -86,6 +84,13 @@ class Objective:
         self._highest = (-1, -math.inf)
         self._charges = Charges(evaluator.task)
         self._closed = False
+        self._one = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_one"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _one=threading.RLock())
 
     @property
     def queries(self) -> int:
@@ -104,28 +109,59 @@ class Objective:
         """
         return self.measure.sign * self.ask(cell_, epochs).result.val
 
+    def loss(self, cell_: Cell, epochs: int | None = None) -> float:
+        """As calling it, times -1 where higher scores are better: for what minimises."""
+        return -self.ask(cell_, epochs).result.val
+
+    def losses(self, cell_: Cell) -> tuple[float, ...]:
+        """The same of all objectives of the task, in their order, at the highest fidelity."""
+        result = self.ask(cell_).result
+        further = self.evaluator.task.objectives[1:]
+        return (-result.val, *(-direction(name) * result.metrics[name] for name in further))
+
     def ask(self, cell_: Cell, epochs: int | None = None) -> Record:
         """As calling it, with all that is known of the answer; its `val` is times `measure.sign`."""
-        if self._closed:
-            raise LabError("the test score was looked at; a search that goes on after that needs a new objective")
+        query = Query(self.index(cell_), self._fidelity(epochs))
+        with self._one:
+            self._open()
+            answer = self.evaluator.evaluate(query, self.seed)
+            result = self._charges.of(answer)
+            self._charges.pay(query, answer.seconds)
+            self.seconds += result.seconds
+            if result.val == result.val and (query.epochs, result.val) > self._highest:
+                self._highest, self.best = (query.epochs, result.val), query.arch
+            self.records.append(Record(self.queries, result, self.seconds, self.best, 0.0))
+            return self.records[-1]
+
+    def peek(self, cell_: Cell, epochs: int) -> float:
+        """The score after fewer epochs of a training that will be asked for: neither counted nor charged by itself.
+
+        Raises:
+            LabError: no such cell or fidelity, or fidelities that are trainings of their own.
+        """
+        if not self.evaluator.task.one_run:
+            raise LabError("fidelities of this task are trainings of their own: ask for each")
+        query = Query(self.index(cell_), self._fidelity(epochs))
+        with self._one:
+            self._open()
+            return self.measure.sign * self.evaluator.evaluate(query, self.seed).val
+
+    def _fidelity(self, epochs: int | None) -> int:
         task = self.evaluator.task
         epochs = task.full if epochs is None else whole(epochs, "epochs", least=1)
         if epochs not in task.fidelities:
             raise LabError(f"epochs must be one of {', '.join(map(str, task.fidelities))}, got {epochs!r}")
-        query = Query(self.index(cell_), epochs)
-        answer = self.evaluator.evaluate(query, self.seed)
-        result = self._charges.of(answer)
-        self._charges.pay(query, answer.seconds)
-        self.seconds += result.seconds
-        if result.val == result.val and (epochs, result.val) > self._highest:
-            self._highest, self.best = (epochs, result.val), query.arch
-        self.records.append(Record(self.queries, result, self.seconds, self.best, 0.0))
-        return self.records[-1]
+        return epochs
+
+    def _open(self) -> None:
+        if self._closed:
+            raise LabError("the test score was looked at; a search that goes on after that needs a new objective")
 
     def index(self, cell_: Cell) -> int:
         """The index of a cell.
 
-        Labels in order are told from option numbers by a text or a fraction among them; whole numbers are option numbers.
+        Labels in order are told from option numbers by a text or a fraction among them; whole numbers are option numbers,
+        also where a vector holds them as floats. A vector of zeros and ones, one for each option, is read as one-hot.
 
         Raises:
             LabError: no such cell, or whole numbers that are the labels of one cell and the option numbers of another.
@@ -136,6 +172,7 @@ class Objective:
                 return naming.of_labels(space, cell_)
             if isinstance(cell_, str):
                 return naming.parse(space, cell_)
+            cell_ = _flat(space, cell_)
             if isinstance(cell_, (list, tuple)) and any(map(_is_label, cell_)):
                 return naming.of_labels(space, dict(zip((d.name for d in space.decisions), cell_, strict=True)))
             if not np.isscalar(cell_):
@@ -166,6 +203,52 @@ class Objective:
         return self.measure.sign * score_of(self.evaluator, arch, self.seed)
 
 
+def _flat(space: Space, given: Any) -> Any:
+    """A vector as labels or option numbers; anything else as it is."""
+    if isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind in "OU":
+        given = given.tolist()
+    if (
+        not isinstance(given, (np.ndarray, list, tuple))
+        or not len(given)
+        or any(isinstance(each, str) for each in given)
+    ):
+        return given
+    values = np.asarray(given)
+    if values.ndim != 1 or values.dtype.kind not in "iuf" or not _whole(values):
+        return given
+    if len(values) == sum(space.options) > len(space.options) and set(values.tolist()) <= {0, 1}:
+        parts = np.split(values, np.cumsum(space.options)[:-1])
+        if all(part.sum() == 1 for part in parts):
+            return np.array([int(np.argmax(part)) for part in parts])
+    return values.astype(np.int64) if values.dtype.kind == "f" else given
+
+
+def _whole(values: NDArray[Any]) -> bool:
+    return bool(np.isfinite(values).all() and (values == np.rint(values)).all())
+
+
+def space_of(of: Any) -> Space:
+    """The space of an objective, a table (itself, its name or its path), or a space.
+
+    Raises:
+        LabError: something else.
+    """
+    found = of if isinstance(of, Space) else getattr(catalog.load(of) if isinstance(of, str) else of, "space", None)
+    if not isinstance(found, Space):
+        raise LabError(f"a space is that of an objective or a table, or one itself; got {of!r:.80}")
+    return found
+
+
+def objective_of(of: Objective | Table | str | Evaluator) -> Objective:
+    """An objective, or that of a table with its defaults."""
+    return of if isinstance(of, Objective) else objective(of)
+
+
+def plain_options(each: Decision) -> list[Any]:
+    """The labels of a decision, as Python's own values."""
+    return [option.item() if isinstance(option, np.generic) else option for option in each.options]
+
+
 def _of_numbers(space: Space, given: Sequence[int]) -> int:
     """The cell of option numbers, unless they could be labels that mean another.
 
@@ -189,50 +272,3 @@ def _of_numbers(space: Space, given: Sequence[int]) -> int:
 def _is_label(given: object) -> bool:
     """Whether this, in a list of labels or option numbers, can only be a label."""
     return isinstance(given, str) or (isinstance(given, float) and not given.is_integer())
-
-
-class OptunaObjective:
-    """`study.optimize(this)`: suggests every decision as a categorical and returns the objectives' values.
-
-    Parameters are called as the decisions are, with their labels ("0-1", "0-2", ... and operations of a four-node cell).
-    A listed space has no cell for some combinations: such a trial is pruned, and costs no query.
-
-    Attributes:
-        function: counts and keeps records, see `Objective`.
-        parameters: name -> options.
-    """
-
-    def __init__(self, function: Objective) -> None:
-        self.function = function
-        space = function.evaluator.task.space
-        self.parameters = {each.name: list(each.options) for each in space.decisions}
-
-    def __call__(self, trial: Any) -> float | tuple[float, ...]:
-        chosen = [options.index(trial.suggest_categorical(name, options)) for name, options in self.parameters.items()]
-        if not self.function.exists(chosen):
-            import optuna
-
-            raise optuna.TrialPruned("no such cell: these options are not listed together")
-        result = self.function.ask(self.function.evaluator.task.space.index(tuple(chosen))).result
-        value, further = self.function.measure.sign * result.val, self.function.evaluator.task.objectives[1:]
-        return (value, *(result.metrics[name] for name in further)) if further else value
-
-
-def configuration_space(space: Space) -> Any:
-    """A space as ConfigSpace's `ConfigurationSpace`: ordered decisions ordinal, the others categorical, labels as they are.
-
-    A configuration of it, as a dictionary, is a cell of `objective`. Of a listed space it has all combinations, also those
-    that do not exist.
-
-    Raises:
-        MissingPackage: ConfigSpace is not installed.
-    """
-    extras.need("a configuration space", "ConfigSpace")
-    import ConfigSpace
-
-    found = ConfigSpace.ConfigurationSpace(name=space.name)
-    for each in space.decisions:
-        ordinal = each.ordered and len(each.options) > 1
-        kind = ConfigSpace.OrdinalHyperparameter if ordinal else ConfigSpace.CategoricalHyperparameter
-        found.add(kind(each.name, list(each.options)))
-    return found

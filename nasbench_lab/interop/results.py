@@ -297,8 +297,12 @@ def shown(results: ArchResults, extra: object = None) -> list[str]:
         lines.append(
             f"{dataset:14s} FLOP={costs['flops']:6.2f} M, Params={costs['params']:.3f} MB, latency={spent} ms."
         )
-        tested = ("test ", "ori-test") if dataset == "cifar10" else ("test", "x-test")
-        sets = {"train": "train", "valid": "x-valid", tested[0]: tested[1]}
+        sized = dataset == "cifar10-valid" and "|" not in results.arch_str  # there it was tested, too
+        label, tested = (
+            "test " if dataset == "cifar10" else "test",
+            "ori-test" if dataset == "cifar10" or sized else "x-test",
+        )
+        sets = {"train": "train", "valid": "x-valid", label: tested}
         parts = [f"{label} : [{text}]" for label, name in sets.items() if (text := _in_words(results, dataset, name))]
         lines.append(f"{dataset:14s} {', '.join(parts)}")
     return lines

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import nats_bench
 import numpy as np
@@ -42,6 +46,7 @@ def over_tables(folder):
     return nats(*importing.read(folder).tables)
 
 
+ROOT = Path(__file__).parents[2]
 MUTATORS = {"update", "state_dict", "load_state_dict", "create_from_state_dict", "debug_test", "update_train_info",
             "update_eval", "update_OLD_eval", "update_latency", "reset_eval", "judge_valid"}  # fmt: skip
 
@@ -59,12 +64,11 @@ def test_all_that_the_official_objects_have_is_there(official, ours, over_tables
         assert public(theirs) - public(own) - MUTATORS - {"reset_latency"} == set(), own
     one, other = state.query("cifar10", 777), ours.query_by_index(11, "cifar10", "200")[777]
     for name in ("train_acc1es", "train_losses", "train_times", "eval_acc1es", "eval_losses", "epochs", "flop"):
-        assert dict(pair) == dict(getattr(one, name)) if isinstance(pair := getattr(other, name), dict) else (
-            pair == getattr(one, name)
-        ), name  # fmt: skip
-    assert other.get_config(None) == one.get_config(None)
+        assert getattr(other, name) == getattr(one, name), name
+    if official.archive_dir == str(REAL):  # made records say nothing of classes
+        assert other.get_config(None) == one.get_config(None)
+        assert official.get_net_config(11, "cifar100") == ours.get_net_config(11, "cifar100")
     assert other.get_config(len)["genotype"] == len(ours.arch(11))
-    assert official.get_net_config(11, "cifar100") == ours.get_net_config(11, "cifar100")
     assert ours.get_net_param(11, "cifar10", None, hp="200") == dict.fromkeys(state.get_dataset_seeds("cifar10"))
 
 
@@ -183,3 +187,26 @@ def test_the_best_of_all_cells_is_found_at_once(over_tables):
         means = over_tables._trainings.scored(dataset, split, 200, ARCHS)[0]
         each = [over_tables.query_meta_info_by_index(a, 200).get_metrics(dataset, split)["accuracy"] for a in ARCHS]
         assert means.tolist() == each
+
+
+def test_a_script_that_imports_nats_bench_runs_as_it_is(tmp_path):
+    """Its own imports, its arguments, its last lines; the official part that is not ours is the official one's."""
+    (tmp_path / "script.py").write_text(
+        "import pickle, sys\n"
+        "from nats_bench import create\n"
+        "from nats_bench.api_topology import NATStopology, ALL_BASE_NAMES\n"
+        "from nats_bench.genotype_utils import topology_str2structure\n"
+        "api = create(sys.argv[1], 'tss', fast_mode=True, verbose=False)\n"
+        "arch = topology_str2structure(api[7])\n"
+        "accuracy, _, _, total = api.simulate_train_eval(arch, 'toy', hp='12')\n"
+        "print(api.query_info_str_by_arch(arch, '12'))\n"
+        "pickle.dump({'all': [accuracy, total]}, open('results.pth', 'wb'))\n"
+        "print(ALL_BASE_NAMES, __name__)\n"
+    )
+    command = [sys.executable, "-m", "nasbench_lab.interop.nats_bench", "script.py", "toy"]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "['NATS-tss-v1_0-3ffb9'] __main__"
+    assert "top1 = " in done.stdout
+    assert (tmp_path / "results.pth").stat().st_size > 0

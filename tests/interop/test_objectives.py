@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,8 +14,7 @@ from hypothesis import strategies as st
 import nasbench_lab
 from nasbench_lab.core import LabError, Task
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.interop.objectives import configuration_space
-from nasbench_lab.spaces import cell, naming
+from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.strategies.local.local_search import LocalSearch
@@ -92,61 +93,11 @@ def test_unknown_tables_and_policies_are_refused(make, evaluator):
         make(evaluator, noise=1.0)
 
 
-def test_optuna_optimises_a_table(toy):
-    optuna = pytest.importorskip("optuna")
-    objective = nasbench_lab.optuna_objective("toy", seed=1)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
-    study.optimize(objective, n_trials=30)
-    assert objective.function.queries == 30
-    best = [cell.OPS.index(study.best_params[f"{a}-{b}"]) for a, b in cell.EDGES]
-    assert cell.SPACE.index(best) == objective.function.best
-    assert study.best_value == max(record.result.val for record in objective.function.records)
-    assert objective.function.truth() == toy.truth[objective.function.best]
-
-
-def test_optuna_gets_all_objectives():
-    optuna = pytest.importorskip("optuna")
-    objective = nasbench_lab.optuna_objective("toy", objectives=("val", "params_m"))
-    study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
-    study.optimize(objective, n_trials=5)
-    results = [record.result for record in objective.function.records]
-    assert [trial.values for trial in study.trials] == [[r.val, r.metrics["params_m"]] for r in results]
-
-
-def test_parameters_are_called_as_the_decisions_are():
-    optuna = pytest.importorskip("optuna")
-    objective = nasbench_lab.optuna_objective(HashEvaluator(Task(Space((2, 3)), (1,))))
-    assert objective.parameters == {"decision 0": [0, 1], "decision 1": [0, 1, 2]}
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.GridSampler(objective.parameters, seed=0))
-    study.optimize(objective)
-    assert sorted(record.result.query.arch for record in objective.function.records) == list(range(6))
-
-
 def test_sources_are_named_whether_the_table_is_or_is_given() -> None:
     """A table object takes the names of its sources as its name does."""
     table = catalog.load("digits")
     known = [nasbench_lab.objective(given, sources=("toy",)).evaluator.task.known for given in ("digits", table)]
     assert all("source/toy" in each for each in known)
-
-
-@pytest.mark.needs("ConfigSpace")
-def test_a_configuration_is_a_cell():
-    """Of the real ConfigSpace: ordered decisions are ordinal, labels are as they are, a configuration can be asked for."""
-    from ConfigSpace import CategoricalHyperparameter, OrdinalHyperparameter
-
-    space = Space(
-        [Decision("op", ("conv", "pool")), Decision("width", (8, 16, 32), ordered=True), Decision("one", (5,))]
-    )
-    found = configuration_space(space)
-    assert isinstance(found["op"], CategoricalHyperparameter)
-    assert isinstance(found["width"], OrdinalHyperparameter)
-    assert list(found["width"].sequence) == [8, 16, 32]
-    found.seed(0)
-    ask = nasbench_lab.objective(HashEvaluator(Task(space, (1,)))).ask
-    for configuration in found.sample_configuration(10):
-        chosen = dict(configuration)
-        arch = ask(chosen).result.query.arch
-        assert naming.labels(space, arch) == {name: str(value) for name, value in chosen.items()}
 
 
 @given(
@@ -171,10 +122,59 @@ def test_whole_numbers_that_are_two_cells_are_refused(decisions, data):
                 f.index(given_)
 
 
-def test_optuna_asks_for_labels_that_are_numbers_too():
-    optuna = pytest.importorskip("optuna")
-    f = nasbench_lab.optuna_objective(
-        HashEvaluator(task=Task(Space([Decision("a", (2, 0, 1)), Decision("b", (1, 2, 0))]), (1,)))
+def test_vectors_of_other_libraries_are_cells_and_what_is_not_whole_is_none():
+    """Option numbers as floats, one-hot rows, labels in an array; `whole` is what the first reading refuses."""
+    f = nasbench_lab.objective("toy")
+    row = cell.ops(11472)
+    labels = [cell.OPS[option] for option in row]
+    ways = [
+        *(np.array(row, dtype=float), [float(option) for option in row], cell.SPACE.one_hot[11472]),
+        *(
+            cell.SPACE.one_hot[11472].astype(int).tolist(),
+            labels,
+            tuple(labels),
+            np.array(labels),
+            np.array(labels, object),
+        ),
+        dict(zip((each.name for each in cell.SPACE.decisions), labels, strict=True)),
+    ]
+    assert [f.index(way) for way in ways] == [11472] * len(ways)
+    broken = [
+        *([2.5, 0, 0, 0, 0, 0], np.array([0.1] * 6), [np.nan] * 6, [np.inf] * 6, [True] * 6, [None] * 6, [4.0] * 5),
+        *(
+            np.ones(30),
+            np.zeros(30),
+            np.zeros((1, 6)),
+            labels[:5],
+            [*labels, "none"],
+            {"0-1": "none"},
+            np.array(["x"] * 6),
+        ),
+    ]
+    for wrong in broken:
+        with pytest.raises(LabError):
+            f(wrong)
+    assert f.queries == 0
+
+
+def test_losses_are_smaller_the_better():
+    f = nasbench_lab.objective("toy", objectives=("val", "params_m"))
+    assert f.loss(7) == -f(7)
+    assert f.losses(7) == (-f(7), f.records[-1].result.metrics["params_m"])
+
+
+def test_several_threads_may_ask_at_once():
+    """Every answer is counted and charged as if they had come one after another."""
+    one, many = nasbench_lab.objective("digits"), nasbench_lab.objective("digits")
+    asked = [(arch, epochs) for arch in range(40) for epochs in one.evaluator.task.fidelities]
+    for arch, epochs in asked:
+        one(arch, epochs)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda arch: [many(arch, e) for e in many.evaluator.task.fidelities], range(40)))
+    assert many.queries == len(asked)
+    assert [record.order for record in many.records] == list(range(1, len(asked) + 1)) or (
+        [record.order for record in many.records] == [record.order for record in one.records]
     )
-    f(optuna.trial.FixedTrial({"a": 2, "b": 0}))
-    assert f.function.records[0].result.query.arch == f.function.index({"a": 2, "b": 0})
+    assert many.seconds == pytest.approx(one.seconds)
+    assert many.best == one.best
+    assert pickle.loads(pickle.dumps(many)).records == many.records

@@ -13,6 +13,7 @@ import pytest
 from official_data import SIZES, made, trial
 
 from nasbench_lab.core import LabError
+from nasbench_lab.interop.nats_bench import create
 from nasbench_lab.spaces import cell, named, naming
 from nasbench_lab.tables.formats import importing
 from nasbench_lab.tables.formats.official import names_of, state_of
@@ -78,6 +79,28 @@ def test_a_folder_gives_what_the_official_package_reads(folder):
             split = "ori-test" if table.dataset == "cifar10" else "x-test"
             scored = api.query_by_index(arch, table.dataset, hp=hp)[SEED].get_eval(split)["accuracy"]
             assert table.schedules[last].test[arch] == pytest.approx(scored)
+
+
+def test_the_official_object_over_sizes(folder):
+    """Both spaces are behind `interop.nats_bench.create`."""
+    official = nats_bench.create(str(folder), "sss", fast_mode=True, verbose=False)
+    ours = create(str(folder), "sss", fast_mode=True, verbose=False)
+    assert (ours.is_size, ours.full_epochs_in_paper, ours.avaliable_hps) == (True, 90, ["01", "12", "90"])
+    for arch, hp in itertools.product(ARCHS, LASTS):
+        for dataset in SIZES:
+            expected = official.get_more_info(arch, dataset, hp=hp, is_random=SEED)
+            found = ours.get_more_info(arch, dataset, hp=hp, is_random=SEED)
+            assert {k: v for k, v in found.items() if k != "comment"} == {
+                k: v for k, v in expected.items() if k != "comment"
+            }
+            assert ours.get_cost_info(arch, dataset, hp) == official.get_cost_info(arch, dataset, hp)
+        assert ours.query_info_str_by_arch(NAMES[arch], hp) == official.query_info_str_by_arch(NAMES[arch], hp)
+        assert ours.arch(arch) == official.arch(arch) == NAMES[arch]
+    for hp in ("12", "90"):
+        expected = official.find_best("cifar100", "valid", hp=hp, enforce_all=False)
+        assert ours.find_best("cifar100", "valid", hp=hp, enforce_all=False) == expected
+    config = ours.get_net_config(77, "cifar100")
+    assert (config["name"], config["channels"], config["num_classes"]) == ("infer.shape.tiny", NAMES[77], 100)
 
 
 def test_one_file_gives_the_same(folder, tmp_path):
