@@ -47,6 +47,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def clients(session: nox.Session) -> None:
+    """Ready-made spaces and problems with the libraries that they are for: hyperopt, nevergrad, pymoo, Gymnasium."""
+    install(session, "core", "clients", package=".[optuna,configspace]")
+    session.run("pytest", "tests/interop", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Ruff: style and format."""
     install(session, "lint", package="")

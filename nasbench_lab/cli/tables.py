@@ -180,14 +180,21 @@ def tables_export(
     names: Annotated[list[str], typer.Argument(help="Tables; several only for nats-simple.")],
     format: Annotated[str, typer.Option(help="nats-simple, csv, parquet or syne-tune.")],
     to: Annotated[Path | None, typer.Option(help="File or folder; named after the table, here, if left out.")] = None,
+    fill: Annotated[
+        bool,
+        typer.Option("--fill", help="Of syne-tune: a trial that a cell does not have is the mean of those it has."),
+    ] = False,
     force: screen.Force = False,
 ) -> None:
     """Write a table in a format of other tools."""
     from nasbench_lab.tables import catalog
     from nasbench_lab.tables.formats import exporting
 
+    tables = [catalog.load(name) for name in names]
+    for note in exporting.notes(tables, format, to, fill=fill):
+        print(f"note: {note}", file=sys.stderr)
     with screen.progress("records") as progress, _said("what was written is not whole"):
-        path = exporting.export([catalog.load(name) for name in names], format, to, progress=progress, force=force)
+        path = exporting.export(tables, format, to, progress=progress, force=force, fill=fill)
     print(f"{', '.join(names)} -> {path}")
 
 

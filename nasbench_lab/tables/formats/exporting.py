@@ -4,7 +4,7 @@
 | --- | --- |
 | nats-simple | `nats_bench.create(folder, "tss", fast_mode=True)`; `tables import` gets the same table back |
 | csv, parquet | anything; columns as in `Table.frame`; `tables import` gets the same numbers back |
-| syne-tune | Syne Tune's blackbox repository (`BlackboxTabular`): one folder, one task |
+| syne-tune | Syne Tune's blackbox repository (`BlackboxTabular`): one task; further schedules are folders in its folder |
 
 Tables of any space, but for nats-simple, which is for NAS-Bench-201's cells.
 """
@@ -26,7 +26,7 @@ from nasbench_lab.spaces import cell, naming
 from nasbench_lab.spaces.decisions import text_of
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.tables.formats import nats_export
-from nasbench_lab.tables.schedule import FloatArray
+from nasbench_lab.tables.schedule import FloatArray, Schedule
 from nasbench_lab.tables.table import Table
 
 FORMATS = ("nats-simple", "csv", "parquet", "syne-tune")
@@ -42,8 +42,9 @@ def export(
     *,
     progress: Report | None = None,
     force: bool = False,
+    fill: bool = False,
 ) -> Path:
-    """Write tables; returns where.
+    """Write tables; returns where. What is worth knowing beforehand: `notes`.
 
     Args:
         tables: one; several, of different datasets, for nats-simple.
@@ -51,6 +52,7 @@ def export(
         to: file or folder; named after the first table, in the working folder, if left out.
         progress: called with (records written, records in all) where there are many.
         force: replace files that are there already; a folder for nats-simple must be empty all the same.
+        fill: of syne-tune: a trial that a cell does not have is the mean of those it has, instead of nan.
 
     Raises:
         LabError: an unknown format, something there already, several tables where one is wanted, or nowhere to write.
@@ -59,13 +61,15 @@ def export(
         raise LabError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
     if len(tables) != 1 and format != "nats-simple":
         raise LabError(f"{format} holds one table, got {len(tables)}")
+    if fill and format != "syne-tune":
+        raise LabError(f"fill is for syne-tune, which has a place for every trial; got it with {format}")
     name = tables[0].name
     if format == "nats-simple":
         path = to or Path(f"{name}-simple")
         nats_export.write(tables, path, progress=progress)
     elif format == "syne-tune":
         path = to or Path(f"{name}-syne-tune")
-        content = syne_tune(tables[0], path)
+        content = syne_tune(tables[0], path, fill=fill)
         writing.not_there(content, force=force)
         writing.write_together(content)
     else:
@@ -86,16 +90,52 @@ def export(
     return path
 
 
-def syne_tune(table: Table, folder: Path) -> dict[Path, bytes]:
-    """Path -> content of a blackbox of the searched schedule.
+def notes(tables: Sequence[Table], format: str, to: Path | None = None, *, fill: bool = False) -> list[str]:
+    """What an export will write that one might not expect, a sentence each: thousands of files, scores that are missing."""
+    if format == "nats-simple" and tables:
+        cells = int(np.logical_or.reduce([table.measured for table in tables]).sum())
+        return [f"{cells + 1:,} files, one a cell and `meta`, go into {to or Path(f'{tables[0].name}-simple')}"]
+    if format != "syne-tune" or fill:
+        return []
+    shares = {
+        (table.name, last): float(np.isnan(_by_trial(schedule, fill=False)).mean())
+        for table in tables
+        for last, schedule in table.schedules.items()
+    }
+    return [
+        f"{share:.0%} of the scores of {name}, {last} epochs, are nan: trials that cells do not have; `--fill` puts the mean "
+        "of a cell's trials in their place"
+        for (name, last), share in shares.items()
+        if share
+    ]
+
+
+def syne_tune(table: Table, folder: Path, *, fill: bool = False) -> dict[Path, bytes]:
+    """Path -> content of a blackbox of every schedule: the searched one in the folder, another one in schedule_<epochs>.
 
     The objectives are validation error (0..1; of scores that are no accuracies in percent these themselves, as
     "metric_valid_score" in the table's direction) and elapsed simulated seconds, for every trial, at every fidelity; the
-    test error stays out, so nobody searches on it. Other schedules are trainings of their own and another blackbox.
-    Decisions are hp_<name>, on NAS-Bench-201 hp_x0 to hp_x5; ordered ones ordinal.
+    test error stays out, so nobody searches on it. Schedules are trainings of their own, each a blackbox. Decisions are
+    hp_<name>, on NAS-Bench-201 hp_x0 to hp_x5; ordered ones ordinal. A trial that a cell does not have is nan, or with
+    `fill` the mean of its trials.
     """
-    schedule = table.schedule(table.default_search)
-    val = schedule.val_trials if schedule.val_trials.shape[2] else schedule.val[:, :, None]
+    content: dict[Path, bytes] = {}
+    for last, schedule in table.schedules.items():
+        searched = last == table.schedule(table.default_search).epochs[-1]
+        content |= _blackbox(table, schedule, folder if searched else folder / f"schedule_{last}", fill=fill)
+    return content
+
+
+def _by_trial(schedule: Schedule, *, fill: bool) -> FloatArray:
+    """(A, F, T) validation scores."""
+    if not schedule.val_trials.shape[2]:
+        return schedule.val[:, :, None]
+    missing = np.isnan(schedule.val_trials)
+    return np.where(missing, schedule.val[:, :, None], schedule.val_trials) if fill else schedule.val_trials
+
+
+def _blackbox(table: Table, schedule: Schedule, folder: Path, *, fill: bool) -> dict[Path, bytes]:
+    val = _by_trial(schedule, fill=fill)
     scores, plain = np.moveaxis(val, 2, 1), table.measure.plain  # (A, T, F)
     objectives = (_ERROR if plain else _SCORE, _TIME)
     seconds = np.broadcast_to(schedule.seconds[:, None, :], scores.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import nats_bench
 import numpy as np
@@ -135,6 +136,44 @@ def test_syne_tune_has_every_cell_trial_and_epoch(digits, tmp_path):
         assert np.allclose(values[0, arch, :, :, 0], errors, atol=1e-6, equal_nan=True)
         assert np.allclose(values[0, arch, 0, :, 1], digits.last.seconds[arch], rtol=1e-6)
     assert len(cells.drop_duplicates()) == 15625
+
+
+def test_syne_tune_has_every_schedule_and_says_what_is_missing(lab, digits, tmp_path):
+    """A blackbox each; scores of trials that were not run are nan and said, or filled by the cell's mean."""
+    two = replace(digits, schedules={**digits.schedules, 3: _first(digits.last, 3)})
+    path = exporting.export([two], "syne-tune", tmp_path / "two")
+    searched, other = (np.load(p / "objectives_evaluations.npy") for p in (path, path / "schedule_6"))
+    assert (two.default_search, searched.shape[3], other.shape[3]) == (3, 3, 6)
+    assert {each.name for each in path.iterdir()} - {"schedule_6"} == {
+        each.name for each in (path / "schedule_6").iterdir()
+    }
+    code, _, err = lab("tables", "export", "digits", "--format", "syne-tune", "--to", tmp_path / "with_nan")
+    share = np.isnan(digits.last.val_trials).mean()
+    assert (code, f"{share:.0%} of the scores of digits, 6 epochs, are nan" in err, "--fill" in err) == (0, True, True)
+    code, _, err = lab("tables", "export", "digits", "--format", "syne-tune", "--fill", "--to", tmp_path / "filled")
+    assert (code, err) == (0, "")
+    there, filled = (
+        np.load(tmp_path / name / "objectives_evaluations.npy")[0, ..., 0] for name in ("with_nan", "filled")
+    )
+    assert np.isfinite(filled).all()
+    known = np.isfinite(there)
+    assert np.array_equal(filled[known], there[known])
+    means = np.broadcast_to(1 - digits.last.val[:, None, :] / 100, filled.shape)
+    assert np.allclose(filled[~known], means[~known], atol=1e-6)
+    code, _, err = lab("tables", "export", "digits", "--format", "csv", "--fill", "--to", tmp_path / "a.csv")
+    assert (code, "fill is for syne-tune" in err) == (2, True)
+
+
+def _first(schedule, count):
+    """A schedule's first epochs, as one of its own."""
+    cut = {name: getattr(schedule, name)[:, :count] for name in ("val", "seconds", "val_trials")}
+    return replace(schedule, epochs=schedule.epochs[:count], **cut)
+
+
+def test_thousands_of_files_are_announced_before_they_are_written(digits, tmp_path):
+    notes = exporting.notes([digits], "nats-simple", tmp_path / "many")
+    assert notes == [f"15,626 files, one a cell and `meta`, go into {tmp_path / 'many'}"]
+    assert exporting.notes([digits], "csv") == []
 
 
 def test_what_cannot_be_exported_is_said(lab, digits, tmp_path, blocked):
