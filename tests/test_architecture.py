@@ -340,9 +340,8 @@ def test_what_only_tells_imports_no_arrays_and_no_plugin(command):
 
 
 def test_no_global_randomness_in_the_package():
-    """`np.random` is named for what makes generators and for reading its state; for others' estimators it is set and given back."""
     for path in sources():
-        lent = path == ROOT / "surrogates" / "_estimators.py"
+        lent = path == ROOT / "surrogates" / "_estimators.py"  # set for others' estimators, and given back
         allowed = {"Generator", "SeedSequence", "default_rng", "get_state"} | ({"seed", "set_state"} if lent else set())
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
