@@ -6,6 +6,7 @@ from nasbench_lab.surrogates import FeatureSurrogate, Surrogate      # bases of 
 from __future__ import annotations
 
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from nasbench_lab.surrogates._rows import FeatureSurrogate
 
 __all__ = ["FeatureSurrogate", "Surrogate"]
-_HOMES = {"FeatureSurrogate": "_rows", "Surrogate": "_base"}
+_HOMES = MappingProxyType({"FeatureSurrogate": "_rows", "Surrogate": "_base"})
 
 
 def __getattr__(name: str) -> Any:
