@@ -94,7 +94,7 @@ class OfRecords:
         else:
             if not nats_simple.is_folder(source):
                 raise LabError(f"{source} holds no records of NATS-Bench")
-            self.space, self.name = nats_simple.space_of(source), str(source)
+            self.space, self.name = nats_simple.space_of(source, nats_simple.read_meta(source)), str(source)
             self._states, self._files = {}, nats_simple.records(source, self.space)
             self.archs = list(self._files)
         self.lasts = [12, 200] if self.space == cell.SPACE else [1, 12, 90]
