@@ -18,7 +18,7 @@ from nasbench_lab.training.zero_cost._score import Score
 
 
 class Synflow(Score):
-    """Tanaka et al. 2020, equations 2 and 3 (score theta dR/dtheta of R = 1' prod |theta| 1), summed as Abdelfattah et al. 2021, eq. 2.
+    """Tanaka et al. 2020, equations 2 and 3 (theta dR/dtheta, R = 1' prod |theta| 1), summed as Abdelfattah et al. 2021.
 
     Deviation: the logarithm of the sum, which changes no order; nan where nothing flows.
     """

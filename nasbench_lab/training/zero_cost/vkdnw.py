@@ -1,8 +1,8 @@
 """How evenly a network knows its weights: the entropy of the Fisher information's spectrum, plus the number of layers.
 
 With weights drawn anew (He, fan-in), normalisations by the batch's statistics held fixed, and p = softmax of the logits:
-F = mean over images of J'(diag(p) - pp')J, J (classes, layers) the derivative of the logits by one factor in every layer. With l_1..l_9 the deciles of
-F's eigenvalues, scaled to sum 1: score = number of layers - sum of l_i log(l_i).
+F = mean over images of J'(diag(p) - pp')J, J (classes, layers) the derivative of the logits by one factor in every layer.
+With l_1..l_9 the deciles of F's eigenvalues, scaled to sum 1: score = number of layers - sum of l_i log(l_i).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How much a small change of a random image changes the last feature map of a randomly weighted network, normalisations undone.
 
-With weights, images x and e standard normal: score = log of the mean over images of |f(x + a e) - f(x)|_1, plus, for every
-batch normalisation, log of the square root of the mean of its running variances after both passes. f is the last output with positions (B, C, H, W) of a
-module, before the mean over pixels; of a network without one, the logits. No image and no initial weight is used.
+With weights, images x and e standard normal: score = log of the mean over images of |f(x + a e) - f(x)|_1, plus, for
+every batch normalisation, log of the square root of the mean of its running variances after both passes. f is the last
+output with positions (B, C, H, W) of a module, before the mean over pixels; of a network without one, the logits.
+No image and no initial weight is used.
 """
 
 from __future__ import annotations
