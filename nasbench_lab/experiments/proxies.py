@@ -28,7 +28,7 @@ from nasbench_lab.training.problem import NAMES, make_problem
 from nasbench_lab.training.zero_cost import _cells, _score
 
 FORMAT = 1  # of outcomes
-BLOCK = 32  # cells of a shard: the most that a kill costs each worker
+BLOCK = 32  # cells of a shard
 _ORDER = 71  # stream
 _VERSIONS = ("torch", "numpy", "nasbench-lab", "machine")
 
@@ -129,10 +129,10 @@ def cells_of(table: Table, count: int | None = None) -> IntArray:
     return order[:count]
 
 
-def plan(settings: Settings, cells: Sequence[int] | IntArray, out: Path) -> list[Job]:
-    """The jobs, a block of cells each; files go to `out/runs`."""
+def plan(settings: Settings, cells: Sequence[int] | IntArray, out: Path, block: int = BLOCK) -> list[Job]:
+    """The jobs, a block of so many cells each; files go to `out/runs`."""
     common: Header = {"format": FORMAT, "scores": list(settings.scores), **settings.plain}
-    blocks = [[int(arch) for arch in cells[start : start + BLOCK]] for start in range(0, len(cells), BLOCK)]
+    blocks = [[int(arch) for arch in cells[start : start + block]] for start in range(0, len(cells), block)]
     headers: list[Header] = [json.loads(json.dumps(common | {"cells": block})) for block in blocks]
     return [outcomes.job(header, settings, out, "block", number) for number, header in enumerate(headers)]
 
@@ -152,6 +152,7 @@ def run(
     out: Path,
     *,
     workers: int = 1,
+    block: int = BLOCK,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[tuple[Header, Outcome]]:
     """Compute what is missing; returns headers and outcomes of all blocks.
@@ -161,15 +162,14 @@ def run(
         cells: of these cells.
         out: folder of the shards.
         workers: processes, one thread each.
+        block: cells of a shard: the most that a kill costs each worker.
         progress: called with (cells done, all of them), as blocks are finished.
 
     Raises:
         LabError: shards cannot be written, or a worker died; what is finished is kept.
     """
-    jobs, report = plan(settings, cells, out), progress or (lambda _done, _total: None)
-    outcomes.run(
-        run_job, jobs, out, workers=workers, report=lambda done: report(min(done * BLOCK, len(cells)), len(cells))
-    )
+    jobs, report, total = plan(settings, cells, out, block), progress or (lambda _done, _total: None), len(cells)
+    outcomes.run(run_job, jobs, out, workers=workers, report=lambda done: report(min(done * block, total), total))
     return outcomes.read_all(jobs, "blocks of scores")
 
 

@@ -1,0 +1,117 @@
+"""Our zero-cost scores beside the published ones: `python benchmarks/zero_cost.py [cells] [cells for scores of images] [shards]`.
+
+On random cells of NAS-Bench-201 without unreachable operations (which have all eleven published scores), with the networks
+that those were computed on (CIFAR-10, C = 16, N = 5) and random images: rank correlation of each score with its published
+column and with itself under another seed, CPU seconds a cell, and, of both, rank correlation with the test accuracy after 200
+epochs, the test accuracy of the cell it likes best, and nDCG at the top. Resumable. Needs the real table with proxies
+(`nasbench-lab tables fetch nb201`); written to docs/zero_cost.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import kendalltau, spearmanr
+
+from nasbench_lab.core import FloatArray, stream
+from nasbench_lab.experiments import proxies, proxy_ranks
+from nasbench_lab.files import markdown
+from nasbench_lab.tables import catalog
+from nasbench_lab.tables.table import Table
+from nasbench_lab.training.network import CIFAR10
+
+FREE = ("synflow", "zen", "params", "flops", "l2_norm")  # of images; on more cells, with another seed, too
+IMAGES = ("naswot", "jacob_cov", "epe_nas", "snip", "grad_norm", "fisher", "plain", "grasp", "vkdnw")
+AGAIN = ("naswot", "jacob_cov")  # of these, with another seed, too
+PUBLISHED = {"naswot": "proxy/nwot", "jacob_cov": "proxy/jacov", "params": "params_m", "flops": "flops_m"}
+_SAMPLE = 81  # stream
+
+
+def main(cells: int = 300, few: int = 64, shards: str = "") -> None:
+    """Compute what is missing and print three tables of Markdown."""
+    table = catalog.load("cifar10")
+    folder = Path(shards) if shards else catalog.target_folder() / "shards" / "zero_cost_benchmark"
+    whole = np.flatnonzero(~np.isnan(table.metrics["proxy/synflow"]))
+    some, every = (
+        stream(0, _SAMPLE).permutation(whole)[:cells],
+        stream(1, _SAMPLE).permutation(len(table.truth))[:cells],
+    )
+    free = proxies.Settings(FREE, CIFAR10, images=16)
+    seeing = proxies.Settings(IMAGES, CIFAR10, images=64)
+    found = _scores(free, some, folder) | _scores(seeing, some[:few], folder)
+    again = _scores(replace(free, seed=1), some, folder)
+    again |= _scores(replace(seeing, seed=1, scores=AGAIN), some[:few], folder)
+    print(f"{len(whole):,} cells have all published scores; random ones of them:\n")
+    _print(("score", "n", "Spearman with published", "Kendall tau", "Spearman with another seed", "CPU s"),
+           [_agreement(table, some, name, found, again) for name in found])  # fmt: skip
+    zen, _ = _scores(replace(free, scores=("zen",)), every, folder)["zen"]
+    print(f"zen on {cells} random cells of all 15,625: Spearman {_rank(zen, table.metrics['proxy/zen'][every]):.4f}\n")
+    print("The same cells against test accuracy:\n")
+    heads = (
+        "score",
+        "n",
+        "Spearman",
+        "of published",
+        "test of its pick",
+        "of published's",
+        "best",
+        "nDCG",
+        "of published",
+    )
+    _print(heads, [_worth(table, some, name, found[name][0]) for name in found])
+    print("Published scores, all cells that have them:\n")
+    _print(proxy_ranks.HEADS, [proxy_ranks.cells(row, table) for row in proxy_ranks.rows(table)])
+
+
+def _scores(settings: proxies.Settings, cells: np.ndarray, folder: Path) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Score -> values (n,) and CPU seconds (n,) of so many cells."""
+
+    def say(done: int, total: int) -> None:
+        print(f"{', '.join(settings.scores)}, seed {settings.seed}: {done} of {total}", file=sys.stderr, flush=True)
+
+    found = proxies.run(settings, cells, folder, block=4, progress=say)
+    return {
+        name: (proxies.column(found, "values", name), proxies.column(found, "cpu", name)) for name in settings.scores
+    }
+
+
+def _agreement(table: Table, cells: np.ndarray, name: str, found: dict, again: dict) -> list[str]:
+    ours, cpu = found[name]
+    theirs = _published(table, cells, name, len(ours))
+    own = f"{_rank(ours, again[name][0]):.4f}" if name in again else ""
+    if theirs is None:
+        return [name, str(len(ours)), "", "", own, f"{cpu.mean():.2f}"]
+    known = ~np.isnan(ours + theirs)
+    tau = kendalltau(ours[known], theirs[known]).statistic
+    return [name, str(known.sum()), f"{_rank(ours, theirs):.4f}", f"{tau:.4f}", own, f"{cpu.mean():.2f}"]
+
+
+def _worth(table: Table, cells: np.ndarray, name: str, ours: FloatArray) -> list[str]:
+    truth, theirs = table.truth[cells[: len(ours)]], _published(table, cells, name, len(ours))
+    known = ~np.isnan(ours) & (True if theirs is None else ~np.isnan(theirs))
+    one = proxy_ranks.measures(truth[known], ours[known])
+    other = proxy_ranks.measures(truth[known], theirs[known]) if theirs is not None else None
+    both = [f"{one['spearman']:.3f}", f"{other['spearman']:.3f}" if other else ""]
+    both += [f"{one['pick']:.2f}", f"{other['pick']:.2f}" if other else "", f"{one['best']:.2f}"]
+    return [name, str(one["n"]), *both, f"{one['ndcg']:.3f}", f"{other['ndcg']:.3f}" if other else ""]
+
+
+def _published(table: Table, cells: np.ndarray, name: str, count: int) -> FloatArray | None:
+    column = table.metrics.get(PUBLISHED.get(name, f"proxy/{name}"))
+    return None if column is None else column[cells[:count]]
+
+
+def _rank(one: FloatArray, other: FloatArray) -> float:
+    known = ~np.isnan(one + other)
+    return float(spearmanr(one[known], other[known]).statistic)
+
+
+def _print(heads: tuple[str, ...], rows: list[list[str]]) -> None:
+    print("\n".join(markdown.table(list(heads), rows, numbers=True)) + "\n")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:3]), *sys.argv[3:])
