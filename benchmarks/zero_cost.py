@@ -17,9 +17,9 @@ import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from nasbench_lab.core import FloatArray, stream
-from nasbench_lab.experiments import proxies, proxy_ranks
+from nasbench_lab.experiments import proxies
 from nasbench_lab.files import markdown
-from nasbench_lab.tables import catalog
+from nasbench_lab.tables import catalog, proxy_ranks
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training.network import CIFAR10
 
@@ -28,9 +28,11 @@ IMAGES = ("naswot", "jacob_cov", "epe_nas", "snip", "grad_norm", "fisher", "plai
 AGAIN = ("naswot", "jacob_cov")  # of these, with another seed, too
 PUBLISHED = {"naswot": "proxy/nwot", "jacob_cov": "proxy/jacov", "params": "params_m", "flops": "flops_m"}
 _SAMPLE = 81  # stream
+_AGAIN = 100  # cells that are scored with another seed, too
+Found = dict[str, tuple[FloatArray, FloatArray]]  # score -> values and CPU seconds
 
 
-def main(cells: int = 300, few: int = 64, shards: str = "") -> None:
+def main(cells: int = 300, few: int = 48, shards: str = "") -> None:
     """Compute what is missing and print three tables of Markdown."""
     table = catalog.load("cifar10")
     folder = Path(shards) if shards else catalog.target_folder() / "shards" / "zero_cost_benchmark"
@@ -40,9 +42,9 @@ def main(cells: int = 300, few: int = 64, shards: str = "") -> None:
         stream(1, _SAMPLE).permutation(len(table.truth))[:cells],
     )
     free = proxies.Settings(FREE, CIFAR10, images=16)
-    seeing = proxies.Settings(IMAGES, CIFAR10, images=64)
+    seeing = proxies.Settings(IMAGES, CIFAR10, images=32)
     found = _scores(free, some, folder) | _scores(seeing, some[:few], folder)
-    again = _scores(replace(free, seed=1), some, folder)
+    again = _scores(replace(free, seed=1), some[:_AGAIN], folder)
     again |= _scores(replace(seeing, seed=1, scores=AGAIN), some[:few], folder)
     print(f"{len(whole):,} cells have all published scores; random ones of them:\n")
     _print(("score", "n", "Spearman with published", "Kendall tau", "Spearman with another seed", "CPU s"),
@@ -63,7 +65,7 @@ def main(cells: int = 300, few: int = 64, shards: str = "") -> None:
     )
     _print(heads, [_worth(table, some, name, found[name][0]) for name in found])
     print("Published scores, all cells that have them:\n")
-    _print(proxy_ranks.HEADS, [proxy_ranks.cells(row, table) for row in proxy_ranks.rows(table)])
+    _print(proxy_ranks.HEADS, [proxy_ranks.cells(row, table.measure) for row in proxy_ranks.rows(table)])
 
 
 def _scores(settings: proxies.Settings, cells: np.ndarray, folder: Path) -> dict[str, tuple[FloatArray, FloatArray]]:
@@ -78,10 +80,10 @@ def _scores(settings: proxies.Settings, cells: np.ndarray, folder: Path) -> dict
     }
 
 
-def _agreement(table: Table, cells: np.ndarray, name: str, found: dict, again: dict) -> list[str]:
+def _agreement(table: Table, cells: np.ndarray, name: str, found: Found, again: Found) -> list[str]:
     ours, cpu = found[name]
     theirs = _published(table, cells, name, len(ours))
-    own = f"{_rank(ours, again[name][0]):.4f}" if name in again else ""
+    own = f"{_rank(ours[: len(again[name][0])], again[name][0]):.4f}" if name in again else ""
     if theirs is None:
         return [name, str(len(ours)), "", "", own, f"{cpu.mean():.2f}"]
     known = ~np.isnan(ours + theirs)
@@ -114,4 +116,4 @@ def _print(heads: tuple[str, ...], rows: list[list[str]]) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:3]), *sys.argv[3:])
+    main(*[int(word) if word.isdigit() else word for word in sys.argv[1:]])  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ class Synflow(Score):
     uses_images = False
 
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
-        network.double()
+        network.double().eval()  # one image has no statistics, nor are any needed
         for norm in _layers.norms(network):
             norm.register_forward_hook(_unchanged)
         with torch.no_grad():

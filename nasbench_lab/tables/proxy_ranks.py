@@ -15,10 +15,16 @@ import numpy as np
 from nasbench_lab.core import SIZES, FloatArray
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.stats import calibration, gains
+from nasbench_lab.stats.measures import Measure
 from nasbench_lab.tables.table import Table
 
 Row = dict[str, Any]
 TITLE = "Scores without training"
+NOTE = (
+    "Against mean test after the longest schedule, of the cells that have the score: all, or unique (of equal cells the "
+    "lowest-index one). Its pick: the cell with the best score; the mean of those that share it. nDCG: of the best 1% by "
+    "score, at least 10 cells, with gains above the median of these cells, discounted by log2(rank + 1)."
+)
 HEADS = ("score", "cells", "n", "Spearman", "Kendall tau", "test of its pick", "best", "nDCG at the top")
 _LEAST = 10  # cells that make a top
 _FEWEST = 20  # cells below which nothing is said
@@ -37,7 +43,7 @@ def rows(table: Table) -> list[Row]:
 
 
 def measures(truth: FloatArray, score: FloatArray) -> Row:
-    """How well (n,) scores rank (n,) worths, larger is better; n, spearman, tau, pick, best and ndcg of the best 1%, at least 10."""
+    """How well (n,) scores rank (n,) worths, larger is better: n, spearman, tau, pick, best, ndcg (of 1%, at least 10)."""
     top = min(len(truth), max(_LEAST, calibration.top_count(len(truth))))
     order = calibration.ranking(truth, score)
     return {
@@ -50,21 +56,11 @@ def measures(truth: FloatArray, score: FloatArray) -> Row:
     }
 
 
-def cells(row: Row, table: Table) -> list[str]:
+def cells(row: Row, measure: Measure) -> list[str]:
     """A row as texts, in the order of `HEADS`."""
-    said = [table.measure.text(row[name]) for name in ("pick", "best")]
+    said = [measure.text(row[name]) for name in ("pick", "best")]
     numbers = [f"{row[name]:.3f}" for name in ("spearman", "tau")]
     return [row["score"], row["cells"], f"{row['n']:,}", *numbers, *said, f"{row['ndcg']:.3f}"]
-
-
-def note(table: Table) -> str:
-    """What the columns mean."""
-    return (
-        "Against mean test after the longest schedule, of the cells that have the score: all, or unique (of equal cells the "
-        "lowest-index one). Its pick: the cell with the best score; the mean of those that share it. nDCG: of the best 1% by "
-        "score, at least 10 cells, with gains above the median of these cells, discounted by log2(rank + 1). "
-        + ("Scores that this lab computed: see tables info." if "proxies" in table.about else "")
-    ).strip()
 
 
 def _names(table: Table) -> Iterator[str]:
