@@ -85,7 +85,7 @@ def test_what_is_refused(digits, tmp_path):
         proxies.cells_of(digits, 0)
     chosen = settings(digits)
     table = proxies.added(digits, "scored", chosen, proxies.run(chosen, proxies.cells_of(digits, 1), tmp_path))
-    with pytest.raises(LabError, match="has proxy/snip already"):
+    with pytest.raises(LabError, match="has proxy/params already"):
         settings(table)
     assert set(proxies.settings_for(table).scores).isdisjoint(SCORES)
 
@@ -116,7 +116,7 @@ def test_the_command(lab, tmp_path):
     assert lab(*command)[0] == 0
     assert (tmp_path / "digits-proxies.npz").read_bytes() == first
     code, out, _ = lab("tables", "info", tmp_path / "digits-proxies.npz")
-    assert "params, l2_norm: 3 classes, 2 digits images, seed 0, C=8, N=1, torch " in out
+    assert "l2_norm, params: 3 classes, 2 digits images, seed 0, C=8, N=1, torch " in out
     code, _, err = lab(*command, "--seed", 1)
     assert code == 2
     assert "would be replaced" in err

@@ -1,5 +1,8 @@
 """What a score is, and measuring it: a function of an untrained network, one batch and a seed.
 
+A score is a file of this folder with one public class, found by the file's name as other plug-ins are; one of another package
+is an entry point in the group `nasbench_lab.training.zero_cost`.
+
 The network is any `nn.Module` that makes logits (B, classes) of images (B, channels, H, W). It is copied: its weights,
 gradients, buffers and mode stay as they are, and so do the global generators. Larger is better by convention; a score
 that does not exist, as of a cell through which nothing passes, is nan.
@@ -12,6 +15,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -23,8 +27,9 @@ from nasbench_lab.training.zero_cost._batch import Batch
 FOLDER = "training/zero_cost"  # of this package, as `loading` takes it
 
 
+@dataclass(frozen=True)
 class Score(ABC):
-    """One zero-cost score.
+    """One zero-cost score. It has no parameters: a score with other settings is another score.
 
     Attributes:
         paper: where it was published.
