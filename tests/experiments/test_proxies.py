@@ -140,9 +140,9 @@ def test_killed_with_two_processes_it_goes_on_to_what_one_process_computes(tmp_p
             "proxies",
             "digits",
             "--scores",
-            "synflow,snip,zen,naswot",
+            "synflow,snip,naswot",
             "--cells",
-            "160",
+            "128",
             "--batch",
             "16",
         ]
