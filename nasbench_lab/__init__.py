@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasbench_lab.api import compare, load_table, search
+    from nasbench_lab import plot
+    from nasbench_lab.api import compare, load_table, search, to_latex
     from nasbench_lab.core import LabError, Query, Record, Result, Strategy, Task
     from nasbench_lab.interop.objectives import objective, optuna_objective
     from nasbench_lab.spaces.decisions import Decision
@@ -26,6 +27,7 @@ _HOMES = {
     "objective": "interop.objectives",
     "optuna_objective": "interop.objectives",
     "search": "api",
+    "to_latex": "api",
     "LabError": "core",
     "Query": "core",
     "Record": "core",
@@ -53,12 +55,16 @@ __all__ = [
     "load_table",
     "objective",
     "optuna_objective",
+    "plot",
     "search",
+    "to_latex",
 ]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return import_module("nasbench_lab.plot")
     if name not in _HOMES:
         raise AttributeError(f"module 'nasbench_lab' has no attribute {name!r}")
     return getattr(import_module(f"nasbench_lab.{_HOMES[name]}"), name)

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nasbench_lab import loading
 from nasbench_lab.core import Evaluator, LabError, Strategy, once, real, spread, whole
-from nasbench_lab.evaluators.tabular import Tabular, measure_of
+from nasbench_lab.evaluators.tabular import Tabular, Trials, measure_of, score_of
 from nasbench_lab.files import paths
+from nasbench_lab.leaderboard import latex, written
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.leaderboard.rebuild import rebuild
 from nasbench_lab.study import execute, jobs, runner, store
@@ -25,7 +26,7 @@ from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
-DEFAULT_STRATEGIES = ("random_search", "local_search", "regularized_evolution", "reinforce", "gp_bo")
+DEFAULT_STRATEGIES = ("random_search", "local_search", "regularized_evolution", "tpe", "gp_bo")
 
 
 def load_table(name: str | Path) -> Table:
@@ -45,7 +46,7 @@ def search(
     search: int | str | None = None,
     max_queries: float = math.inf,
     max_seconds: float = math.inf,
-    trials: Literal["mean", "sample"] = "mean",
+    trials: Trials | None = None,
     noise: float = 0.0,
     objectives: Sequence[str] = ("val",),
     sources: Sequence[str] = (),
@@ -62,7 +63,8 @@ def search(
         search: schedule searched on, "all", "oracle", or None for the table's default.
         max_queries: budget in queries.
         max_seconds: budget in simulated seconds; at least one of the two.
-        trials: what a query returns, "mean" of the trials or "sample", one of them.
+        trials: what a query returns: "mean" of the trials, "sample", one of them, or "split", one training, with the run
+            scored on the others; None: as the table says, "mean" for most.
         noise: standard deviation of extra query noise, in the unit of the scores.
         objectives: "val", and metrics of the table.
         sources: names of tables of other datasets whose validation scores the strategy may read.
@@ -97,12 +99,12 @@ def search(
     with jobs.one_blas_thread():
         run = runner.search(instance, evaluator, seed=seed, **loop)
     frame = pd.DataFrame(store.columns_of({seed: run}, evaluator.task.objectives)).drop(columns="seed")
-    truths = [evaluator.truth(int(arch)) if arch >= 0 else math.nan for arch in frame["incumbent"]]
+    truths = [score_of(evaluator, int(arch), seed) if arch >= 0 else math.nan for arch in frame["incumbent"]]
     sign = measure_of(evaluator).sign
     return frame.assign(val=sign * frame["val"], incumbent_test=sign * np.array(truths, dtype=np.float64))
 
 
-_PLAIN = MappingProxyType({"search": None, "trials": "mean", "noise": 0.0, "objectives": ("val",), "sources": ()})
+_PLAIN = MappingProxyType({"search": None, "trials": None, "noise": 0.0, "objectives": ("val",), "sources": ()})
 
 
 def _evaluator(table: Table | str | Evaluator, evaluation: dict[str, Any]) -> Evaluator:
@@ -146,7 +148,7 @@ def compare(
     seeds: int = 50,
     max_queries: float = math.inf,
     max_seconds: float = math.inf,
-    trials: Literal["mean", "sample"] = "mean",
+    trials: Trials | None = None,
     noise: float = 0.0,
     objectives: str | Sequence[str] = ("val",),
     sources: Sequence[str] = (),
@@ -162,14 +164,15 @@ def compare(
     Args:
         *strategies: names, specs, `Strategy` classes or instances; the standard ones if left out. Runs of a class from
             a script, a notebook or a function are not reused: put it into a file of its own and name that.
-        table: searched; the embedded benchmark if left out. Of several, each is searched and scored on itself; from three
-            on the board says what holds across them.
+        table: searched. If left out `digits`, or, where no strategy is named either, the suite: all measured tables of the
+            package. Of several, each is searched and scored on itself; from three on the board says what holds across them.
         score: tables scored on; the searched one if left out.
         search: schedule searched on, "all", "oracle", or None for the table's default.
         seeds: runs per strategy and table.
         max_queries: budget in queries; 100 if no budget is given.
         max_seconds: budget in simulated seconds.
-        trials: what a query returns, "mean" of the trials or "sample", one of them per seed and cell.
+        trials: what a query returns: "mean" of the trials, "sample", one of them per seed and cell, or "split", one
+            training, with runs scored on the others; None: as the table says, "mean" for most.
         noise: standard deviation of extra query noise, in the unit of the scores.
         objectives: "val", and metrics of the table; a single metric may stand alone.
         sources: tables of other datasets whose validation scores strategies may read.
@@ -218,7 +221,7 @@ def make_study(
     seeds: int,
     max_queries: float,
     max_seconds: float,
-    trials: str,
+    trials: str | None,
     noise: float,
     objectives: str | Sequence[str],
     sources: Sequence[str],
@@ -233,8 +236,8 @@ def make_study(
     """
     seeds = whole(seeds, "seeds", least=1)
     unlimited = max_queries == max_seconds == math.inf
-    tables = _texts("table", table or catalog.default())
     scored_on = _texts("score", score)
+    tables = _texts("table", table or (catalog.default() if strategies or scored_on else catalog.suite()))
     if not tables or (scored_on and len(tables) > 1):
         raise LabError(
             f"score goes with one table, got {', '.join(tables) or 'none'}; of several each is scored on itself"
@@ -255,6 +258,28 @@ def make_study(
     )
     tasks = tuple(replace(task, table=name) for name in tables)
     return Study(tuple(strategies) or DEFAULT_STRATEGIES, tasks, seeds)
+
+
+def to_latex(*folders: str | Path, spread: str = "interval", columns: int = 4, label: str = "tab:leaderboard") -> str:
+    r"""The leaderboards of results folders as one LaTeX table (`\usepackage{booktabs}`), settings side by side.
+
+    Args:
+        *folders: of results, as `compare` writes them.
+        spread: beside a mean its 95% "interval", "plusminus" half of it, or "none".
+        columns: settings side by side; further ones below them.
+        label: of the table.
+
+    Returns:
+        a `table` environment: best mean bold, a star where the tests do not tell a strategy from the best, and a caption that
+        states protocol, seeds and tests.
+
+    Raises:
+        LabError: no such folder, or one without a leaderboard.
+    """
+    if not folders:
+        raise LabError("which results folders? at least one")
+    boards = [written.read_rows(paths.home(folder)) for folder in folders]
+    return latex.table(boards, spread=spread, columns=columns, label=label)
 
 
 def run(

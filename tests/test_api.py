@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.study import store
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask, load_study
+from nasbench_lab.tables import catalog
 
 
 def test_the_top_level_offers_what_it_lists():
@@ -149,3 +151,19 @@ def test_one_further_objective_may_be_a_text(tmp_path):
 def test_a_table_says_what_it_is_in_one_line():
     assert "\n" not in repr(nasbench_lab.load_table("toy"))
     assert "toy" in repr(nasbench_lab.load_table("toy"))
+
+
+def test_nothing_said_means_the_suite_and_a_strategy_alone_the_first_of_it():
+    said = {
+        "score": (),
+        "search": None,
+        "seeds": 1,
+        "max_queries": 5,
+        "max_seconds": math.inf,
+        "trials": None,
+        "noise": 0.0,
+    }
+    said |= {"objectives": ("val",), "sources": (), "simulated_workers": 1, "repeats": "charge", "evaluator": "tabular"}
+    suite = api.make_study((), table=None, **said)
+    assert tuple(task.table for task in suite.tasks) == catalog.suite()
+    assert [task.table for task in api.make_study(("local_search",), table=None, **said).tasks] == ["digits"]

@@ -37,6 +37,7 @@ ORDER = [
     "leaderboard",
     "plots",
     "report",
+    "plot",
     "experiments",
     "testing",
     "interop",

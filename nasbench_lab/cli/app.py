@@ -18,6 +18,7 @@ from nasbench_lab.cli.front import front
 from nasbench_lab.cli.leaderboard import leaderboard
 from nasbench_lab.cli.listing import list_plugins
 from nasbench_lab.cli.new import new
+from nasbench_lab.cli.paper import latex, plot
 from nasbench_lab.cli.report import query, report
 from nasbench_lab.cli.reproduce import reproduce
 from nasbench_lab.cli.serve import serve_ask
@@ -70,6 +71,8 @@ app.command()(audit)
 app.command("front")(front)
 app.command()(query)
 app.command()(report)
+app.command()(latex)
+app.command()(plot)
 app.command("serve-ask")(serve_ask)
 app.command()(supernet)
 app.command()(surrogates)

@@ -26,7 +26,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="TABLE",
-            help="Table to search (see `tables list`); the embedded one if left out. Repeat for several, each scored on itself.",
+            help="Table to search (see `tables list`); repeat for several, each scored on itself. If left out digits; without "
+            "strategies as well, the suite: all measured tables of the package.",
         ),
     ] = None,
     score: Annotated[
@@ -42,8 +43,12 @@ def compare(
     ] = math.inf,
     max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)] = math.inf,
     trials: Annotated[
-        str, typer.Option(help="What a query returns: mean or sample (one trial per seed and cell).")
-    ] = "mean",
+        str | None,
+        typer.Option(
+            help="What a query returns: mean, sample (one trial per seed and cell) or split (one training, and runs are "
+            "scored on the cell's others); the table's own policy if left out, which is mean for most."
+        ),
+    ] = None,
     noise: Annotated[
         float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)
     ] = 0.0,

@@ -150,6 +150,8 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
         return
     files = "leaderboard.md, .csv, .json, curves.csv, details.json, manifest.json; runs/"
     print_blocks(wording.blocks(board), f"Written to {folder}: {files}")
+    if said := wording.answer(board):
+        console().print(f"\n{said}", style="bold", highlight=False, markup=False)
 
 
 def print_blocks(blocks: Iterable[Block], end: str) -> None:
@@ -159,6 +161,8 @@ def print_blocks(blocks: Iterable[Block], end: str) -> None:
     terminal = console()
     for block in blocks:
         terminal.print(f"\n{block.title}", style="bold", highlight=False, markup=False)
+        if block.answer:
+            terminal.print(block.answer, highlight=False, markup=False)
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for i, head in enumerate(block.heads):
             grid.add_column(head, justify="left" if i in block.words else "right", overflow="fold")

@@ -34,7 +34,13 @@ def serve_ask(
         float, typer.Option(help="Budget in queries; 100 if no budget is given.", metavar="N", min=1)
     ] = math.inf,
     max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)] = math.inf,
-    trials: Annotated[str, typer.Option(help="What a query returns: mean or sample.")] = "mean",
+    trials: Annotated[
+        str | None,
+        typer.Option(
+            help="What a query returns: mean, sample (one trial per seed and cell) or split (one training, and runs are "
+            "scored on the cell's others); the table's own policy if left out, which is mean for most."
+        ),
+    ] = None,
     noise: Annotated[
         float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)
     ] = 0.0,
@@ -67,15 +73,17 @@ def serve_ask(
         _write(out, evaluator, run, seed, budget)
     done = run.ended in ("strategy", "input")
     if served.waiting or done or sys.stdin.readline():  # the last word is a reply, like every other message
-        served.send(_final(evaluator, run))
+        served.send(_final(evaluator, run, seed))
     if served.cut and out is not None:
         raise LabError(
             f'the input ended before {{"done": true}} or the budget did: an unfinished run is not written to {out}'
         )
 
 
-def _final(evaluator: Tabular, run: Run) -> Message:
+def _final(evaluator: Tabular, run: Run, seed: int) -> Message:
     """What came out of it, the test score included: the search is over. Larger is better, like all a program is told."""
+    from nasbench_lab.evaluators.tabular import score_of
+
     last = run.records[-1] if run.records else None
     found = last is not None and last.incumbent >= 0
     return {
@@ -84,7 +92,7 @@ def _final(evaluator: Tabular, run: Run) -> Message:
             "queries": len(run.records),
             "seconds": last.finished if last else 0.0,
             "arch": last.incumbent if last and found else None,
-            "test": evaluator.truth(last.incumbent) if last and found else None,
+            "test": score_of(evaluator, last.incumbent, seed) if last and found else None,
         }
     }
 

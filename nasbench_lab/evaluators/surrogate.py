@@ -76,7 +76,7 @@ class Fitted(Tabular):
         fit_seed: int = 0,
         seconds: str = "predicted",
         search: int | str | None = None,
-        trials: Literal["mean", "sample"] = "mean",
+        trials: Literal["mean", "sample"] | None = None,
         noise: float = 0.0,
         objectives: tuple[str, ...] = ("val",),
         sources: Mapping[str, Table] | None = None,
@@ -91,7 +91,9 @@ class Fitted(Tabular):
         if seconds == "predicted":
             costed = {last: _costed(schedule, self.archs, table.space) for last, schedule in table.schedules.items()}
             table = replace(table, schedules=costed)
-        super().__init__(table, search=search, trials=trials, noise=noise, objectives=objectives, sources=sources)
+        super().__init__(
+            table, search=search, trials=trials or "mean", noise=noise, objectives=objectives, sources=sources
+        )
 
     @classmethod
     def open(  # type: ignore[override]  # its options are its own
@@ -99,7 +101,7 @@ class Fitted(Tabular):
         table: Table | str,
         *,
         search: int | str | None = None,
-        trials: Literal["mean", "sample"] = "mean",
+        trials: Literal["mean", "sample"] | None = None,
         noise: float = 0.0,
         objectives: tuple[str, ...] = ("val",),
         sources: Sources = (),
@@ -121,8 +123,8 @@ class Fitted(Tabular):
 
     def _check(self) -> None:
         """The table need not be complete, nor hold single trials."""
-        if self.trials not in ("mean", "sample"):
-            raise LabError(f"trials must be 'mean' or 'sample', got {self.trials!r}")
+        if self.trials not in ("mean", "sample"):  # "split" needs trainings, which a prediction has none of
+            raise LabError(f"trials must be 'mean' or 'sample' where a surrogate answers, got {self.trials!r}")
         spread(self.noise, "noise")
         if any(np.isnan(schedule.seconds).any() for schedule in self._schedules.values()):
             raise LabError(f"table {self.table.name!r} does not know what every cell costs; use seconds=predicted")

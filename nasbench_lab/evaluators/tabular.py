@@ -18,13 +18,14 @@ from nasbench_lab.core import NO_METRICS, Evaluator, FloatArray, LabError, Query
 from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_sources, opened, opened_sources
 from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.stats.measures import Measure
-from nasbench_lab.tables import readings
+from nasbench_lab.tables import readings, trainings
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
 
 ORACLE = "oracle"
 ALL = "all"
-_TRIAL = 0  # the noise stream of "which trial"; fidelities are >= 1, so it is never one of theirs
+TRIALS = ("mean", "sample", "split")
+Trials = Literal["mean", "sample", "split"]
 
 
 class Tabular:
@@ -36,7 +37,9 @@ class Tabular:
             trainings, each charged in full); "oracle" (sees mean test of the longest schedule, the labelled exception
             to "search sees validation only"); or None for the table's default.
         trials: "mean" returns the mean over trials; "sample" one trial per (seed, cell), drawn uniformly from those
-            that exist, the same at every epoch.
+            that exist, the same at every epoch; "split" the same, of one training, and runs of the seed are scored on the mean
+            of the cell's other trainings, so that search and score share no luck (`tables.trainings`). None: as the table's
+            header says, "mean" unless it says otherwise.
         noise: standard deviation of extra Gaussian query noise, in units of the score; per (seed, cell, epochs).
         objectives: "val" and any of the table's metrics that every cell has.
         sources: tables of *other* datasets, by the name the study gives them; a strategy may read their validation
@@ -54,7 +57,7 @@ class Tabular:
         table: Table,
         *,
         search: int | str | None = None,
-        trials: Literal["mean", "sample"] = "mean",
+        trials: str | None = None,
         noise: float = 0.0,
         objectives: tuple[str, ...] = ("val",),
         sources: Mapping[str, Table] | None = None,
@@ -63,10 +66,10 @@ class Tabular:
         self._as_it_is, self.reading = table, reading
         if reading:
             table = readings.named(reading).read(table)
-            trials = "sample" if reading == readings.FILLED else trials
+            trials = "sample" if reading == readings.FILLED else trials or "mean"
         self.table = table
         self.search = self._search(table, search)
-        self.trials = trials
+        self.trials: str = trials or self._usual(table, self.search)
         self.noise = spread(noise, "noise")
         self._sources = ReadOnly(sources or {})
         self._schedules = ReadOnly(self._searched(table, self.search))
@@ -81,6 +84,7 @@ class Tabular:
         except ValueError as error:
             raise LabError(str(error)) from error
         self._check()
+        self._split = trainings.of(table, self._schedule) if self.trials == "split" else None
         self._metrics = self._metric_rows(objectives[1:])
         self._seconds: dict[int, tuple[float, ...]] = {}
         self._values: dict[int, tuple[float, ...]] = {}
@@ -94,6 +98,11 @@ class Tabular:
         if reading:
             policies["reading"] = reading
         return cls(opened(table), objectives=objectives, sources=sources, **policies)
+
+    @staticmethod
+    def _usual(table: Table, search: int | str) -> str:
+        """The policy of a table that says none: its own for its own schedule, the mean for any other search."""
+        return table.default_trials if search == table.default_search else "mean"
 
     @staticmethod
     def _search(table: Table, search: int | str | None) -> int | str:
@@ -117,8 +126,12 @@ class Tabular:
         return dict.fromkeys(schedule.epochs, schedule)
 
     def _check(self) -> None:
-        if self.trials not in ("mean", "sample"):
-            raise LabError(f"trials must be 'mean' or 'sample', got {self.trials!r}")
+        if self.trials not in TRIALS:
+            raise LabError(f"trials must be 'mean', 'sample' or 'split', got {self.trials!r}")
+        if self.trials == "split" and (isinstance(self.search, str) or self.reading or len(self.task.objectives) > 1):
+            what = f"search={self.search!r}" if isinstance(self.search, str) else f"a reading ({self.reading})"
+            what = what if isinstance(self.search, str) or self.reading else "several objectives"
+            raise LabError(f"trials='split' goes with one objective and a schedule as it is, not with {what}")
         known = int(self.table.measured.sum())
         if known < self.table.space.size:
             raise LabError(
@@ -188,10 +201,20 @@ class Tabular:
         """Mean test score after the longest schedule, larger better: negated where the table's lower scores are better."""
         return self.table.sign * float(self.table.truth[self.task.space.known_cell(arch)])
 
+    def scores(self, seed: int) -> FloatArray:
+        """(A,) what runs of a seed are scored with, larger better: `truth`, but of "split" the trainings not searched."""
+        values = self.table.truth if self._split is None else self._split.held_out(seed)
+        return values if self.table.sign > 0 else -values
+
+    @property
+    def held_out(self) -> FloatArray:
+        """(n,) all scores that a run can have, in the table's direction."""
+        return self.table.truth if self._split is None else self._split.possible
+
     def _forget(self, seed: int) -> None:
         """Values are kept per seed only where they depend on it."""
         self._seed = seed
-        if self.noise or self.trials == "sample":
+        if self.noise or self.trials != "mean":
             self._values.clear()
 
     def _answering(self, epochs: int) -> Schedule:
@@ -213,6 +236,8 @@ class Tabular:
         schedule = self._answering(epochs)
         column = schedule.column(epochs)
         values: FloatArray = self.table.truth if self.search == ORACLE else schedule.val[:, column]
+        if self._split is not None:
+            values = self._split.answers(column, self._seed)
         if self.trials == "sample":
             values = self._sampled(schedule.val_trials[:, column, :])
         if self.table.sign < 0:
@@ -223,12 +248,15 @@ class Tabular:
 
     def _sampled(self, trials: FloatArray) -> FloatArray:
         """(A, T) trials -> (A,) one of every cell: uniform among those that exist."""
-        known = ~np.isnan(trials)
-        draw = noise_stream(self._seed, _TRIAL).random(len(trials))
-        wanted = np.floor(draw * known.sum(axis=1)).astype(int) + 1
-        picked = np.argmax(np.cumsum(known, axis=1) >= wanted[:, None], axis=1)
-        values: FloatArray = trials[np.arange(len(trials)), picked]
+        values: FloatArray = trials[np.arange(len(trials)), trainings.drawn(~np.isnan(trials), self._seed)]
         return values
+
+
+def score_of(evaluator: Evaluator, arch: int, seed: int) -> float:
+    """What a run of a seed that ends with a cell is scored with, larger better; by the truth where seeds make no difference."""
+    if not isinstance(evaluator, Tabular):
+        return evaluator.truth(arch)
+    return float(evaluator.scores(seed)[evaluator.task.space.known_cell(arch)])
 
 
 def measure_of(evaluator: Evaluator) -> Measure:

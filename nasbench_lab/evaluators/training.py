@@ -88,7 +88,7 @@ class Training:
         table: Table | str,
         *,
         search: int | str | None = None,
-        trials: str = "mean",
+        trials: str | None = None,
         noise: float = 0.0,
         objectives: tuple[str, ...] = ("val",),
         sources: Sources = (),
@@ -117,7 +117,7 @@ class Training:
         Raises:
             LabError: an option that does not exist, is out of range or does not go with real training.
         """
-        if trials != "mean" or noise:
+        if trials not in (None, "mean") or noise:
             raise LabError("real training has its own noise: one trial per seed and cell; leave trials and noise alone")
         given = {"data": data, "device": device, "cache": cache, "epochs": epochs}
         given |= {"part_size": part_size, "held_out_size": held_out_size}

@@ -156,7 +156,7 @@ def _scores(study: Study, task: StudyTask, runs: Path) -> Scores:
         last = entry.runs.last("incumbent")
         if np.isnan(last).any():
             raise LabError(f"a run of {entry.strategy} ended without an answer; allow more queries")
-        columns.append(entry.setting.truth[last.astype(np.int64)])
+        columns.append(entry.setting.test_of(entry.runs.seeds, last))
         decided = max(decided, float(entry.runs.columns[MEASURED].sum()) / len(last))
     values = np.stack(columns, axis=1)
     return Scores(values, significance.compare(values / unit), decided, unit, scored.sign)

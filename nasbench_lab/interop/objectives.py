@@ -26,7 +26,7 @@ import numpy as np
 
 from nasbench_lab import extras
 from nasbench_lab.core import Evaluator, LabError, Query, Record, whole
-from nasbench_lab.evaluators.tabular import Tabular, measure_of
+from nasbench_lab.evaluators.tabular import Tabular, measure_of, score_of
 from nasbench_lab.spaces import naming
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.study.runner import Charges
@@ -163,7 +163,7 @@ class Objective:
         if arch < 0:
             raise LabError("there is no best cell yet: nothing was answered")
         self._closed = True
-        return self.measure.sign * self.evaluator.truth(arch)
+        return self.measure.sign * score_of(self.evaluator, arch, self.seed)
 
 
 def _of_numbers(space: Space, given: Sequence[int]) -> int:

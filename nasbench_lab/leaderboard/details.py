@@ -74,7 +74,7 @@ def key_of(row: Row) -> tuple[str, ...]:
 
 def _setting(setting: Setting, members: Sequence[Entry]) -> Row:
     names = ("table", "score", "kind", "search", "budget", "policy")
-    final = np.stack([_truth(setting, entry.runs.last("incumbent")) for entry in members], axis=1)
+    final = np.stack([setting.test_of(entry.runs.seeds, entry.runs.last("incumbent")) for entry in members], axis=1)
     out: Row = {name: getattr(setting, name) for name in names} | _measure(setting)
     if setting.space != cell.SPACE:
         out["space"] = space_of(setting.space)
@@ -96,13 +96,6 @@ def space_of(space: Space) -> Row:
     return {"name": space.name, "cells": space.size, "decisions": named, "roles": list(space.roles)}
 
 
-def _truth(setting: Setting, incumbents: NDArray[Any]) -> FloatArray:
-    """Test accuracy of incumbents; nan where there is none."""
-    known = np.asarray(incumbents, dtype=np.float64)
-    chosen = np.where(np.isnan(known), -1, known).astype(np.int64)
-    return np.where(chosen >= 0, setting.truth[chosen], np.nan)
-
-
 def _checkpoints(members: Sequence[Entry]) -> NDArray[np.int64]:
     longest = max(float(entry.runs.counts.max(initial=0)) for entry in members)
     return np.array(progress.checkpoints(max(longest, 1.0)), dtype=np.int64)
@@ -111,7 +104,9 @@ def _checkpoints(members: Sequence[Entry]) -> NDArray[np.int64]:
 def _ranks(setting: Setting, members: Sequence[Entry]) -> Row:
     """Mean over seeds of the rank among the strategies, after so many queries; a run that ended keeps its incumbent."""
     at = _checkpoints(members)
-    values = np.stack([_truth(setting, entry.runs.incumbents_at_queries(at)) for entry in members], axis=1)
+    values = np.stack(
+        [setting.test_of(entry.runs.seeds, entry.runs.incumbents_at_queries(at)) for entry in members], axis=1
+    )
     means = [progress.mean_ranks(values[:, :, i]) for i in range(len(at))]
     return {"at": at.tolist(), "mean": _rounded(np.stack(means, axis=1), 3)}
 

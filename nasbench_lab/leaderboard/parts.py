@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -18,9 +19,11 @@ from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import standings
 from nasbench_lab.stats.fronts import Target
 from nasbench_lab.stats.measures import SIGNIFICANT, Measure
+from nasbench_lab.stats.repeated import Noise
 from nasbench_lab.study.store import Runs
 
 Row = dict[str, Any]
+KNOWN = 0.95  # the probability from which on a best cell of a noisy table is called the optimum
 
 COLUMNS = MappingProxyType(
     {
@@ -117,6 +120,10 @@ class Setting:
         sign: what `truth` and `seen` are multiplied by where people read them: -1 where lower scores are better.
         scored: what stands for a test score where there is none, in words; "" where there is one.
         seen_as: how `seen` is read, where the searched table is not the scored one.
+        scores: of runs that are scored on other trainings than they searched, seed -> (N,) what its runs are scored with;
+            `truth` is then what each cell's score is likely to be. None where `truth` scores all runs.
+        held_out: then, (N',) all scores that a run can have.
+        noise: what the scored table's repeated trainings say of its own noise; None where it has none.
     """
 
     table: str
@@ -135,6 +142,40 @@ class Setting:
     sign: int = 1
     scored: str = ""
     seen_as: Measure | None = None
+    scores: Callable[[int], FloatArray] | None = None
+    held_out: FloatArray | None = None
+    noise: Noise | None = None
+
+    def test_of(self, seeds: NDArray[np.int64], cells: NDArray[Any]) -> FloatArray:
+        """Scores of cells that runs ended with: (R,) seeds, (R, ...) cells -> (R, ...); nan where there is no cell (nan, -1)."""
+        chosen = np.where(np.isnan(cells), -1, cells).astype(np.int64)
+        found = np.empty(chosen.shape)
+        if self.scores is None:
+            found[...] = self.truth[chosen]
+        else:
+            for row, seed in enumerate(seeds.tolist()):
+                found[row] = self.scores(seed)[chosen[row]]
+        return np.where(chosen >= 0, found, np.nan)
+
+    @property
+    def possible(self) -> FloatArray:
+        """(N',) all scores that a run can have."""
+        return self.truth if self.held_out is None else self.held_out
+
+    @cached_property
+    def chance(self) -> float:
+        """The probability that the best cell is the best, by the table's repeated trainings; nan where nothing is known."""
+        return math.nan if self.noise is None else float(self.noise.repeated.chances[self.noise.row[self.best]])
+
+    @property
+    def best(self) -> int:
+        """The cell with the best truth; the first of several."""
+        return int(np.argmax(self.truth))
+
+    @property
+    def has_optimum(self) -> bool:
+        """Whether it makes sense to ask when an optimum was found: by the table's own numbers, or as it is known beyond noise."""
+        return self.scores is None or self.chance >= KNOWN
 
     @cached_property
     def read_as(self) -> Measure:

@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.leaderboard import wording
+from nasbench_lab.leaderboard import own_noise, tables_together, wording
 from nasbench_lab.leaderboard.front_scores import SHARES, Reached
 from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Entry, Leaderboard, Row, Section, Setting
-from nasbench_lab.stats import across, agreement, intervals, progress, references, standings
+from nasbench_lab.stats import agreement, intervals, progress, references, standings
 from nasbench_lab.study.store import MEASURED
 
 _NO_RUN = "exact"
 _EQUAL = 1e-9  # points: means that differ by less differ by rounding
-_ROUNDING = 1e-12  # of scores
 _DIFFERENCES = ("difference", "low", "high")  # of a pair
 _SETTING = ("table", "score", "kind", "search", "budget", "policy")
 
@@ -38,8 +37,8 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
         ranks = progress.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
         rows, by = [], f"test {setting.read_as.name}"
         for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
-            low, high = (unit * end for end in intervals.mean_interval(test / unit, possible=setting.truth / unit))
-            high = np.minimum(high, setting.truth.max())
+            low, high = (unit * end for end in intervals.mean_interval(test / unit, possible=setting.possible / unit))
+            high = np.minimum(high, np.nanmax(setting.possible))
             rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
             rows[-1]["regret_area"] = _area(setting, test, axis)
             curves.append(_curve(entry, axis, test[:, :-1], low[:-1], high[:-1]))
@@ -48,8 +47,10 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
             decisive, by, unit = _add_fronts(setting, members, rows, curves[-len(members) :]), "hypervolume", 1.0
         rows = _ranked(rows, unit)
         _in_direction(setting, rows, curves[-len(members) :])
-        possible = setting.truth if setting.front is None else SHARES
-        sections.append(Section(rows, _reference(setting, members), _stand(rows, decisive, by, possible, unit)))
+        possible = setting.possible if setting.front is None else SHARES
+        tested = _stand(rows, decisive, by, possible, unit)
+        own_noise.add(setting, members, tested)
+        sections.append(Section(rows, _reference(setting, members), tested))
         if setting.random_is_exact:
             curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
     single = [each for each in scored if each.setting.front is None]
@@ -57,62 +58,8 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
         [each.end for each in single], [each.setting.truth / each.setting.scale for each in single]
     )
     drawn = pd.concat(curves, ignore_index=True)
-    across_tables, why = _across(sections, settings)
+    across_tables, why = tables_together.of(sections, settings)
     return Leaderboard(title, sections, drawn, _agreements(scored), overall, (*notes, *why), across_tables)
-
-
-def _across(sections: Sequence[Section], grouped: Sequence[tuple[Setting, list[Entry]]]) -> tuple[Row, list[str]]:
-    """What holds across three tables or more, each searched once by the same strategies and scored on itself; else nothing.
-
-    Where only their scores or runs do not let it, a note says why.
-    """
-    if not grouped:
-        return {}, []
-    settings, members = zip(*grouped, strict=True)
-    names = sorted({entry.strategy for entry in members[0]})
-    tables = [setting.table for setting in settings]
-    alike = all(sorted(entry.strategy for entry in each) == names for each in members)
-    alone = all(setting.front is None and setting.score == setting.table for setting in settings)
-    if len(set(tables)) < max(len(tables), across.FEWEST) or not alike or not alone:
-        return {}, []
-    rows = [[row for name in names for row in section.rows if row["strategy"] == name] for section in sections]
-    why = [
-        *(
-            f"{row['unanswered']} of {row['runs']} runs of {row['strategy']} on {row['table']} ended without an answer"
-            for own in rows
-            for row in own
-            if row["unanswered"] or row["rank"] != row["rank"]
-        ),
-        *(f"all test scores of {setting.table} are equal" for setting in settings if _flat(setting.truth)),
-    ]
-    if why:
-        return {}, [f"no board across tables: {'; '.join(why)}"]
-    spans = [float(setting.truth.max() - setting.truth.mean()) for setting in settings]
-    column = {
-        key: np.array([[float(row[key]) for row in own] for own in rows]) for key in ("rank_mean", "rank", "rank_low")
-    }
-    regrets = np.array([[row["regret_mean"] / span for row in own] for own, span in zip(rows, spans, strict=True)])
-    found = across.of(
-        names,
-        tables,
-        ranks=column["rank_mean"],
-        regrets=regrets,
-        val_ranks=np.stack([_val_ranks(setting, each, names) for setting, each in zip(settings, members, strict=True)]),
-        places=column["rank"],
-        best=column["rank_low"],
-    )
-    return found, []
-
-
-def _flat(truth: FloatArray) -> bool:
-    """Whether scores differ by rounding at most."""
-    return bool(np.ptp(truth) <= _ROUNDING * np.abs(truth).max())
-
-
-def _val_ranks(setting: Setting, members: Sequence[Entry], names: Sequence[str]) -> FloatArray:
-    """(S,) mean ranks over seeds by the score that the search could see of its answers."""
-    last = {entry.strategy: entry.runs.last("incumbent").astype(np.int64) for entry in members}
-    return progress.mean_ranks(np.stack([setting.seen[last[name]] for name in names], axis=1))
 
 
 def _ranked(rows: list[Row], unit: float) -> list[Row]:
@@ -241,9 +188,7 @@ def _tests(entry: Entry) -> tuple[FloatArray, list[tuple[str, float]]]:
         incumbents.append(runs.incumbents_at_seconds(seconds))
         axis += [("seconds", float(s)) for s in seconds]
     incumbents.append(runs.last("incumbent")[:, None].astype(np.float64))
-    chosen = np.concatenate(incumbents, axis=1)
-    chosen = np.where(np.isnan(chosen), -1, chosen).astype(np.int64)
-    return np.where(chosen >= 0, setting.truth[chosen], np.nan), axis
+    return setting.test_of(runs.seeds, np.concatenate(incumbents, axis=1)), axis
 
 
 def _row(entry: Entry, test: FloatArray, interval: tuple[float, float], rank: float) -> Row:
@@ -320,11 +265,14 @@ def _effort(entry: Entry) -> Row:
     """Columns of what it takes to find an optimum, and to decide."""
     runs, first = entry.runs, entry.runs.first(entry.setting.optimal)
     counts, answered = runs.counts.astype(np.float64), int(runs.counts.sum())
-    return {
+    optimum = {
         "queries_to_optimum_mean": progress.restricted_mean(first, counts),
         "queries_per_optimum": progress.expected_running_time(first, counts),
         "queries_to_optimum_median": progress.censored_median(first),
         "reached_optimum": float(np.isfinite(first).mean()),
+    }
+    return {
+        **(optimum if entry.setting.has_optimum else dict.fromkeys(optimum, math.nan)),
         "decision_seconds_per_query": float(runs.total(MEASURED).sum() / answered) if answered else math.nan,
     }
 
@@ -383,6 +331,8 @@ def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
         **setting.measure,
         **front,
         "optimum": setting.sign * float(setting.truth.max()) + 0.0,
+        **({} if math.isnan(setting.chance) else {"optimum_chance": float(f"{setting.chance:.4g}")}),
+        **({} if setting.scores is None else {"optimum_is": "posterior mean"}),
         "optimum_cells": np.flatnonzero(setting.optimal).tolist(),
         "best_by_search": setting.sign * float(setting.truth[best_seen].mean()) + 0.0,
         "best_by_search_cells": best_seen.tolist(),

@@ -23,6 +23,7 @@ from nasbench_lab.study import execute, recorded, replays, store, study
 from nasbench_lab.study.execute import Collected
 from nasbench_lab.study.notes import notes
 from nasbench_lab.study.plan import Plan, PlannedTask, kernel
+from nasbench_lab.tables import trainings
 from nasbench_lab.tables.table import Table
 
 Row = dict[str, Any]
@@ -127,6 +128,7 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         f"sources {', '.join(task.sources)}": task.sources != (),
     }
     truth = scored.truth if scored.sign > 0 else frozen(-scored.truth)
+    noise, split = trainings.noise(scored), task.trials == "split" and scored is searched
     return Setting(
         table=searched.name,
         score=scored.name,
@@ -136,7 +138,7 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         max_seconds=task.max_seconds,
         policy=", ".join(text for text, departs in departures.items() if departs),
         seen=planned.seen,
-        truth=truth,
+        truth=frozen(noise.level) if split and noise else truth,
         front=front_scores.target_of(
             truth, {**searched.metrics, **scored.metrics}, task.objectives, Measure(scored.unit).top
         ),
@@ -146,6 +148,9 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         sign=scored.sign,
         scored=scored.scored,
         seen_as=None if searched is scored else searched.measure,
+        scores=planned.evaluator.scores if split else None,
+        held_out=frozen(scored.sign * planned.evaluator.held_out) if split else None,
+        noise=noise,
     )
 
 

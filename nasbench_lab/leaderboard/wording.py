@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nasbench_lab.files import markdown
+from nasbench_lab.leaderboard import verdict
 from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row
 from nasbench_lab.stats import across, intervals, measures, shares, standings
 
@@ -67,7 +68,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
         *((_text(row["seconds"], 0),) if _timed(row) else ()),
         _text(row["queries"], 0),
         bound + _text(row["queries_to_optimum_mean"], 0),
-        shares.percent(row["reached_optimum"]),
+        shares.percent(row["reached_optimum"]) if row["reached_optimum"] == row["reached_optimum"] else "",
         _text(1e3 * row["decision_seconds_per_query"], 3),
     )
 
@@ -180,22 +181,49 @@ def footing(reference: Row) -> str:
         if "front" in reference
         else ""
     )
+    if "optimum_is" in reference:
+        return (
+            f"Runs are scored on trainings that they did not search. Regret is to {score(reference['optimum'], reference)}, the "
+            f"best {reference['optimum_is']} of a cell{_chance(reference)}."
+        )
     return (
-        f"Exact: optimum {score(reference['optimum'], reference)}; best by what the search sees "
+        f"Exact: optimum {score(reference['optimum'], reference)}{_chance(reference)}; best by what the search sees "
         f"{score(reference['best_by_search'], reference)}; "
         f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries "
         f"until it has tried an optimum{ever}.{front}"
     )
 
 
+def _chance(reference: Row) -> str:
+    """How sure it is, by a table's repeated trainings, that its best cell is the best."""
+    chance = reference.get("optimum_chance")
+    if chance is None:
+        return ""
+    return f" (the best of all, as far as its trainings tell, with probability {shares.percent(chance)})"
+
+
+def own_noise(tests: Row) -> str:
+    """What the noise of the table itself does to the first difference of a board; "" where it is not known."""
+    first = tests.get("strategies", ())[:2]
+    pairs = [
+        pair for pair in tests.get("pairs", ()) if [pair["one"], pair["other"]] == list(first) and "table_sd" in pair
+    ]
+    return "".join(
+        f"The table's own noise: trained anew, the cells that {pair['one']} and {pair['other']} ended with would move their "
+        f"difference of {pair['difference']:.3g} by {pair['table_sd']:.2g} (SD), which no interval here contains."
+        for pair in pairs
+    )
+
+
 class Block(NamedTuple):
-    """A table as texts, with its title and the note below it; `words` are the columns that are no numbers."""
+    """A table as texts: its title, the answer in a sentence, the note below it; `words` are the columns that are no numbers."""
 
     title: str
     heads: Sequence[str]
     rows: list[tuple[str, ...]]
     note: str
     words: tuple[int, ...]
+    answer: str = ""
 
 
 def blocks(board: Leaderboard) -> list[Block]:
@@ -205,8 +233,11 @@ def blocks(board: Leaderboard) -> list[Block]:
             heading(section.rows[0]),
             heads_of(section.rows[0]),
             [cells_of(row) for row in section.rows],
-            " ".join(filter(None, (footing(section.reference), standings.too_few(section.tests)))),
+            " ".join(
+                filter(None, (footing(section.reference), own_noise(section.tests), standings.too_few(section.tests)))
+            ),
             (1,),
+            verdict.of(section.rows, section.tests),
         )
         for section in board.sections
     ]
@@ -221,6 +252,11 @@ def blocks(board: Leaderboard) -> list[Block]:
         rows = [across.cells(row) for row in board.across["rows"]]
         found.append(Block(across.TITLE, across.HEADS, rows, f"{board.across['verdict']} {across.NOTE}", (0, 6)))
     return found
+
+
+def answer(board: Leaderboard) -> str:
+    """The whole board in a sentence."""
+    return verdict.overall([(section.rows, section.tests) for section in board.sections], board.across)
 
 
 def _measured(board: Leaderboard) -> str:
@@ -244,10 +280,14 @@ def _regret(board: Leaderboard) -> str:
 def to_markdown(board: Leaderboard) -> str:
     """The leaderboard as a page: one table per setting, the exact references below it, columns explained at the end."""
     lines = [f"# {markdown.text(board.title)}", ""]
+    if len(board.sections) > 1 and (said := answer(board)):
+        lines += [f"**{markdown.text(said)}**", ""]
     for note in board.notes:
         lines += [f"> {markdown.line(note)}", ""]
     for block in blocks(board):
-        lines += [f"## {markdown.text(block.title)}", "", *markdown.table(block.heads, block.rows), "", block.note, ""]
+        lines += [f"## {markdown.text(block.title)}", ""]
+        lines += [f"**{markdown.text(block.answer)}**", ""] if block.answer else []
+        lines += [*markdown.table(block.heads, block.rows), "", block.note, ""]
     if any(name in board.columns for name in FRONT_COLUMNS):
         error = "error" if board.in_percent else "score"
         lines += [

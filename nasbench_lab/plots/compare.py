@@ -62,9 +62,10 @@ def better(
         grey = style.panel(unknown).mark_rect(fill="#c9ced4", stroke=style.PAPER)
         layers.append(grey.encode(x=x, y=y, description=words))
     if readable:
-        numbers = style.panel(frame).mark_text(color=_FIXED, fontSize=10)
+        numbers = style.panel(frame).mark_text(color=_FIXED, fontSize=10 * style.layout().scale)
         layers.append(numbers.encode(x=x, y=y, text="text:N"))
-    size = (34 if readable else 15) * len(order)
+    drawn = style.layout()
+    size = drawn.width if drawn.fixed else (34 if readable else 15) * len(order)
     return style.finished(alt.layer(*layers).properties(width=size, height=size), title)
 
 
@@ -127,10 +128,10 @@ def cost_of_deciding(
         layers.append(thread.encode(x=x, x2="near:Q", y=y, y2="at:Q", color=shade, description=style.described()))
     for align in ("left", "right", "center"):
         if len(own := placed[placed["align"] == align]):
-            text = style.panel(own).mark_text(align=align, fontSize=11)
+            text = style.panel(own).mark_text(align=align, fontSize=style.layout().size)
             at = alt.X("near:Q", title=_THINKING)
             layers.append(text.encode(x=at, y=y_words, text="label:N", color=shade, description=style.described()))
-    chart = alt.layer(*layers).properties(width=style.WIDTH, height=style.HEIGHT)
+    chart = alt.layer(*layers).properties(width=style.layout().width, height=style.layout().height)
     return style.finished(chart, title)
 
 
@@ -143,11 +144,11 @@ def _labelled(
         strategy, label, milliseconds and regret (the point), near and at (where the text begins, ends or has its middle,
         as `align` says), and whether it stands so far from its point that a thread must lead there.
     """
-    px = [style.WIDTH * _share(v, x) for v in frame["milliseconds"]]
-    py = [style.HEIGHT * _share(v, y) for v in frame["regret"]]
+    px = [style.layout().width * _share(v, x) for v in frame["milliseconds"]]
+    py = [style.layout().height * _share(v, y) for v in frame["regret"]]
     boxes = [(a - 5, a + 5, b - 5, b + 5) for a, b in zip(px, py, strict=True)]
     intervals = [
-        (a - 2, a + 2, style.HEIGHT * _share(low, y), style.HEIGHT * _share(high, y))
+        (a - 2, a + 2, style.layout().height * _share(low, y), style.layout().height * _share(high, y))
         for a, low, high in zip(px, frame["low"], frame["high"], strict=True)
         if low == low and high == high
     ]
@@ -156,7 +157,7 @@ def _labelled(
         if name not in hot:
             continue
         label = names[name].label
-        align, left, right, shift = _place(a, b, 6.1 * len(label), boxes, intervals)
+        align, left, right, shift = _place(a, b, 6.1 * style.layout().scale * len(label), boxes, intervals)
         boxes.append((left, right, b + shift - 6, b + shift + 6))
         near = {"left": left, "right": right, "center": (left + right) / 2}[align]
         rows.append(
@@ -165,8 +166,8 @@ def _labelled(
                 label,
                 ms,
                 regret,
-                _at(near / style.WIDTH, x),
-                _at((b + shift) / style.HEIGHT, y),
+                _at(near / style.layout().width, x),
+                _at((b + shift) / style.layout().height, y),
                 align,
                 abs(shift) > 16,
             )
@@ -195,7 +196,7 @@ def _place(
 def _free(left: float, right: float, middle: float, boxes: Sequence[Box]) -> bool:
     """Whether a text is inside the chart and apart from all boxes."""
     apart = (right < a or left > b or middle + 6 < c or middle - 6 > d for a, b, c, d in boxes)
-    return left > 2 and right < 620 and 8 < middle < style.HEIGHT + 12 and all(apart)
+    return left > 2 and right < style.layout().width + 180 and 8 < middle < style.layout().height + 12 and all(apart)
 
 
 def _at(share: float, ends: tuple[float, float]) -> float:
@@ -256,10 +257,12 @@ def fronts(
     layers.append(points.encode(x=x, y=y, description=style.described("cell")))
     if len(ours):
         text = style.panel(_ends(ours, names, right, low, best, sign)).mark_text(
-            align="left", dx=6, limit=190, fontSize=11
+            align="left", dx=6, limit=190, fontSize=style.layout().size
         )
         layers.append(text.encode(x=x, y=y, text="label:N", color=shade, description=style.described()))
-    return style.finished(alt.layer(*layers).properties(width=style.WIDTH, height=style.HEIGHT), title)
+    return style.finished(
+        alt.layer(*layers).properties(width=style.layout().width, height=style.layout().height), title
+    )
 
 
 def _shown(
@@ -288,6 +291,6 @@ def _ends(
     last = attained.sort_values("cost").groupby("strategy", sort=False).tail(1)
     span = best - low
     places = [(value - low) / (1.04 * span) for value in (sign * last["test"]).clip(low, best)]
-    apart = style.spread(places, 14 / style.HEIGHT, 0.0, 1.0)
+    apart = style.spread(places, 14 * style.layout().scale / style.layout().height, 0.0, 1.0)
     labels = [names[name].label for name in last["strategy"]]
     return last.assign(label=labels, cost=at, test=[sign * (low + place * 1.04 * span) for place in apart])

@@ -91,7 +91,7 @@ def curves(
     line = {"interpolate": interpolate, "clip": True}
     layers = []
     known = style.band(warm)
-    if len(known := known[known["low"] > low] if y.log else known):  # an interval down to 0 has no place on a logarithm
+    if len(known):  # what goes on below the axis, on a logarithm down to 0 it may, is drawn to its foot
         area = style.panel(known).mark_area(opacity=0.14, **line)
         layers.append(
             area.encode(x=x_channel, y=alt.Y("low:Q"), y2="high:Q", color=shade, description=style.described())
@@ -104,7 +104,7 @@ def curves(
             )
     layers += [_reference(each, x_channel, y_channel, (low, high), (lows, highs)) for each in references]
     layers.append(_labels(warm, names, references, (low, high), y, shade, highs, name_at))
-    chart = alt.layer(*layers).properties(width=style.WIDTH, height=style.HEIGHT)
+    chart = alt.layer(*layers).properties(width=style.layout().width, height=style.layout().height)
     return style.finished(chart, title)
 
 
@@ -133,10 +133,10 @@ def _labels(
     rows += [("", each.label, each.mean[-1]) for each in references]
     frame = pd.DataFrame(rows, columns=["strategy", "label", "mean"]).assign(at=right)
     places = [(_place(mean, value, y.log)) for mean in frame["mean"].clip(*value)]
-    spread = style.spread(places, _LABEL / style.HEIGHT, 0.0, 1.0)
+    spread = style.spread(places, _LABEL * style.layout().scale / style.layout().height, 0.0, 1.0)
     frame["mean"] = [_value(place, value, y.log) for place in spread]
     scale = _channel(alt.Y, "mean:Q", y, value)
-    text = style.panel(frame).mark_text(align="left", dx=6, limit=190, fontSize=11)
+    text = style.panel(frame).mark_text(align="left", dx=6, limit=190, fontSize=style.layout().size)
     tint = alt.condition("datum.strategy === ''", alt.value(style.MUTED), shade)
     return text.encode(x=alt.X("at:Q"), y=scale, text="label:N", color=tint, description=style.described())
 

@@ -34,7 +34,7 @@ def rank_ranges(frame: pd.DataFrame, names: Mapping[str, Look], order: Sequence[
     axis = alt.Axis(values=marks, format="d", grid=True)
     x = alt.X("low:Q", title="rank", scale=scale, axis=axis)
     common: dict[str, Any] = {"y": y, "color": style.colour(names, hot), "description": style.described()}
-    plane = style.panel(shown, height=_ROW * len(shown))
+    plane = style.panel(shown, height=_ROW * style.layout().scale * len(shown))
     bars = plane.mark_rule(strokeWidth=4, strokeCap="round", opacity=1).encode(x=x, x2="high:Q", **common)
     dots = plane.mark_circle(size=64, opacity=1).encode(x=alt.X("rank:Q", title="rank"), **common)
     return style.finished(alt.layer(bars, dots), title)

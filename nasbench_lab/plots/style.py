@@ -11,7 +11,9 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,10 +24,50 @@ from scipy.optimize import isotonic_regression
 
 from nasbench_lab.stats.measures import Measure
 
-WIDTH, HEIGHT = 440, 300  # of a plot without its axes and names, pixels
+WIDTH = 440  # of a plot without its axes and names on a page, pixels
 EMPHASISED = 8  # series in colour; the others are grey, so that 40 strategies can still be read
 INK, MUTED, GRID, PAPER = "#1b1f24", "#5c6570", "#e3e6ea", "#ffffff"
 OTHERS = "#8d96a1"  # series that are not emphasised
+
+
+class Layout(NamedTuple):
+    """How large what is drawn is; a pixel is a point of a PDF.
+
+    Attributes:
+        width, height: of a plot without its axes and names.
+        font: family. size: of what stands in the plot and at its axes.
+        fixed: matrices have this size too, which on a page grow with what they hold.
+    """
+
+    width: float = WIDTH
+    height: float = 300
+    font: str = "sans-serif"
+    size: float = 11
+    fixed: bool = False
+
+    @property
+    def scale(self) -> float:
+        """How much larger text is than on a page."""
+        return self.size / 11
+
+
+_PAGE = Layout()
+_LAYOUT: ContextVar[Layout] = ContextVar("layout", default=_PAGE)
+
+
+def layout() -> Layout:
+    """The layout of charts that are being drawn."""
+    return _LAYOUT.get()
+
+
+@contextmanager
+def drawn_as(chosen: Layout) -> Iterator[None]:
+    """Charts made inside have another layout than a page's."""
+    before = _LAYOUT.set(chosen)
+    try:
+        yield
+    finally:
+        _LAYOUT.reset(before)
 
 
 class Hue(NamedTuple):
@@ -194,14 +236,15 @@ def margin(low: float, high: float, share: float) -> float:
     return share * (high - low) or (0.5 if abs(high) >= 1 else abs(high) / 2 or 0.5)
 
 
-def panel(frame: Any, *, width: int = WIDTH, height: int = HEIGHT, title: str = "") -> Any:
-    """A chart over a frame, with the house's size and title."""
+def panel(frame: Any, *, width: float | None = None, height: float | None = None, title: str = "") -> Any:
+    """A chart over a frame, with the layout's size, and a title."""
+    width, height = width or layout().width, height or layout().height
     return alt.Chart(frame).properties(width=width, height=height, title=heading(title) if title else "")
 
 
 def heading(title: str) -> Any:
     """A title at the left, no louder than the chart."""
-    return alt.Title(title, anchor="start", fontSize=13, fontWeight="normal", color=INK, offset=10)
+    return alt.Title(title, anchor="start", fontSize=layout().size + 2, fontWeight="normal", color=INK, offset=10)
 
 
 def finished(chart: Any, title: str = "") -> Any:
@@ -209,7 +252,7 @@ def finished(chart: Any, title: str = "") -> Any:
     if title:
         chart = chart.properties(title=heading(title))
     return (
-        chart.configure(font="sans-serif", background=PAPER, padding={"left": 6, "right": 10, "top": 6, "bottom": 6})
+        chart.configure(font=layout().font, background=PAPER, padding={"left": 6, "right": 10, "top": 6, "bottom": 6})
         .configure_view(stroke=None)
         .configure_axis(
             gridColor=GRID,
@@ -217,13 +260,19 @@ def finished(chart: Any, title: str = "") -> Any:
             tickColor=MUTED,
             labelColor=MUTED,
             titleColor=INK,
-            labelFontSize=11,
-            titleFontSize=12,
+            labelFontSize=layout().size,
+            titleFontSize=layout().size + 1,
             titleFontWeight="normal",
             tickSize=4,
         )
-        .configure_legend(labelColor=MUTED, titleColor=INK, titleFontWeight="normal")
-        .configure_text(fontSize=11)
+        .configure_legend(
+            labelColor=MUTED,
+            titleColor=INK,
+            titleFontWeight="normal",
+            labelFontSize=layout().size - 1,
+            titleFontSize=layout().size,
+        )
+        .configure_text(fontSize=layout().size)
     )
 
 

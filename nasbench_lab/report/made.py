@@ -74,7 +74,7 @@ def commands(study: Row, folder: str, *, others: bool = False) -> list[str]:
         options += [f"--score {_quoted(str(name))}" for name in task.get("score") or []]
         for key, default in (
             ("search", None),
-            ("trials", "mean"),
+            ("trials", None),
             ("noise", 0),
             ("repeats", "charge"),
             ("simulated_workers", 1),

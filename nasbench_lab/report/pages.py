@@ -20,7 +20,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import sealed
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import parts as leaderboard_parts
-from nasbench_lab.leaderboard import wording, written
+from nasbench_lab.leaderboard import verdict, wording, written
 from nasbench_lab.plots import style
 from nasbench_lab.report import explorer
 from nasbench_lab.report import made as report_made
@@ -195,7 +195,9 @@ def _lead(content: Content) -> str:
         ),
         class_="lead",
     )
-    return lead + "".join(notes)
+    said = verdict.overall([(each.rows, each.tests) for each in board.settings], content.across)
+    answer = html.element("p", html.escaped(said), class_="answer") if said else ""
+    return answer + lead + "".join(notes)
 
 
 def _scores(board: Board) -> str:

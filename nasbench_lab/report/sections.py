@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from nasbench_lab.leaderboard import wording
+from nasbench_lab.leaderboard import verdict, wording
 from nasbench_lab.plots import style
 from nasbench_lab.report.charts import Board, Row, Setting
 from nasbench_lab.spaces import cell, cells, drawing
@@ -115,7 +115,10 @@ def ranking(board: Board, setting: Setting, columns: Mapping[str, str], facts: M
     title = element("h3", escaped(wording.heading(rows[0])), id=f"setting-{number}")
     inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     ranked = element("table", inner, class_="rank", aria_labelledby=f"setting-{number}")
-    foot = element("p", escaped(wording.footing(setting.reference)), class_="note")
+    said = verdict.of(rows, setting.tests)
+    title += element("p", escaped(said), class_="answer") if said else ""
+    below = " ".join(filter(None, (wording.footing(setting.reference), wording.own_noise(setting.tests))))
+    foot = element("p", escaped(below), class_="note")
     region = scrolling(ranked, f"Leaderboard, {wording.heading(rows[0])}")
     return element("div", title + region + foot, class_="setting", **attributes(setting))
 

@@ -165,7 +165,8 @@ def resolve(study: Study, given: Mapping[str, Strategy] | None = None) -> Plan:
     searched = list(dict.fromkeys(task.table.label for task in tasks))
     title = study.title or f"Search strategies on {searched[0] if len(searched) == 1 else f'{len(searched)} tables'}"
     block = study.block or (1 if _trains(strategies.values(), tasks) else BLOCK)
-    return Plan(replace(study, title=title, block=block), tables, tasks, groups)
+    texts = tuple(task.text for task in tasks)
+    return Plan(replace(study, tasks=texts, title=title, block=block), tables, tasks, groups)
 
 
 def opened(study: Study) -> tuple[dict[str, Table], tuple[PlannedTask, ...]]:
@@ -270,6 +271,7 @@ def _task(text: StudyTask, tables: Mapping[str, Table]) -> PlannedTask:
     reading = evaluator.policy.get("reading", "")
     chosen = readings.named(reading) if reading else None
     scored = tuple(chosen.read(tables[name]) if chosen else tables[name] for name in text.scored_on)
+    text = replace(text, trials=str(evaluator.policy.get("trials", "mean")))
     return PlannedTask(text, table, scored, evaluator, bounded, f"{reading}: {chosen.what}" if chosen else "")
 
 

@@ -32,14 +32,17 @@ _LONGEST = 1 << 20  # bytes of a study file
 
 @dataclass(frozen=True)
 class StudyTask:
-    """One row of `[[task]]`: what is searched, what is scored, the budget and the policies (see runner and tabular)."""
+    """One row of `[[task]]`: what is searched, what is scored, the budget and the policies (see runner and tabular).
+
+    `trials` None: as the table says.
+    """
 
     table: str
     search: int | str | None = None
     score: tuple[str, ...] = ()
     max_queries: float = math.inf
     max_seconds: float = math.inf
-    trials: str = "mean"
+    trials: str | None = None
     noise: float = 0.0
     objectives: tuple[str, ...] = ("val",)
     simulated_workers: int = 1
@@ -169,6 +172,7 @@ def _numbers(task: dict[str, Any]) -> dict[str, Any]:
 _KINDS: Mapping[str, tuple[type, ...]] = ReadOnly(
     {
         "str": (str,),
+        "str | None": (str,),
         "int": (int,),
         "float": (int, float),
         "int | None": (int,),

@@ -91,6 +91,14 @@ def _cached(path: Path, _modified: int) -> Table:
     return predicted.read(path) if predicted.holds_networks(path) else stored.read(path)
 
 
+def suite() -> tuple[str, ...]:
+    """The measured tables that the package has, by name: what is compared on when nothing is said."""
+    from nasbench_lab.tables import headers
+
+    measured = [path.stem for path in sorted(EMBEDDED.glob("*.npz")) if headers.read(path).kind == "measured"]
+    return tuple(sorted(measured, key=lambda name: (name != default(), name))) or (default(),)
+
+
 def default() -> str:
     """The table `compare` uses when none is named: the measured one if the package has it, else the synthetic one."""
     return "digits" if (EMBEDDED / "digits.npz").is_file() else "toy"

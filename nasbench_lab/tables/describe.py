@@ -15,6 +15,8 @@ from nasbench_lab.spaces.decisions import listed
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import references, shares
 from nasbench_lab.stats.measures import Measure
+from nasbench_lab.stats.repeated import Noise
+from nasbench_lab.tables import trainings
 from nasbench_lab.tables.table import Table
 
 _AFTER = (100, 1000)  # queries of random search that are told
@@ -206,6 +208,8 @@ def table_facts(table: Table) -> dict[str, Any]:
     facts["optimum"] = f"{_exact(measure, table.truth[best[0]])} {_test(table)}, {where}"
     if space != cell.SPACE:
         facts["optimum"] += f": {naming.text(space, int(best[0]))}"
+    if (found := trainings.noise(table)) is not None:
+        facts["as its trainings tell"] = _likely(table, found)
     around = "all 24 neighbours'" if space == cell.SPACE else "those of all neighbours"
     facts[f"local {_optima(measure)}"] = f"{_strict_optima(space, better)} (cells whose {_test(table)} beats {around})"
     name = "schedule {}" if table.counts_epochs else "scores"
@@ -238,6 +242,20 @@ def _scored_without_training(table: Table) -> dict[str, str]:
         )
         found.setdefault(words, []).append(name)
     return {", ".join(names): words for words, names in found.items()}
+
+
+def _likely(table: Table, found: Noise) -> str:
+    """What repeated trainings say of the optimum."""
+    repeated, measure = found.repeated, table.measure
+    first = int(np.flatnonzero(found.row == repeated.best)[0])
+    chances = np.sort(repeated.chances)[::-1]
+    own = int(found.row[np.nanargmax(measure.sign * table.truth)])
+    most = int(np.searchsorted(np.cumsum(chances), 0.9)) + 1
+    return (
+        f"that is the best of all with probability {shares.percent(float(repeated.chances[own]))}; likely best: cell {first}, "
+        f"expected {_exact(measure, measure.sign * float(repeated.posterior[repeated.best]))} when trained anew; "
+        f"{most:,} {'cells share' if most > 1 else 'cell has'} 90% of the chance"
+    )
 
 
 def _space_facts(space: Space) -> dict[str, Any]:

@@ -157,6 +157,11 @@ class Table:
         return int(self.about.get("default_search", min(self.schedules)))
 
     @property
+    def default_trials(self) -> str:
+        """What a query of it is answered with unless the user says otherwise, see `evaluators.tabular`."""
+        return str(self.about.get("default_trials", "mean"))
+
+    @property
     def last(self) -> Schedule:
         """The longest schedule; its test accuracy is the truth that strategies are scored on."""
         return self.schedules[max(self.schedules)]

@@ -2,8 +2,9 @@
 
 The jobs that no shard holds yet are cut into blocks in the order given. A finished block is one small `.npz` file (numbers
 and one json string; no pickle), written to a temporary name and moved into place, so a file is whole or absent: kill the
-process any way, at any time, start it again, with another list too, and it goes on with the trainings that are missing. At most the blocks in flight
-are lost. Worker processes use one thread each and end when their parent does. Notation: J jobs, P epochs.
+process any way, at any time, start it again, with another list too, and it goes on with the trainings that are missing. At
+most the blocks in flight are lost. Worker processes use one thread each and end when their parent does.
+Notation: J jobs, P epochs.
 
     arch, seed (J,) int32   val, train (J, P) float32, %   test (J,) float32, %   seconds (J,) float32
 """

@@ -222,7 +222,7 @@ ERRORS = [
         ["serve-ask", "--table", "toy", "--objectives", "foo"],
         "'foo' is no objective beside 'val' on table 'toy'; it has: params_m",
     ),
-    (["compare", "random_search", *QUICK, "--trials", "all"], "'mean' or 'sample'"),
+    (["compare", "random_search", *QUICK, "--trials", "all"], "'mean', 'sample' or 'split', got 'all'"),
     (["compare", "random_search", *QUICK, "--repeats", "never"], "charge, free, free-class"),
     (["compare", "random_search", *QUICK, "--backend", "nonsense"], "engine 'nonsense' cannot be used"),
     (["compare", "random_search", "--table", "toy", "--max-queries", "2.5"], "whole number"),

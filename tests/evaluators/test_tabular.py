@@ -141,7 +141,7 @@ INCOMPLETE = dataclasses.replace(
         (TABLE, {"search": 200}, "no schedule of 200 epochs; it has 12"),
         (TABLE, {"search": "best"}, "search must be one of 12, 'all' or 'oracle', got 'best'"),
         (TABLE, {"search": "-1"}, "search must be"),
-        (TABLE, {"trials": "all"}, "'mean' or 'sample', got 'all'"),
+        (TABLE, {"trials": "all"}, "'mean', 'sample' or 'split', got 'all'"),
         (TABLE, {"noise": -0.1}, "noise"),
         (TABLE, {"noise": float("nan")}, "noise"),
         (TABLE, {"noise": float("inf")}, "noise"),

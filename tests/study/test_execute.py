@@ -41,7 +41,7 @@ def digests(chosen, out):
         ({"score": ("nope",)}, "no table named 'nope'"),
         ({"search": 13}, "no schedule of 13 epochs"),
         ({"search": "²"}, "search must be one of"),
-        ({"trials": "all"}, "'mean' or 'sample'"),
+        ({"trials": "all"}, "'mean', 'sample' or 'split'"),
         ({"noise": -1.0}, "noise"),
         ({"noise": math.nan}, "noise"),
         ({"objectives": ("params_m",)}, "first objective is 'val'"),

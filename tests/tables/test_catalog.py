@@ -69,3 +69,11 @@ def test_a_table_is_read_once_until_its_file_changes(folders):
 
 def test_the_default_is_a_table_of_the_package():
     assert catalog.load(catalog.default())
+
+
+def test_the_suite_is_the_measured_tables_of_the_package_digits_first():
+    names = catalog.suite()
+    assert names[0] == catalog.default() == "digits"
+    assert all(catalog.find(name).parent == catalog.EMBEDDED for name in names)
+    assert {name for name in catalog.available() if catalog.load(name).kind == "measured"} >= set(names)
+    assert not {"toy", "cifar10-surrogate"} & set(names)

@@ -1,0 +1,183 @@
+r"""Leaderboards as a LaTeX table for a paper: booktabs, several settings side by side, a caption that says what was done.
+
+Of the preamble it needs `\usepackage{booktabs}`; LaTeX itself reads UTF-8 since 2018.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, get_args
+
+from nasbench_lab.core import whole
+from nasbench_lab.errors import LabError
+from nasbench_lab.leaderboard import wording
+from nasbench_lab.leaderboard.parts import Row
+from nasbench_lab.stats import measures
+
+Spread = Literal["interval", "plusminus", "none"]
+ESCAPED = MappingProxyType({
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
+    "→": r"$\rightarrow$", "↓": r"$\downarrow$", "≥": r"$\geq$", "–": "--", "×": r"$\times$", "²": r"$^2$", "±": r"$\pm$",
+})  # fmt: skip
+_MARK = r"$^{\ast}$"
+
+
+class _Setting(NamedTuple):
+    """One column of a table."""
+
+    rows: dict[str, Row]
+    reference: Row
+    tests: Row
+
+
+def escaped(text: str) -> str:
+    """A text as LaTeX prints it: on one line, nothing in it is a command."""
+    return "".join(ESCAPED.get(letter, letter) for letter in re.sub(r"\s+", " ", text) if letter.isprintable())
+
+
+def table(boards: Sequence[Mapping[str, Any]], *, spread: str = "interval", columns: int = 4, label: str = "") -> str:
+    """One table of all settings of some boards, strategies as rows.
+
+    Args:
+        boards: what leaderboard.json files hold; the settings of all of them stand side by side, in order.
+        spread: beside the mean its 95% "interval", "plusminus" half of it, or "none".
+        columns: settings side by side; further ones below them.
+        label: of the table; tab:leaderboard if left out.
+
+    Returns:
+        a `table` environment. The best mean of a column is bold; a star marks strategies that its tests do not tell apart
+        from the best. Strategies are in the order of their mean place; a dash: not compared there.
+
+    Raises:
+        LabError: another spread, no column, or nothing to print.
+    """
+    if spread not in get_args(Spread):
+        raise LabError(f"spread must be {', '.join(get_args(Spread))}, got {spread!r}")
+    columns = whole(columns, "columns", least=1)
+    settings = [setting for board in boards for setting in _settings(board)]
+    if not settings:
+        raise LabError("there is no row to print")
+    names = _ordered(settings)
+    parts = [_part(settings[i : i + columns], names, spread) for i in range(0, len(settings), columns)]
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        f"  \\caption{{{_caption(settings, spread)}}}",
+        f"  \\label{{{label or 'tab:leaderboard'}}}",
+        *"\n\n  \\medskip\n".join("\n".join(f"  {line}" for line in part) for part in parts).split("\n"),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _part(settings: Sequence[_Setting], names: Sequence[str], spread: str) -> list[str]:
+    """The lines of some settings side by side."""
+    rows = ([escaped(name), *(_cell(each, name, spread) for each in settings)] for name in names)
+    return [
+        f"\\begin{{tabular}}{{l{'r' * len(settings)}}}",
+        r"  \toprule",
+        *(f"  {line} \\\\" for line in _heads(settings)),
+        r"  \midrule",
+        *(f"  {' & '.join(row)} \\\\" for row in rows),
+        r"  \bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def _settings(board: Mapping[str, Any]) -> list[_Setting]:
+    """The settings of a board, in the order of its references."""
+    found = []
+    keys = ("table", "score", "search", "budget", "policy")
+    for reference, tests in zip(board.get("references", ()), board.get("tests", ()), strict=True):
+        own = [row for row in board["rows"] if all(row[key] == reference[key] for key in keys)]
+        if own:
+            found.append(_Setting({str(row["strategy"]): row for row in own}, reference, tests))
+    return found
+
+
+def _ordered(settings: Sequence[_Setting]) -> list[str]:
+    """All strategies by mean place over the settings that have them."""
+    places: dict[str, list[float]] = {}
+    for each in settings:
+        for name, row in each.rows.items():
+            rank = row["rank"]
+            places.setdefault(name, []).append(math.inf if rank is None or rank != rank else float(rank))
+    return sorted(places, key=lambda name: (sum(places[name]) / len(places[name]), name))
+
+
+def _heads(settings: Sequence[_Setting]) -> list[str]:
+    """Two lines: the tables, and what is measured."""
+    tables, units = ["strategy"], [""]
+    for each in settings:
+        row = next(iter(each.rows.values()))
+        scored = "" if row["score"] == row["table"] else f" → {row['score']}"
+        tables.append(f"{row['table']}{'' if row['kind'] == 'measured' else ' (' + row['kind'] + ')'}{scored}")
+        units.append("hypervolume" if "hypervolume_mean" in row else f"test {wording.unit_of(row)}")
+    return [" & ".join(escaped(text) for text in texts) for texts in (tables, units)]
+
+
+def _cell(setting: _Setting, name: str, spread: str) -> str:
+    row = setting.rows.get(name)
+    if row is None:
+        return "--"
+    by = "hypervolume" if "hypervolume_mean" in row else "test"
+    mean, low, high = (_known(row[f"{by}_{end}"]) for end in ("mean", "lo", "hi"))
+    if math.isnan(mean):
+        return "--"
+    text = _number(mean, row, by)
+    text = f"\\textbf{{{text}}}" if row["rank"] == 1 else text
+    best = [other for other in setting.rows.values() if other["rank"] == 1]
+    alike = row["rank_low"] == 1 and (row["rank"] != 1 or len(best) > 1)
+    return text + _around(low, high, row, by, spread) + (_MARK if alike else "")
+
+
+def _around(low: float, high: float, row: Row, by: str, spread: str) -> str:
+    if spread == "none" or math.isnan(low) or math.isnan(high):
+        return ""
+    if spread == "plusminus":
+        return f" {{\\scriptsize$\\pm${_number((high - low) / 2, row, by)}}}"
+    return f" {{\\scriptsize[{_number(low, row, by)}, {_number(high, row, by)}]}}"
+
+
+def _number(value: float, row: Row, by: str) -> str:
+    text = f"{value:.4f}" if by == "hypervolume" else measures.of(row).text(value)
+    plain = re.sub(r"e([+-]?)0*(\d+)$", lambda found: f"\\times10^{{{found[1].lstrip('+')}{found[2]}}}", text)
+    return f"${plain}$" if plain != text or text.startswith("-") else text
+
+
+def _known(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _caption(settings: Sequence[_Setting], spread: str) -> str:
+    """What was done: the protocol, how many seeds, what the signs stand for."""
+    rows = [next(iter(each.rows.values())) for each in settings]
+    parts = []
+    for said in dict.fromkeys(_protocol(row) for row in rows):
+        on = [str(row["table"]) for row in rows if _protocol(row) == said]
+        parts.append(said if len(on) == len(rows) else f"{', '.join(dict.fromkeys(on))}: {said}")
+    shown = {
+        "interval": "; in brackets 95\\% intervals",
+        "plusminus": "; $\\pm$ half of the 95\\% interval",
+        "none": "",
+    }[spread]
+    plain = all(measures.of(row).plain for row in rows)
+    what = wording.noted("Mean test accuracy of the cell that a search recommends at the end", plain=plain)
+    alpha = {float(each.tests["alpha"]) for each in settings if each.tests.get("alpha")} or {0.05}
+    return (
+        f"{escaped(what)}{shown}. {escaped('; '.join(parts))}. Bold: the best mean; {_MARK}: not told apart from the best "
+        f"(sign-flip tests of paired means, Holm's correction over all pairs, {100 * max(alpha):g}\\%)."
+    )
+
+
+def _protocol(row: Row) -> str:
+    """Budget, seeds, what is seen and the policies of a setting."""
+    sees = wording.noted(wording.seen(str(row["search"])), plain=measures.of(row).plain)
+    policy = f", {row['policy']}" if row["policy"] else ""
+    scored = f", scored on {row['scored']}" if row.get("scored") else ""
+    return f"{row['runs']} seeds, {row['budget']}, search sees {sees}{scored}{policy}"

@@ -1,0 +1,119 @@
+"""The answer of a board in a sentence, from the tests that rank its rows: the same in the terminal, on the page and in files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nasbench_lab.leaderboard.parts import Row
+from nasbench_lab.stats import measures
+
+_MANY = 4  # names that are listed; of more, how many they are
+
+
+def of(rows: Sequence[Row], tests: Row) -> str:
+    """What the tests say of the rows of a setting: who is best and by how much, or who may be; "" of a single row.
+
+    Args:
+        rows: of one setting, best first.
+        tests: as `stats.standings.of` gives them, or as they stand in leaderboard.json.
+    """
+    names, pairs = _known(tests)
+    if len(names) < 2:
+        return ""
+    first, others = names[0], names[1:]
+    alike = [name for name in others if not pairs[first, name]["separated"]]
+    lead, seeds = pairs[first, names[1]], f"{tests['runs']} seeds"
+    by = _amount(lead, rows[0], tests["by"])
+    if not alike:
+        said = f"{first} is best: {by} over {names[1]} ({_interval(lead, rows[0], tests['by'])}{_p(lead)}, {seeds})"
+        return f"{said}{_followers(names[1:], pairs)}."
+    more = "" if names[1] not in alike else _more_from(lead)
+    if len(alike) == len(others):
+        return f"No strategy is told apart from {first}, which has the best mean ({by} over {names[1]}, {seeds}){more}."
+    return f"{first} has the best mean, but is not told apart from {_listed(alike)} ({seeds}){more}."
+
+
+def overall(sections: Sequence[tuple[Sequence[Row], Row]], across: Row) -> str:
+    """The same of a whole board: of one setting its sentence, of several who is unbeaten on how many of them."""
+    if not sections:
+        return ""
+    if len(sections) == 1:
+        return of(*sections[0])
+    if across:
+        return str(across["verdict"])
+    unbeaten: dict[str, list[str]] = {}
+    for rows, _ in sections:
+        for row in rows:
+            if row["rank_low"] == 1:
+                unbeaten.setdefault(str(row["strategy"]), []).append(str(row["table"]))
+    if not unbeaten:
+        return ""
+    most = max(map(len, unbeaten.values()))
+    best = [name for name, tables in unbeaten.items() if len(tables) == most]
+    where = f"all {len(sections)}" if most == len(sections) else f"{most} of {len(sections)}"
+    kind = "tables" if len({str(rows[0]["table"]) for rows, _ in sections}) == len(sections) else "settings"
+    verb = "is" if len(best) == 1 else "are"
+    return f"{_listed(best)} {verb} unbeaten on {where} {kind}, by the tests of each."
+
+
+def _known(tests: Row) -> tuple[list[str], dict[tuple[str, str], Row]]:
+    """Strategies of which something is known, best first, and their pairs."""
+    pairs = {
+        (pair["one"], pair["other"]): pair
+        for pair in tests.get("pairs", ())
+        if pair["difference"] is not None and pair["difference"] == pair["difference"]
+    }
+    named = {name for pair in pairs for name in pair}
+    return [name for name in tests.get("strategies", ()) if name in named], pairs
+
+
+def _followers(names: Sequence[str], pairs: dict[tuple[str, str], Row]) -> str:
+    """The second and the third, where they are not told apart."""
+    if len(names) < 2 or pairs[names[0], names[1]]["separated"]:
+        return ""
+    return f"; {names[0]} and {names[1]} are not told apart{_more(pairs[names[0], names[1]])}"
+
+
+def _more(pair: Row) -> str:
+    """How many seeds more would tell a pair apart, if the difference seen is the true one."""
+    more = pair["more_seeds"]
+    if more is None or more != more or not 0 < more <= 10_000:
+        return ""
+    return f": {more:,.0f} more seeds would" if more > 1 else ": one more seed would"
+
+
+def _more_from(pair: Row) -> str:
+    """The same, where it has to be said of whom."""
+    more = _more(pair)
+    return f"{more} tell it from {pair['other']}" if more else ""
+
+
+def _amount(pair: Row, row: Row, by: str) -> str:
+    """A difference with its unit."""
+    value = pair["difference"]
+    if by == "hypervolume":
+        return f"+{value:.3g} of the hypervolume"
+    measure = measures.of(row)
+    if measure.percent:
+        return f"+{value:.2f} points"
+    return f"better by {measure.text(value)}" + ("" if measure.unit in ("", "1") else f" ({measure.unit})")
+
+
+def _interval(pair: Row, row: Row, by: str) -> str:
+    low, high = pair["low"], pair["high"]
+    if low is None or low != low:
+        return ""
+    if by == "hypervolume" or not measures.of(row).percent:
+        return f"{low:.3g} to {high:.3g}, "
+    return f"{low:.2f} to {high:.2f}, "
+
+
+def _p(pair: Row) -> str:
+    p = pair["p_holm"]
+    return "p < .0001" if p < 1e-4 else f"p = {p:.2g}".replace("= 0.", "= .")
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > _MANY:
+        return f"{', '.join(names[:2])} and {len(names) - 2} others"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

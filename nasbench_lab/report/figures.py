@@ -1,0 +1,190 @@
+"""Figures for papers: one kind of chart of one or several boards side by side, as wide as asked for, in a font of its size.
+
+A point of the PDF is a pixel of the chart, so that sizes are points: a figure of 3.25 inches is 234 wide. The plots' own width is
+what names and axes leave; it is found by drawing once and correcting by what is missing.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import altair as alt
+
+from nasbench_lab.core import real
+from nasbench_lab.errors import LabError
+from nasbench_lab.files import paths
+from nasbench_lab.files.writing import write_atomically
+from nasbench_lab.leaderboard import wording
+from nasbench_lab.plots import style
+from nasbench_lab.report import pages
+from nasbench_lab.report.charts import Board, Chart, Setting
+
+KINDS = MappingProxyType(
+    {
+        "regret": "regret-queries",
+        "regret-seconds": "regret-seconds",
+        "ranks": "rank",
+        "targets": "targets",
+        "rank-ranges": "rank-ranges",
+        "who-beats-whom": "who-beats-whom",
+        "profile": "profile",
+        "deciding": "deciding",
+        "front": "front",
+        "hypervolume": "hypervolume-queries",
+        "hypervolume-seconds": "hypervolume-seconds",
+    }
+)
+WIDTHS = MappingProxyType({"column": 3.25, "text": 6.75})  # inches, of a paper in two columns
+_POINTS = 72.0  # in an inch
+_LEAST = 60.0  # points of a plot; with less nothing can be read
+_GAP = 14.0  # points between two panels
+_ROUNDS = 4
+FORMATS = ("pdf", "svg", "png")
+_DPI = 300
+
+
+def figure(
+    folders: Sequence[str | Path],
+    kind: str = "regret",
+    *,
+    width: str | float = "text",
+    height: float | None = None,
+    font: str = "sans-serif",
+    size: float = 8.0,
+    titles: bool = True,
+) -> Any:
+    """A figure of all settings of some results folders, side by side.
+
+    Args:
+        folders: of results.
+        kind: one of `KINDS`.
+        width: of the whole, in inches, or "column" (3.25) or "text" (6.75).
+        height: of a plot without its axes, in inches; two thirds of its width if left out.
+        font: family, as installed.
+        size: of the text, in points.
+        titles: each panel says which board and setting it is.
+
+    Returns:
+        an Altair chart.
+
+    Raises:
+        LabError: another kind, a folder that has no such chart, or a width that leaves no room for the plots.
+    """
+    if kind not in KINDS:
+        raise LabError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    if not folders:
+        raise LabError("which results folders? at least one")
+    wide = _POINTS * _inches(width)
+    size, high = real(size, "size"), None if height is None else _POINTS * real(height, "height")
+    if not 2 <= size <= 40 or (high is not None and not high > 0):
+        raise LabError(f"size must lie in 2 to 40 points and height be above 0, got {size:g} and {height}")
+    boards = [pages.read(paths.home(folder)).board for folder in folders]
+    count = sum(len(board.settings) for board in boards)
+    plot = (wide - _GAP * (count - 1)) / count - 8 * size
+    for _ in range(_ROUNDS):
+        plot = max(plot, _LEAST)
+        drawn = style.Layout(plot, high or plot * 2 / 3, font, size, fixed=True)
+        with style.drawn_as(drawn):
+            chart = _panels([panel for board in boards for panel in _of(board, kind, titles)])
+        missing = wide - _width(chart)
+        if abs(missing) < 0.5:
+            return chart
+        plot += missing / count
+    if plot < _LEAST:
+        raise LabError(
+            f"{count} panels with text of {size:g} points do not fit into {wide / _POINTS:.2f} inches; use a larger width, "
+            "smaller text, or fewer boards"
+        )
+    return chart
+
+
+def save(chart: Any, path: str | Path) -> Path:
+    """Write a figure as PDF (text stays text), SVG or PNG (300 dots an inch), as the name's ending says.
+
+    Raises:
+        LabError: another ending, or the file cannot be written.
+    """
+    path = paths.home(path)
+    kind = check_format(path)
+    if kind == "svg":
+        data = _in_points(style.svg(chart)).encode()
+    else:
+        data = style.pdf(chart) if kind == "pdf" else style.png(chart, scale=_DPI / _POINTS)
+    write_atomically(path, data)
+    return path
+
+
+def check_format(path: Path) -> str:
+    """The format of a file's name.
+
+    Raises:
+        LabError: another one than `FORMATS`.
+    """
+    kind = path.suffix.lstrip(".").lower()
+    if kind not in FORMATS:
+        raise LabError(f"figures are written as {', '.join(FORMATS)}; got the name {path.name!r}")
+    return kind
+
+
+def _inches(width: str | float) -> float:
+    if isinstance(width, str) and width in WIDTHS:
+        return WIDTHS[width]
+    try:
+        found = float(width)
+    except (TypeError, ValueError):
+        found = 0.0
+    if not 0.5 <= found <= 50:
+        raise LabError(f"width must be {' or '.join(WIDTHS)} or a number of inches from 0.5 to 50, got {width!r}")
+    return found
+
+
+def _of(board: Board, kind: str, titles: bool) -> list[Any]:
+    """The charts of this kind of a board, a panel for each setting."""
+    found = []
+    for setting, charts in Board(
+        board.title, board.rows, board.references, board.curves, board.tests, board.extra
+    ).charts:
+        named = {chart.name: chart for chart in charts}
+        if KINDS[kind] not in named:
+            known = ", ".join(name for name, own in KINDS.items() if own in named)
+            raise LabError(f"{board.title!r} has no chart {kind!r}; it has: {known or 'none'}")
+        found.append(_plain(named[KINDS[kind]], setting if titles else None))
+    return found
+
+
+def _plain(chart: Chart, setting: Setting | None) -> Any:
+    """A chart without the settings that only the whole may have, titled by what tells its setting from others."""
+    panel: Any = chart.spec.copy()
+    panel.config = alt.Undefined
+    if setting is not None:
+        row = setting.rows[0]
+        scored = "" if row["score"] == row["table"] else f" → {row['score']}"
+        sees = wording.seen(str(row["search"]))
+        panel = panel.properties(
+            title=style.heading(f"{row['table']}{scored}, {sees}" if scored else str(row["table"]))
+        )
+    return panel
+
+
+def _panels(panels: Sequence[Any]) -> Any:
+    """Panels side by side, each with scales of its own."""
+    whole = panels[0] if len(panels) == 1 else alt.hconcat(*panels, spacing=_GAP).resolve_scale(color="independent")
+    return style.finished(whole)
+
+
+def _width(chart: Any) -> float:
+    size = re.match(r'<svg[^>]*width="([\d.]+)"', style.svg(chart))
+    return float(size[1]) if size else 0.0
+
+
+def _in_points(svg: str) -> str:
+    """An SVG whose size is in points, so that it is as wide as the PDF wherever it is put."""
+    out = io.StringIO()
+    head, rest = svg.split(">", 1)
+    out.write(re.sub(r'(width|height)="([\d.]+)"', r'\1="\2pt"', head) + ">" + rest)
+    return out.getvalue()

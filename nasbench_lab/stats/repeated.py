@@ -1,0 +1,166 @@
+"""Cells measured several times -> how noisy one measurement is, what true scores are likely to be, which is likely the best.
+
+The model: measurement t of cell c is x_ct = theta_c + e_ct, with e_ct normal, of a standard deviation that depends on the
+level of the score alone. The theta_c are draws of a density g, which is estimated from all cells together (empirical Bayes:
+Efron, "Empirical Bayes deconvolution estimates", Biometrika 103, 2016: log g is a spline, its coefficients maximise the
+likelihood of the cells' means less a small penalty). The best of many noisy means is too high by the luck that made it the
+best; the posterior mean is not.
+
+Shapes: C cells, each another training (one of a class where equal cells share theirs); T measurements, nan where there is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline
+from scipy.optimize import minimize
+
+FloatArray = NDArray[np.float64]
+
+LEVELS = 10  # groups of cells of like means, in each of which the noise is one number
+_GRID = 240  # places of the density, closer where cells are more frequent
+_KNOTS = 6
+_PENALTY = 1.0  # Efron's c0
+_FEWEST = 30  # cells with several measurements; fewer say too little of the noise
+
+
+class Repeated:
+    """What repeated measurements say.
+
+    Args:
+        trials: (C, T) measurements, larger is better; every cell has one at least.
+
+    Raises:
+        ValueError: a cell without a measurement, or fewer than 30 cells with several.
+    """
+
+    def __init__(self, trials: FloatArray) -> None:
+        self.trials = np.asarray(trials, dtype=np.float64)
+        self.counts = (~np.isnan(self.trials)).sum(axis=1)
+        if not self.counts.all():
+            raise ValueError(f"{int((self.counts == 0).sum())} cells have no measurement")
+        self._several = self.counts > 1
+        if not self.enough(self._several):
+            raise ValueError(f"need {_FEWEST} cells with several measurements, got {int(self._several.sum())}")
+        self.means = np.nansum(self.trials, axis=1) / self.counts
+
+    @cached_property
+    def sd(self) -> FloatArray:
+        """(C,) standard deviation of one measurement: pooled within the cells of the same tenth of means."""
+        edges = np.quantile(self.means, np.linspace(0, 1, LEVELS + 1)[1:-1])
+        level = np.searchsorted(edges, self.means)
+        squares = np.nansum((self.trials - self.means[:, None]) ** 2, axis=1)
+        found = np.empty(LEVELS)
+        for k in range(LEVELS):
+            own = self._several & (level == k)
+            own = own if own.sum() > 1 else self._several
+            found[k] = np.sqrt(squares[own].sum() / (self.counts[own] - 1).sum())
+        return np.asarray(found[level])
+
+    @property
+    def errors(self) -> FloatArray:
+        """(C,) standard error of the cells' means."""
+        return np.asarray(self.sd / np.sqrt(self.counts))
+
+    @cached_property
+    def _posterior(self) -> tuple[FloatArray, FloatArray]:
+        """(G,) places and (C, G) what is known of each cell's true score, as probabilities."""
+        errors = np.maximum(self.errors, 1e-9 * max(float(np.ptp(self.means)), 1e-300))
+        places = _places(self.means, float(np.median(errors)))
+        with np.errstate(under="ignore"):
+            distance = (self.means[:, None] - places) / errors[:, None]
+            likelihood = np.exp(-0.5 * (distance**2 - (distance**2).min(axis=1, keepdims=True)))
+            joint = likelihood * _density(places, likelihood, self.means)
+        return places, joint / joint.sum(axis=1, keepdims=True)
+
+    @cached_property
+    def posterior(self) -> FloatArray:
+        """(C,) posterior means of the true scores."""
+        places, chances = self._posterior
+        return np.asarray(chances @ places)
+
+    @cached_property
+    def best(self) -> int:
+        """The cell with the highest posterior mean."""
+        return int(np.argmax(self.posterior))
+
+    @cached_property
+    def chances(self) -> FloatArray:
+        """(C,) probabilities that a cell is the best of all, if cells are independent given the density; they add up to 1.
+
+        A cell is the best at a place if all others lie below: sum over places g of p_c(g) prod_{k != c} P(theta_k < g), of two
+        at one place either with half the chance.
+        """
+        _, chances = self._posterior
+        with np.errstate(divide="ignore"):
+            below = np.log(np.maximum(np.cumsum(chances, axis=1) - chances / 2, 0.0))
+        lost = np.isneginf(below)
+        finite = np.where(lost, 0.0, below)
+        losers = lost.sum(axis=0) - lost  # of the others, those that cannot lie below
+        others = np.where(losers > 0, 0.0, np.exp(finite.sum(axis=0) - finite))
+        found = (chances * others).sum(axis=1)
+        return np.asarray(found / found.sum())
+
+    @staticmethod
+    def enough(several: NDArray[np.bool_]) -> bool:
+        """Whether there are cells enough with several measurements."""
+        return int(several.sum()) >= _FEWEST
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What repeats say of A cells, some of which are one thing measured once.
+
+    Attributes:
+        repeated: of the C rows trained apart, larger is better.
+        row: (A,) which of them a cell is.
+    """
+
+    repeated: Repeated
+    row: NDArray[np.int64]
+
+    @property
+    def level(self) -> FloatArray:
+        """(A,) posterior mean of every cell's score, larger is better."""
+        return np.asarray(self.repeated.posterior[self.row])
+
+    @property
+    def variances(self) -> FloatArray:
+        """(C,) of the means that the table has."""
+        return np.asarray(self.repeated.errors**2)
+
+
+def _places(means: FloatArray, error: float) -> FloatArray:
+    """Where the density is estimated: between the quantiles of the means, and as far beyond as noise may have carried them."""
+    inner = np.quantile(means, np.linspace(0, 1, _GRID // 2))
+    even = np.linspace(means.min() - error, means.max() + error, _GRID // 2)
+    return np.unique(np.concatenate([inner, even]))
+
+
+def _density(places: FloatArray, likelihood: FloatArray, means: FloatArray) -> FloatArray:
+    """(G,) probabilities of the places: exp of a cubic spline with knots at quantiles of the means, by penalised likelihood."""
+    low, high = places[0], places[-1]
+    inner = np.unique(np.quantile(means, np.linspace(0, 1, _KNOTS + 2)[1:-1]))
+    inner = inner[(inner > low) & (inner < high)]
+    knots = np.concatenate([[low] * 4, inner, [high] * 4])
+    basis = BSpline.design_matrix(places, knots, 3).toarray()
+    widths = np.log(np.gradient(places))
+
+    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
+        power = basis @ weights + widths
+        density = np.exp(power - power.max())
+        density /= density.sum()
+        evidence = likelihood @ density
+        size = float(np.sqrt(weights @ weights)) + 1e-9
+        share = density * (likelihood / evidence[:, None]).sum(axis=0)
+        gradient = basis.T @ (share - len(means) * density)
+        return -float(np.log(evidence).sum()) + _PENALTY * size, -gradient + _PENALTY * weights / size
+
+    found = minimize(loss, np.zeros(basis.shape[1]), jac=True, method="L-BFGS-B")
+    power = basis @ found.x + widths
+    density = np.exp(power - power.max())
+    return np.asarray(density / density.sum())

@@ -1,0 +1,131 @@
+"""Tables whose cells were trained several times: search and score from different trainings, and what their noise is.
+
+A training that was lucky in validation was often lucky in test as well: where one training answers the search and is scored, or
+both see the mean of the same ones, a strategy that picks lucky cells is scored too high. `Trainings` takes them apart.
+
+Notation: A cells; F fidelities; T trainings, nan where a cell has fewer; C rows that were trained apart (classes, or cells).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench_lab.core import FloatArray, noise_stream
+from nasbench_lab.errors import LabError
+from nasbench_lab.stats.repeated import Noise, Repeated
+from nasbench_lab.tables.schedule import Schedule, known_mean
+from nasbench_lab.tables.table import Table, first_of_classes
+
+TRIAL = 0  # the noise stream of "which training"; fidelities are >= 1, so it is never one of theirs
+
+
+def drawn(known: NDArray[np.bool_], seed: int) -> NDArray[np.int64]:
+    """(A, T) which trials exist -> (A,) one of every cell for the runs of a seed, uniform among those that exist."""
+    draw = noise_stream(seed, TRIAL).random(len(known))
+    wanted = np.floor(draw * known.sum(axis=1)).astype(int) + 1
+    return np.asarray(np.argmax(np.cumsum(known, axis=1) >= wanted[:, None], axis=1), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Trainings of which both is known, what a search sees and what it is scored on.
+
+    Attributes:
+        seen: (A, F, T) validation after every fidelity, in the table's direction.
+        scored: (A, T) the score at the end of the same training.
+    """
+
+    seen: FloatArray
+    scored: FloatArray
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(A, T) those that were run to the end."""
+        return ~np.isnan(self.scored) & ~np.isnan(self.seen).any(axis=1)
+
+    def answers(self, column: int, seed: int) -> FloatArray:
+        """(A,) what one training of every cell says at a fidelity, the same training at every fidelity."""
+        values: FloatArray = self.seen[np.arange(len(self.seen)), column, drawn(self.known, seed)]
+        return values
+
+    def held_out(self, seed: int) -> FloatArray:
+        """(A,) mean score of the trainings that do not answer the runs of a seed."""
+        others = np.where(self.known, self.scored, np.nan)
+        others[np.arange(len(others)), drawn(self.known, seed)] = np.nan
+        return known_mean(others)
+
+    @property
+    def possible(self) -> FloatArray:
+        """(A * T,) all scores that a run can have; nan for trainings that are not there."""
+        known = self.known
+        scores = np.where(known, self.scored, 0.0)
+        rest = np.maximum(known.sum(axis=1, keepdims=True) - 1, 1)
+        return np.where(known, (scores.sum(axis=1, keepdims=True) - scores) / rest, np.nan).ravel()
+
+
+def of(table: Table, schedule: Schedule) -> Trainings:
+    """The trainings of a table that can both answer a search on this schedule and score it.
+
+    Raises:
+        LabError: it has none, or a cell has one alone; says which.
+    """
+    what = f"trials='split' cannot be had of table {table.name!r}"
+    if table.scored and len(table.schedules) == 1 and len(schedule.epochs) == 1 and schedule.test_trials.shape[1]:
+        own = schedule.val_trials[:, 0] if schedule.val_trials.shape[2] else schedule.val[:, :1]
+        pooled = np.concatenate([own, schedule.test_trials], axis=1)  # the same score of different trainings
+        return _checked(Trainings(pooled[:, None, :], pooled), what)
+    if schedule is not table.last:
+        raise LabError(
+            f"{what}: the schedule searched and the one scored were trained apart already; use trials='sample' or 'mean'"
+        )
+    names = table.seed_names(schedule.epochs[-1])
+    if not schedule.val_trials.shape[2] or names["val"] != names["test"]:
+        raise LabError(f"{what}: it does not say which validation and which test score are of one training")
+    return _checked(Trainings(schedule.val_trials, schedule.test_trials), what)
+
+
+def _checked(found: Trainings, what: str) -> Trainings:
+    alone = int((found.known.sum(axis=1) < 2).sum())
+    if alone:
+        raise LabError(f"{what}: {alone:,} of {len(found.scored):,} cells have fewer than two trainings")
+    return found
+
+
+def noise(table: Table) -> Noise | None:
+    """What the repeats of a measured table's score say; None where there are too few, or it is not measured."""
+    return _noise(_Asked(table))
+
+
+class _Asked:
+    """A table as a key: by its numbers."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __hash__(self) -> int:
+        return hash(self.table.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Asked) and other.table.digest == self.table.digest
+
+
+@lru_cache(maxsize=8)
+def _noise(asked: _Asked) -> Noise | None:
+    table = asked.table
+    trials = table.sign * table.last.test_trials
+    if table.kind != "measured" or trials.shape[1] < 2:
+        return None
+    by_class = table.about.get("rows") == "class"
+    first = first_of_classes(table.space) if by_class else np.arange(table.space.size)
+    row = table.space.classes if by_class else first
+    own = trials[first]
+    several = (~np.isnan(own)).sum(axis=1) > 1
+    alone = np.isnan(own).all(axis=1)
+    own[alone, 0] = (table.sign * table.truth)[first][alone]  # known as a mean only: counted as one training
+    if np.isnan(own).all(axis=1).any() or not Repeated.enough(several):
+        return None
+    return Noise(Repeated(own), np.asarray(row, dtype=np.int64))

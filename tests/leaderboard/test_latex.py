@@ -1,0 +1,87 @@
+"""Tables for papers: what they say, that nothing in a name is a command, and that LaTeX takes them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import nasbench_lab
+from nasbench_lab.cli.app import app
+from nasbench_lab.core import LabError
+from nasbench_lab.leaderboard import latex, written
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("latex") / "a"
+    names = ("random_search", "local_search", "regularized_evolution:population=10,sample=4")
+    nasbench_lab.compare(*names, table=["toy", "cifar10-surrogate"], seeds=20, max_queries=30, out=out)
+    return out
+
+
+def test_the_table_says_what_the_board_says(folder):
+    text, content = nasbench_lab.to_latex(folder), written.read_rows(folder)
+    for row in content["rows"]:
+        line = next(each for each in text.split("\n") if each.strip().startswith(latex.escaped(row["strategy"]) + " &"))
+        assert f"{row['test_mean']:.2f}" in line
+        assert f"[{row['test_lo']:.2f}, {row['test_hi']:.2f}]" in line
+        assert (f"\\textbf{{{row['test_mean']:.2f}}}" in line) == any(
+            each["rank"] == 1 and f"{each['test_mean']:.2f}" == f"{row['test_mean']:.2f}" for each in content["rows"]
+        )
+    stars = sum(row["rank_low"] == 1 and row["rank"] != 1 for row in content["rows"])
+    assert text.count(r"$^{\ast}$") == stars + 1  # and once in the caption
+    caption = next(line for line in text.split("\n") if "caption" in line)
+    assert "20 seeds, 30 queries" in caption
+    assert "toy (synthetic)" in text
+    assert "\\\\" in text
+
+
+def test_more_settings_than_columns_stand_below(folder):
+    one, two = (nasbench_lab.to_latex(folder, columns=n) for n in (2, 1))
+    assert (one.count("begin{tabular}{lrr}"), two.count("begin{tabular}{lr}")) == (1, 2)
+    assert nasbench_lab.to_latex(folder, folder).count("begin{tabular}{lrrrr}") == 1
+    assert r"$\pm$" in nasbench_lab.to_latex(folder, spread="plusminus")
+    assert "scriptsize" not in nasbench_lab.to_latex(folder, spread="none")
+
+
+@given(st.text(max_size=30))
+def test_no_text_is_a_command(text):
+    found = latex.escaped(text)
+    for known in sorted(latex.ESCAPED.values(), key=len, reverse=True):
+        found = found.replace(known, "")
+    assert not set(found) & set("\\&%$#_{}~^\n")
+
+
+def test_the_command_and_its_refusals(folder, tmp_path):
+    run = CliRunner().invoke
+    out = tmp_path / "table.tex"
+    assert run(app, ["latex", str(folder), "--out", str(out)]).exit_code == 0
+    assert out.read_text() == nasbench_lab.to_latex(folder)
+    with pytest.raises(LabError, match="spread must be interval, plusminus, none, got 'sd'"):
+        nasbench_lab.to_latex(folder, spread="sd")
+    with pytest.raises(LabError, match="at least one"):
+        nasbench_lab.to_latex()
+    with pytest.raises(LabError):
+        nasbench_lab.to_latex(tmp_path / "nothing")
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="LaTeX itself is not installed")
+@pytest.mark.slow
+def test_latex_takes_it(folder, tmp_path):
+    hostile = written.read_rows(folder)
+    for row in hostile["rows"]:
+        row["strategy"] = row["strategy"] + r" a_b%$#&~^{}\end{x} “ü” ≥ → µ"
+    text = latex.table([written.read_rows(folder), hostile], columns=2, spread="plusminus")
+    body = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\usepackage{{textcomp}}\\begin{{document}}\n{text}\\end{{document}}\n"
+    (tmp_path / "t.tex").write_text(body)
+    done = subprocess.run(
+        ["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, re.findall(r"^!.*$", done.stdout, re.M)
+    assert (tmp_path / "t.pdf").stat().st_size > 10_000

@@ -1,0 +1,95 @@
+"""Figures for papers: as wide as asked for, in text of the size asked for, whatever they show."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+import nasbench_lab
+from nasbench_lab import plot
+from nasbench_lab.cli.app import app
+from nasbench_lab.core import LabError
+from nasbench_lab.plots import style
+from nasbench_lab.report import figures
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("figures") / "a"
+    names = ("random_search", "local_search", "regularized_evolution:population=10,sample=4")
+    nasbench_lab.compare(*names, table="toy", seeds=20, max_queries=30, out=out)
+    return out
+
+
+def points(chart) -> float:
+    return float(re.match(r'<svg[^>]*width="([\d.]+)"', style.svg(chart))[1])
+
+
+@pytest.mark.parametrize("kind", ["regret", "rank-ranges", "who-beats-whom"])
+def test_it_is_as_wide_as_asked_for(folder, kind):
+    assert points(figures.figure([folder], kind, width=3.0, size=7)) == pytest.approx(216, abs=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["regret", "ranks", "targets", "rank-ranges", "who-beats-whom", "profile", "deciding"])
+@pytest.mark.parametrize(("width", "wanted"), [("column", 234), ("text", 486), (5.5, 396)])
+def test_it_is_as_wide_as_asked_for_whatever_it_shows(folder, kind, width, wanted):
+    boards = [folder] if width == "column" else [folder, folder]
+    assert points(figures.figure(boards, kind, width=width, size=7)) == pytest.approx(wanted, abs=1)
+
+
+def test_text_has_its_size_and_font_in_every_panel(folder):
+    text = style.svg(plot.regret(folder, folder, width=8, size=9, font="Courier"))
+    sizes = {float(size) for size in re.findall(r'font-size="([\d.]+)px"', text)}
+    assert sizes == {9.0, 10.0, 11.0}  # marks and labels, titles of axes, titles of panels
+    assert set(re.findall(r'font-family="([^"]*)"', text)) == {"Courier"}
+    assert text.count(">toy<") == 2
+    assert ">toy<" not in style.svg(plot.regret(folder, width="text", titles=False))
+
+
+def test_files_are_what_their_names_say(folder, tmp_path):
+    chart = plot.rank_ranges(folder, width="column")
+    assert plot.save(chart, tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    box = re.search(rb"/MediaBox \[0 0 ([\d.]+)", (tmp_path / "a.pdf").read_bytes())
+    assert float(box[1]) == pytest.approx(234, abs=1)
+    assert plot.save(chart, tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert re.match(r'<svg[^>]*width="23[345](\.\d+)?pt"', plot.save(chart, tmp_path / "a.svg").read_text())
+
+
+def test_a_page_keeps_its_layout_after_a_figure(folder):
+    before = style.layout()
+    figures.figure([folder], "rank-ranges", width=3, size=6)
+    with pytest.raises(LabError):
+        figures.figure([folder], "regret", width=0.6)
+    assert style.layout() == before == style.Layout()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"kind": "pie"}, "kind must be one of regret"),
+        ({"kind": "front"}, "no chart 'front'; it has: regret"),
+        ({"width": "wide"}, "column or text or a number of inches"),
+        ({"width": 0.6}, "do not fit into 0.60 inches"),
+        ({"size": 100}, "2 to 40 points"),
+        ({"height": -1.0}, "height be above 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(folder, options, said):
+    with pytest.raises(LabError, match=said):
+        figures.figure([folder], **options)
+
+
+def test_the_command(folder, tmp_path):
+    run, out = CliRunner().invoke, tmp_path / "figure.svg"
+    assert run(app, ["plot", "rank-ranges", str(folder), "--out", str(out), "--width", "column"]).exit_code == 0
+    assert out.read_text().startswith("<svg")
+    with pytest.raises(LabError, match="written as pdf, svg, png; got the name 'x.gif'"):
+        run(app, ["plot", "regret", str(folder), "--out", str(tmp_path / "x.gif")], catch_exceptions=False)
+
+
+def test_every_kind_has_a_function():
+    made = {name.replace("_", "-") for name in plot.__all__} - {"save"}
+    assert made == {kind.removesuffix("-seconds") for kind in figures.KINDS}

@@ -1,0 +1,181 @@
+"""Search and score from different trainings of a cell, end to end: the table, the evaluator, the board, the command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import nasbench_lab
+from nasbench_lab.core import LabError, Query
+from nasbench_lab.evaluators.tabular import Tabular, score_of
+from nasbench_lab.spaces import cell
+from nasbench_lab.tables import catalog, trainings
+from nasbench_lab.tables.schedule import Schedule, known_mean
+from nasbench_lab.tables.table import Table
+
+CLASSES = cell.SPACE.classes
+
+
+def lucky(cells: int = cell.CLASSES, share: float = 0.9, seed: int = 0, trials: int = 3) -> Table:
+    """A measured table whose trainings are lucky in validation and test alike; every third class has a training less."""
+    rng = np.random.default_rng(seed)
+    level = 80 - rng.gamma(2.0, 1.5, cells)
+    luck = rng.normal(size=(cells, trials))
+    val = level[:, None] + luck
+    test = level[:, None] + share * luck + np.sqrt(1 - share**2) * rng.normal(size=luck.shape)
+    for values in (val, test):
+        values[::3, 2:] = np.nan
+    schedule = Schedule(
+        epochs=(3,),
+        val=known_mean(val)[CLASSES, None],
+        val_trials=val[CLASSES, None, :],
+        test=known_mean(test)[CLASSES],
+        test_trials=test[CLASSES],
+        seconds=np.ones((len(CLASSES), 1)),
+    )
+    about = {"kind": "measured", "rows": "class", "seeds": {str(s): cells for s in range(trials)}}
+    return Table("lucky", {3: schedule}, {}, about).check()
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return lucky()
+
+
+def test_what_answers_a_run_does_not_score_it(table):
+    evaluator = Tabular(table, trials="split")
+    for seed in range(5):
+        scores = evaluator.scores(seed)
+        for arch in range(0, 15625, 1201):
+            val = evaluator.evaluate(Query(arch, 3), seed).val
+            seen = int(np.flatnonzero(table.last.val_trials[arch, 0] == val)[0])
+            others = np.delete(table.last.test_trials[arch], seen)
+            assert scores[arch] == pytest.approx(np.nanmean(others))
+            assert scores[arch] == score_of(evaluator, arch, seed)
+    assert evaluator.truth(7) == table.truth[7]
+    assert np.isin(np.round(evaluator.scores(3), 9), np.round(evaluator.held_out, 9)).all()
+
+
+def test_every_training_answers_equally_often(table):
+    found = trainings.of(table, table.last)
+    drawn = np.stack([trainings.drawn(found.known, seed) for seed in range(300)])
+    full = found.known.all(axis=1)
+    counts = np.stack([(drawn[:, full] == k).mean() for k in range(3)])
+    assert np.abs(counts - 1 / 3).max() < 5 * np.sqrt(2 / 9 / drawn[:, full].size)
+    assert not (drawn[:, ~full] == 2).any()  # the training that was not run never answers
+
+
+def test_luck_that_search_and_score_share_is_not_scored(table):
+    """The best of all cells by one training: its own test is too high by its luck, the others' tests are not."""
+    noise = trainings.noise(table)
+    assert noise is not None
+    shared, split = [], []
+    for seed in range(20):
+        evaluator = Tabular(table, trials="split")
+        values, _ = evaluator.evaluate_many(np.arange(15625), 3, seed)
+        best = int(np.argmax(values))
+        own = int(np.flatnonzero(table.last.val_trials[best, 0] == values[best])[0])
+        shared.append(table.last.test_trials[best, own] - noise.level[best])
+        split.append(evaluator.scores(seed)[best] - noise.level[best])
+    assert np.mean(shared) > 1.5  # of a luck whose standard deviation is 1, the largest of thousands
+    assert abs(np.mean(split)) < 0.7
+
+
+def test_one_trial_and_split_answer_the_same(table):
+    one, other = Tabular(table, trials="sample"), Tabular(table, trials="split")
+    for seed in (0, 4):
+        assert np.array_equal(
+            one.evaluate_many(np.arange(500), 3, seed)[0], other.evaluate_many(np.arange(500), 3, seed)[0]
+        )
+
+
+def test_a_table_may_say_that_it_is_split(table):
+    own = replace(table, about={**table.about, "default_trials": "split"})
+    assert Tabular(own).trials == "split"
+    assert Tabular(own, trials="mean").trials == "mean"
+    assert Tabular(own, search="oracle").trials == "mean"
+    assert Tabular(table).trials == "mean"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda t: Tabular(catalog.load("toy"), trials="other"), "must be 'mean', 'sample' or 'split', got 'other'"),
+        (lambda t: Tabular(t, trials="split", search="oracle"), "not with search='oracle'"),
+        (lambda t: Tabular(t, trials="split", search="all"), "not with search='all'"),
+        (lambda t: Tabular(lucky(trials=1), trials="split"), "fewer than two trainings"),
+        (
+            lambda t: Tabular(replace(t, about={**t.about, "seeds": {"3": {"val": ["a", "b", "c"]}}}), trials="split"),
+            "which validation and which test score are of one training",
+        ),
+    ],
+)
+def test_what_cannot_be_split_is_refused(table, make, said):
+    with pytest.raises(LabError, match=said):
+        make(table)
+
+
+def test_noise_is_of_rows_trained_apart(table):
+    noise = trainings.noise(table)
+    assert noise is not None
+    assert len(noise.repeated.means) == cell.CLASSES
+    assert np.array_equal(noise.row, CLASSES)
+    assert noise.repeated.sd == pytest.approx(np.ones(cell.CLASSES), rel=0.25)
+    assert trainings.noise(catalog.load("toy")) is None  # made up: no training was ever run
+
+
+@pytest.fixture(scope="module")
+def board(table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("split")
+    table.save(folder / "lucky.npz")
+    names = ["random_search", "local_search"]
+    table_ = str(folder / "lucky.npz")
+    made = nasbench_lab.compare(*names, table=table_, trials="split", seeds=20, max_queries=30, out=folder / "out")
+    return made, folder
+
+
+def test_a_board_scores_runs_on_what_they_did_not_search(table, board):
+    made, folder = board
+    evaluator = Tabular(table, trials="split")
+    content = json.loads((folder / "out" / "leaderboard.json").read_text())
+    for row in content["rows"]:
+        scores = []
+        for seed in range(20):
+            frame = nasbench_lab.search(row["strategy"], table, seed=seed, trials="split", max_queries=30)
+            last = int(frame["incumbent"].iloc[-1])
+            scores.append(evaluator.scores(seed)[last])
+            assert frame["incumbent_test"].iloc[-1] == scores[-1]
+        assert row["test_mean"] == pytest.approx(np.mean(scores))
+        assert row["policy"] == "trials=split"
+        assert row["reached_optimum"] is None  # no optimum is known beyond noise
+    pair = content["tests"][0]["pairs"][0]
+    assert 0 < pair["table_sd"] < 1
+    text = (folder / "out" / "leaderboard.md").read_text()
+    assert "scored on trainings that they did not search" in text
+    assert "The table's own noise" in text
+
+
+def test_the_tables_noise_is_what_a_bootstrap_over_trainings_comes_to(table, board):
+    """Differences of two strategies over tables measured anew, for the cells they ended with."""
+    _, folder = board
+    pair = json.loads((folder / "out" / "leaderboard.json").read_text())["tests"][0]["pairs"][0]
+    ends = {}
+    for name in (pair["one"], pair["other"]):
+        frames = [nasbench_lab.search(name, table, seed=s, trials="split", max_queries=30) for s in range(20)]
+        ends[name] = np.array([int(frame["incumbent"].iloc[-1]) for frame in frames])
+    rng, test, known = np.random.default_rng(0), table.last.test_trials, ~np.isnan(table.last.test_trials)
+    first = np.unique(np.concatenate(list(ends.values())))
+    drawn = []
+    for _ in range(800):
+        means = {}
+        for number in np.unique(CLASSES[first]).tolist():
+            values = test[np.flatnonzero(number == CLASSES)[0]]
+            values = values[~np.isnan(values)]
+            means[number] = values.mean() + rng.normal(0, 1 / np.sqrt(len(values)))  # the table was made with noise 1
+        one, other = (np.mean([means[int(CLASSES[a])] for a in ends[name]]) for name in (pair["one"], pair["other"]))
+        drawn.append(one - other)
+    assert known.any()
+    assert pair["table_sd"] == pytest.approx(np.std(drawn), rel=0.25)
