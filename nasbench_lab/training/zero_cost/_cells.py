@@ -82,7 +82,7 @@ def score_cells(cells: Sequence[int], scores: Sequence[str], shape: Shape, batch
                 value, seconds = _score.measure(score, network, batch, seed=seed)
                 found.values[name].append(value)
                 found.cpu[name].append(seconds)
-                found.nominal[name].append(score.passes(len(batch.images)) * work)
+                found.nominal[name].append(score.passes(len(batch.images), shape.classes) * work)
     finally:
         torch.set_num_threads(threads)
     return found

@@ -50,8 +50,13 @@ class Score(ABC):
         """
 
     @abstractmethod
-    def passes(self, images: int) -> float:
-        """How much work it is on a batch of so many images, in forward passes of one image; a backward pass counts as two."""
+    def passes(self, images: int, classes: int) -> float:
+        """How much work it is, in forward passes of one image; a backward pass counts as two.
+
+        Args:
+            images: of the batch.
+            classes: logits of the network.
+        """
 
 
 class Measured(NamedTuple):

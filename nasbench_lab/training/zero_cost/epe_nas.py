@@ -18,7 +18,10 @@ _MANY = 100  # classes
 
 
 class EpeNas(Score):
-    """Lopes et al. 2021, equations 3 to 5. Only the classes that the batch holds count."""
+    """Lopes et al. 2021, section 3: the evaluation of each class's correlation matrix, and the score made of them.
+
+    Only the classes that the batch holds count.
+    """
 
     paper = "Lopes et al. 2021, arXiv:2102.08099"
 
@@ -30,7 +33,7 @@ class EpeNas(Score):
             return float(sums.abs().sum())
         return float((sums[:, None] - sums[None]).abs().sum() / len(sums))
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 3.0 * images
 
 

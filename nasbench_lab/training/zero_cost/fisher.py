@@ -15,7 +15,7 @@ from nasbench_lab.training.zero_cost._score import Score
 
 
 class Fisher(Score):
-    """Theis et al. 2018, equation 9 (channel form: Turner et al. 2020, eq. 6), summed as Abdelfattah et al. 2021, eq. 3.
+    """The pruning signal of Theis et al. 2018, section 2 (of whole channels), summed over channels as Turner et al. 2020 do.
 
     Deviation: L is the mean loss of the batch, so that gradients are a B-th of those of single images; no order changes.
     """
@@ -29,5 +29,5 @@ class Fisher(Score):
         pairs = zip(outputs.tensors, slopes, strict=True)
         return sum(float(_layers.per_channel(a, g).square().mean(dim=0).sum()) / 2 for a, g in pairs)
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 3.0 * images

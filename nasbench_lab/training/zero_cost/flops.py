@@ -19,7 +19,7 @@ class Flops(Score):
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
         return multiply_adds(network, batch) / 1e6
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 0.0
 
 

@@ -18,5 +18,5 @@ class GradNorm(Score):
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
         return sum(float(g.norm()) for _, g in _layers.weight_gradients(network, batch))
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 3.0 * images

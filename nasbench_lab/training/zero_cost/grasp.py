@@ -26,5 +26,5 @@ class Grasp(Score):
         products = _layers.gradients(along, found)
         return -sum(float((w.detach() * hg).sum()) for w, hg in zip(found, products, strict=True))
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 9.0 * images  # forward, backward, and backward through both

@@ -17,7 +17,7 @@ _SMALL = 1e-5  # k
 
 
 class JacobCov(Score):
-    """Mellor et al. 2020, first version, equation 3. Deviation: rounding below zero in eigenvalues is put right."""
+    """The score S of Mellor et al. 2020, first version, section 3. Deviation: rounding below zero in eigenvalues is put right."""
 
     paper = "Mellor et al. 2020, arXiv:2006.04647v1"
 
@@ -28,5 +28,5 @@ class JacobCov(Score):
         spectrum = torch.linalg.eigvalsh(found).clamp(min=0.0) + _SMALL
         return -float((spectrum.log() + 1 / spectrum).sum())
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 3.0 * images

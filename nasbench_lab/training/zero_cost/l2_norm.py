@@ -23,5 +23,5 @@ class L2Norm(Score):
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
         return sum(float(w.detach().norm()) for w in _layers.weights(network))
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 0.0

@@ -21,5 +21,5 @@ class Snip(Score):
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
         return sum(float((w * g).abs().sum()) for w, g in _layers.weight_gradients(network, batch))
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 3.0 * images

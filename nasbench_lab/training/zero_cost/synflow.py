@@ -38,7 +38,7 @@ class Synflow(Score):
         flows = zip(found, _layers.gradients(network(ones).sum(), found), strict=True)
         return float(sum((w.detach() * g).abs().sum() for w, g in flows).log())  # type: ignore[union-attr]
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 3.0
 
 

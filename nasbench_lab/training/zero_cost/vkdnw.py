@@ -47,8 +47,8 @@ class Vkdnw(Score):
         deciles = torch.quantile(torch.linalg.eigvalsh(fisher).clamp(min=0.0), levels)
         return jacobian.shape[2] + float(torch.special.entr(deciles / deciles.sum()).sum())
 
-    def passes(self, images: int) -> float:
-        return 21.0 * min(images, _IMAGES)  # of ten classes
+    def passes(self, images: int, classes: int) -> float:
+        return 2.0 * (1 + classes) * min(images, _IMAGES)  # forward twice, and backward for every class
 
 
 def _jacobian(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:

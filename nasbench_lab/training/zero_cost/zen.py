@@ -41,7 +41,7 @@ class Zen(Score):
             scales = [norm.running_var.double().mean().log() / 2 for norm in _layers.norms(network)]  # type: ignore[union-attr]
         return float(moved + sum(scales))
 
-    def passes(self, images: int) -> float:
+    def passes(self, images: int, classes: int) -> float:
         return 2.0 * images
 
 
