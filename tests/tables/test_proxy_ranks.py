@@ -48,9 +48,14 @@ def test_where_lower_is_better_the_pick_is_low():
     assert row["pick"] == row["best"] == table.truth.min()
 
 
-def test_surrogates_and_the_page_show_them(lab, tmp_path, monkeypatch):
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
     monkeypatch.setenv("NASBENCH_LAB_DATA", str(tmp_path / "data"))
-    toy().save(tmp_path / "data" / "scored.npz")
+    return toy().save(tmp_path / "data" / "scored.npz")
+
+
+@pytest.mark.slow
+def test_surrogates_show_them(lab, scored, tmp_path):
     command = [
         "surrogates",
         "knn",
@@ -73,14 +78,17 @@ def test_surrogates_and_the_page_show_them(lab, tmp_path, monkeypatch):
         assert "test of its pick" in text
         assert "unique" in text
     assert {row["score"] for row in json.loads(lab(*command, "--json")[1])["proxies"]} >= {"perfect", "convs"}
+
+
+@pytest.mark.slow
+def test_the_page_shows_them(lab, scored, tmp_path):
     board = tmp_path / "board"
     assert (
         lab("compare", "random_search", "--table", "scored", "--seeds", 2, "--max-queries", 5, "--out", board)[0] == 0
     )
     assert lab("report", board)[0] == 0
     assert 'id="proxies"' in (board / "report.html").read_text()
-    replace(toy(), metrics=catalog.load("toy").metrics).save(
-        tmp_path / "data" / "scored.npz"
-    )  # another table of that name
+    other = {**toy().metrics, "proxy/convs": toy().metrics["params_m"]}
+    replace(toy(), metrics=other).save(scored)  # another table of that name
     assert lab("report", board)[0] == 0
     assert 'id="proxies"' not in (board / "report.html").read_text()
