@@ -41,9 +41,9 @@ def core(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The slow tests: studies killed at random moments, a real Dask cluster, long training."""
+    """The slow tests: studies killed at random moments, a real Dask cluster, long training, more of every kind."""
     install(session, "test")
-    session.run("pytest", "-m", "slow", "--everything", "-o", "faulthandler_timeout=3600", *session.posargs)
+    session.run("pytest", *TWO, "-m", "slow", "--everything", "-o", "faulthandler_timeout=3600", *session.posargs)
 
 
 @nox.session
@@ -60,6 +60,13 @@ def types(session: nox.Session) -> None:
     install(session, "types", "bench")
     session.install("-q", *CONSTRAINTS, "nox")
     session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, docs/_build/html: warnings are errors, and every example is run."""
+    install(session, "docs")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs)
 
 
 @nox.session

@@ -335,8 +335,9 @@ def shared() -> dict[str, types.ModuleType]:
 
 def loaded(owners: Set[str]) -> set[str]:
     """Authors' source files of shared modules that were loaded for some owners."""
-    found = {path for path, each in _heard.modules.items() if authored(path) and each.owners & owners}
-    return found - {path for home in _homes.values() for path in home.files if path not in shared()}
+    found = {path for path, each in _heard.modules.items() if each.owners & owners and authored(path)}
+    private = {path for home in _homes.values() for path in home.files}
+    return found - (private - shared().keys())
 
 
 def opened(owners: Set[str]) -> dict[str, str]:

@@ -296,15 +296,13 @@ def taken(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> di
     loaded.check_current(map(Path, shared))
     more = {path for path in imports.all_loaded() if os.path.isfile(path)} - set(private) - shared
     unseen = sorted(imports.sourceless(files)) + ([_PROGRAM] if loading.program(specs[0]) else [])
-    names = {path: module.__name__ for path, module in imports.shared().items() if module.__name__ not in imports.MAINS}
+    modules = imports.shared()
+    names = {path: module.__name__ for path, module in modules.items() if module.__name__ not in imports.MAINS}
     tables = tuple(f"{folder.resolve()}{os.sep}" for folder in data_folders())
     return (
         private
         | {names.get(path, path): imports.sha256(path) for path in shared}
-        | {
-            _DATA + path: "" if loaded.edited(path, imports.shared().get(path)) else imports.sha256(path)
-            for path in more
-        }
+        | {_DATA + path: "" if loaded.edited(path, modules.get(path)) else imports.sha256(path) for path in more}
         | {_DATA + path: sha for path, sha in imports.opened(owners).items() if not path.startswith(tables)}
         | {_UNSEEN + name: "" for name in unseen}
     )

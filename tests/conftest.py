@@ -12,7 +12,7 @@ os.environ["XDG_DATA_HOME"] = os.path.join(_HOME, "share")
 
 import shutil  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Callable, Iterator  # noqa: E402
+from collections.abc import Callable, Iterable, Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any, NamedTuple  # noqa: E402
@@ -59,6 +59,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         for package in marker.args:
             pytest.importorskip(package)
+
+
+def few(values: Iterable[Any], *fast: Any) -> list[Any]:
+    """Parameters of a test: those of `fast` stand for their kind in the fast suite, the others are of the slow session."""
+    every = list(values)
+    assert all(each in every for each in fast)
+    return [each if each in fast else _slow(each) for each in every]
+
+
+def _slow(value: Any) -> Any:
+    given, marks = (value.values, value.marks) if hasattr(value, "marks") else ((value,), ())
+    return pytest.param(*given, marks=[*marks, pytest.mark.slow])
 
 
 @contextmanager
@@ -178,9 +190,13 @@ class Additive:
 _VERDICTS: dict[tuple[str, str], dict[str, Any]] = {}
 
 
-@pytest.fixture
-def repeated_once(monkeypatch) -> None:
-    """The same runs of the same code are repeated without tables once in all these tests: it starts three processes or more."""
+@pytest.fixture(scope="module")
+def repeated_once() -> Iterator[None]:
+    """The same runs of the same code are repeated without tables once in all these tests, and one seed of them.
+
+    A repeated run starts a process. Where answers are dealt anew (`replays.foreknown`), which starts more, is no matter of
+    theirs.
+    """
     of = replays._of
 
     def once(group: Group, runs: store.Runs) -> dict[str, Any]:
@@ -189,7 +205,11 @@ def repeated_once(monkeypatch) -> None:
             _VERDICTS[key] = of(group, runs)
         return dict(_VERDICTS[key])
 
-    monkeypatch.setattr(replays, "_of", once)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(replays, "_of", once)
+        monkeypatch.setattr(replays, "SEEDS", 1)
+        monkeypatch.setattr(replays, "foreknown", lambda *_: (replays.SAME, ""))
+        yield
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables.formats.official import Curve, Trial, state_of
+from nasbench_lab.tables.formats.official import Curve, Trial, names_of, state_of
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 REAL = SHARED / "official" / "NATS-tss-v1_0-3ffb9-simple"
@@ -80,16 +80,25 @@ def write(folder: Path, records: dict[int, object], *, meta: bool = True) -> Pat
     for arch, record in records.items():
         (folder / f"{arch:06d}.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(record, 4)))
     if meta:
-        content = {"meta_archs": [cell.to_string(a) for a in range(15625)], "total_archs": 15625, "arch2infos": None,
-                   "evaluated_indexes": set()}  # fmt: skip
-        (folder / "meta.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(content, 4)))
+        (folder / "meta.pickle.pbz2").write_bytes(_meta())
     return folder
+
+
+@cache
+def _meta() -> bytes:
+    content = {
+        "meta_archs": list(names_of(cell.SPACE)),
+        "total_archs": 15625,
+        "arch2infos": None,
+        "evaluated_indexes": set(),
+    }
+    return bz2.compress(pickle.dumps(content, 4))
 
 
 def whole(records: dict[int, OrderedDict], keys: tuple[str, str] = ("12", "200")) -> dict:
     """One dictionary of all, as the single files hold it; `keys` are the schedules' names in it."""
     renamed = {arch: dict(zip(keys, (record["12"], record["200"]), strict=True)) for arch, record in records.items()}
-    return {"meta_archs": [cell.to_string(a) for a in range(15625)], "total_archs": 15625, "arch2infos": renamed,
+    return {"meta_archs": list(names_of(cell.SPACE)), "total_archs": 15625, "arch2infos": renamed,
             "evaluated_indexes": set(records)}  # fmt: skip
 
 

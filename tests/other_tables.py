@@ -1,5 +1,5 @@
 """Small tables of other kinds than NAS-Bench-201's: an error of 1e-7 over a product, without test scores and epochs; a loss
-over listed chains; an SSIM between 0 and 1 over four-node cells of four operations.
+over listed chains; an SSIM between 0 and 1 over four-node cells of four operations. And accuracies of the space `chain`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_lab.spaces import cells
+from nasbench_lab.spaces import cells, chain
 from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.tables.table import Schedule, Table
@@ -56,4 +56,12 @@ TABLES = {
     "chains": lambda: made("chains", CHAINS, 3.0 - 2 * scores(CHAINS), "nats", "lower"),
     "ssim": lambda: made("ssim", CELLS, 0.3 + 0.6 * scores(CELLS)[CELLS.representatives], "SSIM", "higher"),
 }
+
+
+def trainable() -> Table:
+    """Made-up accuracies of digits for the space `chain`, whose configurations can be trained."""
+    space = chain.space()
+    return made("trainable", space, 10 + 80 * scores(space)[space.representatives], "%", "higher", dataset="digits")
+
+
 STRATEGIES = ("random_search", "local_search", "regularized_evolution")

@@ -114,10 +114,8 @@ def test_tests_stand_where_what_they_test_stands():
     assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()} <= tested
 
 
-OF_ITS_CELLS = {  # what NAS-Bench-201's cells alone are for: their files, the networks they are
-    "evaluators.training",
+OF_ITS_CELLS = {  # what NAS-Bench-201's cells alone are for: their files, one-shot networks
     "experiments.inheritance",
-    "experiments.measuring",
     "experiments.supernets",
     "interop.nats_bench",
     "tables.fetching.nb201",
@@ -126,7 +124,6 @@ OF_ITS_CELLS = {  # what NAS-Bench-201's cells alone are for: their files, the n
     "tables.formats.nats_export",
     "tables.formats.nats_simple",
     "tables.formats.tidy",
-    "tables.measured",
     "tables.predicted",
     "tables.synthetic",
 }

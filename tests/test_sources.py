@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from conftest import Additive
 
-from nasbench_lab import loading, sources
+from nasbench_lab import imports, loading, sources
 from nasbench_lab.evaluators.tabular import Tabular
 
 CORE = {"numpy", "scipy", "nasbench-lab", "python", "machine"}
@@ -57,3 +57,23 @@ def test_all_that_somebody_elses_file_imports_counts(tmp_path):
     assert set(found) == CORE | {"pandas", "pyarrow"}
     assert found["pandas"] == sources.installed(["pandas"])["pandas"] != "not installed"
     assert sources.installed(["no-such-package"]) == {"no-such-package": "not installed"}
+
+
+def test_what_is_loaded_is_gone_through_as_often_however_much_it_is(tmp_path, monkeypatch):
+    """A long session holds thousands of modules: going through them for each of an author's files took minutes."""
+    walks, shared = [], imports.shared
+    monkeypatch.setattr(imports, "shared", lambda: walks.append(1) or shared())
+    counts = []
+    for number in range(3):
+        file = tmp_path / f"mine{number}.py"
+        (tmp_path / f"beside{number}.py").write_text("A = 1\n")
+        file.write_text(
+            f"import beside{number}\nfrom nasbench_lab import Strategy\nclass Mine(Strategy):\n"
+            "    def propose(self):\n        pass\n    def observe(self, result):\n        pass\n"
+        )
+        strategy = loading.load("strategies", str(file))
+        walks.clear()
+        sources.taken(strategy, Tabular, (str(file), "tabular"))
+        counts.append(len(walks))
+    assert len(set(counts)) == 1
+    assert counts[0] < 6

@@ -256,6 +256,10 @@ def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
 @tables_app.command("train")
 def tables_train(
     name: Annotated[str, typer.Argument(help="Name of the table; NAME.npz is written.")],
+    space: Annotated[
+        str | None,
+        typer.Option(help="Whose networks; if left out, of the space called NAME, else nas-bench-201's cells."),
+    ] = None,
     data: Annotated[str, typer.Option(help="What is trained on.")] = "digits",
     seed: screen.Seeds = None,
     more: screen.MoreSeeds = None,
@@ -279,13 +283,16 @@ def tables_train(
     from nasbench_lab.experiments import measuring
     from nasbench_lab.files import names
     from nasbench_lab.tables import catalog
+    from nasbench_lab.training import networks
     from nasbench_lab.training.problem import make_problem
 
     folder = to or catalog.target_folder()
     path = folder / f"{names.checked(name, 'a table')}.npz"
     done = merge
     if done is None:
-        problem = make_problem(data, epochs=epochs, part_size=part_size, held_out_size=held_out_size)
+        whose = space or (name if name in networks.NETWORKS else networks.CELLS.space.name)
+        sizes = {"epochs": epochs, "part_size": part_size, "held_out_size": held_out_size}
+        problem = make_problem(data, space=whose, **sizes)
         seeds = {"seeds": tuple(seed or (777,)), "more": tuple(more or ())}
         plan = measuring.Plan(problem, **seeds, best=best, random=random, classes=classes)
         done = shards or folder / "shards" / f"{name}-{plan.problem.digest(device)[:12]}"

@@ -42,10 +42,11 @@ def validate(
     ] = None,
 ) -> None:
     """Train the best candidates for real, with new seeds, and compare with what the table said."""
-    from nasbench_lab.experiments import validation, validation_report
+    from nasbench_lab.experiments import candidates, validation, validation_report
     from nasbench_lab.training.problem import make_problem
 
-    problem = make_problem(data, epochs=epochs, part_size=part_size, held_out_size=held_out_size)
+    space = candidates.space_of(target, table)
+    problem = make_problem(data, space=space, epochs=epochs, part_size=part_size, held_out_size=held_out_size)
     settings = validation.Settings(problem, top, random, seeds, first_seed, tune, device, workers, inherit)
     with screen.progress("trainings") as progress:
         content = validation.validate(target, settings, table=table, progress=progress)

@@ -1,7 +1,7 @@
 """Answers queries by training: the same search loop on real networks, with every finished training kept.
 
-A cell stands for its class: the lowest-index member is trained, as in the tables measured by us, so that cells the
-benchmark calls the same give the same answer and cost one training. (In 764 of the 6,466 classes members differ in
+A configuration stands for its class: the lowest-index member is trained, as in the tables measured by us, so that cells
+the benchmark calls the same give the same answer and cost one training. (In 764 of the 6,466 classes members differ in
 which branches share weights; which one is trained is part of the result.) The run's seed is the training's seed:
 seed k gives every strategy the same outcome for a cell (common random numbers). One training answers all fidelities.
 
@@ -22,10 +22,9 @@ import torch
 from nasbench_lab.core import NO_METRICS, LabError, Query, Result, Task
 from nasbench_lab.evaluators._known import Sources, from_metrics, from_sources, opened, opened_sources
 from nasbench_lab.files import paths
-from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog, measured
 from nasbench_lab.tables.table import Table
-from nasbench_lab.training import cost
+from nasbench_lab.training import cost, networks
 from nasbench_lab.training.cache import Cache, Trained, disk_error
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.problem import Problem, check_device, make_problem
@@ -68,16 +67,14 @@ class Training:
         self.digest = problem.digest(device)
         self.cache = Cache(cache or default_cache(problem, device))
         self._sources = dict(sources or {})
-        images, held_out = problem.images, problem.held_out
-        self._seconds = cost.seconds(problem.shape, images=images, held_out=held_out, epochs=problem.recipe.epochs)
-        self._columns = {
-            "params_m": cost.params(problem.shape) / 1e6,
-            "flops_m": cost.flops(problem.shape) / 1e6,
-        }
+        built, images, held_out = problem.networks, problem.images, problem.held_out
+        flops, params = built.flops(problem.shape), built.params(problem.shape)
+        self._seconds = cost.seconds(flops, images=images, held_out=held_out, epochs=problem.recipe.epochs)
+        self._columns = {"params_m": params / 1e6, "flops_m": flops / 1e6}
         known = from_metrics(self._columns) | from_sources(problem.data, self._sources)
         fidelities = tuple(range(1, problem.recipe.epochs + 1))
         try:
-            self.task = Task(cell.SPACE, fidelities, tuple(objectives), one_run=True, known=known)
+            self.task = Task(built.space, fidelities, tuple(objectives), one_run=True, known=known)
         except ValueError as error:
             raise LabError(str(error)) from error
         self._data: Data | None = None
@@ -122,7 +119,7 @@ class Training:
         given = {"data": data, "device": device, "cache": cache, "epochs": epochs}
         given |= {"part_size": part_size, "held_out_size": held_out_size}
         scoring = opened(table)
-        cell.needed(scoring.space, f"table {scoring.name!r}", "networks are built")
+        space = networks.of_space(scoring.space, f"table {scoring.name!r}").space.name
         chosen = data or str(scoring.about.get("dataset", "none"))
         if chosen in ("none", ""):
             raise LabError(
@@ -131,7 +128,7 @@ class Training:
         if chosen == "cifar10" and data is None:
             chosen = "cifar10-valid"  # the benchmark searches on half of the training images and validates on the other
         sizes = {"part_size": _whole("part_size", part_size), "held_out_size": _whole("held_out_size", held_out_size)}
-        problem = make_problem(chosen, epochs=_epochs(epochs, search), **sizes)
+        problem = make_problem(chosen, space=space, epochs=_epochs(epochs, search), **sizes)
         written = ",".join(f"{k}={v}" for k, v in given.items() if v is not None and (k, v) != ("device", "cpu"))
         return cls(
             problem, device=device, cache=paths.home(cache) if cache else None, objectives=objectives, table=scoring.name,
@@ -169,7 +166,7 @@ class Training:
 
     def truth(self, arch: int) -> float:
         """Mean test accuracy over the seeds trained so far; nan before the first. Nothing is trained for it."""
-        member = int(cell.representatives()[arch])
+        member = self._member(arch)
         scores = [t.test for t in self.cache.all(self.digest) if t.arch == member and not np.isnan(t.test)]
         return float(np.mean(scores)) if scores else float("nan")
 
@@ -179,9 +176,13 @@ class Training:
         Raises:
             LabError: out of memory, or the disk is full; what is finished is kept.
         """
-        member = int(cell.representatives()[arch])
+        member = self._member(arch)
         found = self.cache.get((self.digest, member, seed))
         return self._train(member, seed) if found is None else found
+
+    def _member(self, arch: int) -> int:
+        """The configuration that is trained for a class."""
+        return int(self.task.space.representatives[arch])
 
     def table(self, name: str = "trained") -> Table:
         """Everything in the cache as a table: it grows with every training, and is partial until all cells are in.
@@ -201,7 +202,9 @@ class Training:
         )
         about = {"kind": "measured", "dataset": self.problem.data, "recipe": asdict(self.problem.recipe)}
         step = 100 / self.problem.held_out
-        return measured.from_trials(name, trials, seconds=self._seconds, step=step, metrics=self._columns, about=about)
+        return measured.from_trials(
+            name, trials, self.task.space, seconds=self._seconds, step=step, metrics=self._columns, about=about
+        )
 
     def _train(self, member: int, seed: int) -> Trained:
         return train_and_keep(self.cache, self.digest, self.problem, self._loaded, member, seed)
@@ -221,7 +224,7 @@ def train_and_keep(
     seed: int,
     weights: Mapping[str, torch.Tensor] | None = None,
 ) -> Trained:
-    """Train a cell and add it to the cache; returns what counts there.
+    """Train a configuration and add it to the cache; returns what counts there.
 
     Args:
         cache: where to. digest: of all the training depends on; with cell and seed its key.
@@ -236,7 +239,9 @@ def train_and_keep(
         short = digest[:12] + digest[64:]  # what is beyond SHA-256 tells of the weights it starts from
         checkpoint = cache.path.parent / "checkpoints" / f"{short}-{arch}-{seed}.pt"
     try:
-        outcome = train(arch, data(), problem.recipe, seed=seed, weights=weights, checkpoint=checkpoint)
+        outcome = train(
+            arch, data(), problem.recipe, seed=seed, networks=problem.networks, weights=weights, checkpoint=checkpoint
+        )
     except (MemoryError, RuntimeError) as error:
         if not _starved(error):
             raise

@@ -1,4 +1,4 @@
-"""Which cells to train for real: the best of a finished study, of a table, or cells by name; and random ones beside them."""
+"""Which configurations to train for real: the best of a finished study, of a table, or by name; and random ones beside them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError, stream
 from nasbench_lab.files import paths, sealed
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import naming
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.study import store
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
+from nasbench_lab.training import networks
 
 FloatArray = NDArray[np.float64]
 _PICK = 40  # the stream of random cells
@@ -25,7 +27,7 @@ _PICK = 40  # the stream of random cells
 
 @dataclass(frozen=True)
 class Candidate:
-    """A class of cells, by its lowest-index member.
+    """A class of configurations, by its lowest-index member.
 
     Args:
         group: "best" or "given", by the target; "random" otherwise.
@@ -47,31 +49,41 @@ def of_target(target: str, *, table: str | None, top: int, epochs: int) -> tuple
         epochs: of the trainings to come; decides which schedule of a table ranks its cells.
 
     Raises:
-        LabError: none of these, a study without runs, or a table of other cells than NAS-Bench-201's.
+        LabError: none of these, a study without runs, or a table of a space that no networks are built of.
     """
     if paths.is_folder(target):
         return _of_study(paths.home(target), table, top)
-    cells = _cells(target)
-    if cells:
-        return built(catalog.load(table or catalog.default())), [Candidate(arch, "given") for arch in cells]
+    named = catalog.load(table or catalog.default())
+    if cells := _cells(target, named.space):
+        return built(named), [Candidate(arch, "given") for arch in cells]
     try:
         reference = catalog.load(target)
     except LabError:
         raise LabError(f"{target!r} is neither a results folder nor a table nor cells separated by commas") from None
     built(reference)
     val = np.nan_to_num(predicting(reference, epochs).val[:, -1], nan=-1.0)
-    members = np.unique(cell.representatives())
+    members = np.unique(reference.space.representatives)
     ranked = members[np.argsort(-val[members], kind="stable")]
     return reference, [Candidate(int(arch), "best") for arch in ranked[:top]]
 
 
+def space_of(target: str, table: str | None) -> str:
+    """The name of the space whose networks the candidates of a target are.
+
+    Raises:
+        LabError: as `of_target`.
+    """
+    reference, _ = of_target(target, table=table, top=1, epochs=1)
+    return networks.of_space(reference.space, f"table {reference.name!r}").space.name
+
+
 def built(table: Table) -> Table:
-    """The same table, if its cells are networks that can be trained, and its scores what these then have.
+    """The same table, if its configurations are networks that can be trained, and its scores what these then have.
 
     Raises:
         LabError: they are of another space, or its scores are no accuracies.
     """
-    cell.needed(table.space, f"table {table.name!r}", "networks are built")
+    networks.of_space(table.space, f"table {table.name!r}")
     if not table.measure.plain:
         raise LabError(
             f"table {table.name!r} holds {table.unit}, {table.better} is better; networks trained here have accuracies in percent"
@@ -84,16 +96,16 @@ def predicting(table: Table, epochs: int) -> Schedule:
     return table.schedules.get(epochs, table.schedules[table.default_search])
 
 
-def _cells(text: str) -> list[int]:
-    """Cells as a user writes them; empty if it is none. Six numbers 0..4 or op names are one cell."""
+def _cells(text: str, space: Space) -> list[int]:
+    """Cells as a user writes them; empty if it is none. A label for every decision (six numbers 0..4, say) is one cell."""
     try:
-        found = [cell.parse(text)]
+        found = [naming.parse(space, text)]
     except ValueError:
         try:
-            found = [cell.parse(part) for part in text.split(",")]
+            found = [naming.parse(space, part) for part in text.split(",")]
         except ValueError:
             return []
-    return list(dict.fromkeys(int(cell.representatives()[arch]) for arch in found))
+    return list(dict.fromkeys(int(space.representatives[arch]) for arch in found))
 
 
 def _of_study(folder: Path, name: str | None, top: int) -> tuple[Table, list[Candidate]]:
@@ -112,7 +124,8 @@ def _of_study(folder: Path, name: str | None, top: int) -> tuple[Table, list[Can
     ends = np.concatenate(
         [b.last("incumbent") for b in blocks if str(b.header["evaluator"]["table"]) == policy["table"]]
     )
-    counts = Counter(int(cell.representatives()[int(arch)]) for arch in ends if arch >= 0)
+    members = reference.space.representatives
+    counts = Counter(int(members[int(arch)]) for arch in ends if arch >= 0)
     seen = _seen(reference, policy["search"])
     ranked = sorted(counts, key=lambda arch: (-seen[arch], -counts[arch], arch))
     return reference, [Candidate(arch, "best", counts[arch]) for arch in ranked[:top]]
@@ -152,7 +165,7 @@ def _seen(table: Table, search: int | str) -> FloatArray:
 def random_others(found: Sequence[Candidate], table: Table, count: int, seed: int) -> list[Candidate]:
     """Random classes that are measured in the table and not candidates already."""
     taken = {candidate.arch for candidate in found}
-    members = np.unique(cell.representatives())
+    members = np.unique(table.space.representatives)
     free = [int(arch) for arch in members if table.measured[arch] and int(arch) not in taken]
     order = stream(seed, _PICK).permutation(len(free))[:count]
     return [Candidate(free[i], "random") for i in order]

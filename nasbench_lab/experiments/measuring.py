@@ -1,6 +1,6 @@
 """Measuring a table of our own: which trainings, in which order, and shards -> one complete `.npz`.
 
-The plan is that of the embedded `digits` table: one trial of every class, in an order of which any prefix is a random
+The plan is that of the embedded tables: one trial of every class, in an order of which any prefix is a random
 sample, then further seeds for the best by that trial and for a random sample of the others, so that noise is known
 where searches end and everywhere else. Shards make it resumable (`training.measure`); merging reads shards only.
 """
@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from nasbench_lab.core import LabError
-from nasbench_lab.spaces import cell
 from nasbench_lab.tables import measured
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training import cost, measure
 from nasbench_lab.training.digits import Clutter
+from nasbench_lab.training.networks import CELLS
 from nasbench_lab.training.problem import Problem, check_device
 from nasbench_lab.training.recipe import Recipe
 
@@ -37,7 +37,7 @@ class Plan:
         seeds: every class is trained with each of these.
         more: further seeds, for the best by the first of `seeds` and a random sample of the others.
         best, random: how many of each.
-        classes: only so many classes, a random sample; None for all 6,466.
+        classes: only so many classes, a random sample; None for all.
 
     Raises:
         LabError: no seed, or a number out of range.
@@ -54,14 +54,16 @@ class Plan:
         every = self.seeds + self.more
         if not self.seeds or len(set(every)) < len(every) or min(every) < 0:
             raise LabError(f"seeds are different whole numbers, at least one; got {self.seeds} and {self.more}")
-        if min(self.best, self.random) < 0 or (self.classes is not None and not 1 <= self.classes <= cell.CLASSES):
-            raise LabError(f"need best, random >= 0 and 1 to {cell.CLASSES} classes, got {self}")
+        most = len(np.unique(self.problem.networks.space.classes))
+        if min(self.best, self.random) < 0 or (self.classes is not None and not 1 <= self.classes <= most):
+            raise LabError(f"need best, random >= 0 and 1 to {most} classes, got {self}")
         if self.problem.data != "digits":
             raise LabError(f"only digits can be measured into a table so far, got {self.problem.data!r}")
 
     def first(self) -> list[measure.Job]:
         """The trainings that do not depend on any result, seed by seed."""
-        return [job for seed in self.seeds for job in measure.first_trial(seed)[: self.classes]]
+        space = self.problem.networks.space
+        return [job for seed in self.seeds for job in measure.first_trial(seed, space=space)[: self.classes]]
 
     def further(self, table: measure.Table) -> list[measure.Job]:
         """The trainings chosen by the first trial's final validation."""
@@ -92,15 +94,8 @@ def run(plan: Plan, shards: Path, *, workers: int = 1, device: str = "cpu", prog
 
 def _same_task(shards: Path, task: measure.Task) -> None:
     found = _read(shards)[1][0]["task"]
-    if found != _plain(asdict(task)):
-        raise LabError(f"{shards} holds shards of another recipe or data; name another folder with --shards")
-
-
-def _plain(value: Any) -> Any:
-    """As JSON gives it back: tuples become lists."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+    if found != task.plain:
+        raise LabError(f"{shards} holds shards of another recipe, data or space; name another folder with --shards")
 
 
 def _read(shards: Path) -> tuple[measure.Table, list[dict[str, Any]]]:
@@ -129,7 +124,8 @@ def merge(name: str, shards: Path, *, partial: bool = False) -> Table:
     rows, headers = _read(shards)
     task = headers[0]["task"]
     problem = _problem(task)
-    recipe, shape = problem.recipe, problem.shape
+    networks, shape = problem.networks, problem.shape
+    flops, params, space = networks.flops(shape), networks.params(shape), networks.space
     trials = measured.Trials(
         arch=rows["arch"].astype(np.int64),
         seed=rows["seed"].astype(np.int64),
@@ -140,15 +136,17 @@ def merge(name: str, shards: Path, *, partial: bool = False) -> Table:
     table = measured.from_trials(
         name,
         trials,
-        seconds=cost.seconds(shape, images=problem.images, held_out=problem.held_out, epochs=recipe.epochs),
+        space,
+        seconds=cost.seconds(flops, images=problem.images, held_out=problem.held_out, epochs=problem.recipe.epochs),
         step=100 / problem.held_out,
-        metrics={"params_m": cost.params(shape) / 1e6, "flops_m": np.round(cost.flops(shape) / 1e6, 6)},
+        metrics={"params_m": params / 1e6, "flops_m": np.round(flops / 1e6, 6)},
         about=_about(problem, headers, trials),
     )
-    missing = cell.CLASSES - len(np.unique(cell.SPACE.classes[table.measured]))
+    count = len(np.unique(space.classes))
+    missing = count - len(np.unique(space.classes[table.measured]))
     if missing and not partial:
         raise LabError(
-            f"{missing:,} of {cell.CLASSES:,} classes have no finished training in {shards}; "
+            f"{missing:,} of {count:,} classes have no finished training in {shards}; "
             "train them first, or --partial for a table with gaps (which cannot be searched)"
         )
     return table
@@ -158,15 +156,21 @@ def _problem(task: dict[str, Any]) -> Problem:
     recipe, sizes = Recipe(**task["recipe"]), (task["part_size"], task["held_out_size"])
     if Clutter(**task["clutter"]) != Clutter():
         raise LabError(f"these shards have other clutter than this version's digits: {task['clutter']}")
-    return Problem(task["name"], recipe, *sizes)
+    return Problem(task["name"], recipe, *sizes, space=task.get("space", CELLS.space.name))
 
 
 def _about(problem: Problem, headers: list[dict[str, Any]], trials: measured.Trials) -> dict[str, Any]:
     """Where the numbers come from, as values: no date, so that the same shards give the same file."""
     seeds, counts = np.unique(trials.seed, return_counts=True)
+    networks, means = problem.networks, "val and test are means over the seeds that were run"
+    if counts.min() < counts.max():
+        means += (
+            "; seeds after the first were run for the best classes "
+            "by the first seed's validation and for a random sample, so means of the very best are still a little high"
+        )
     failed = {key: why for header in headers for key, why in header["reasons"].items()}
     return {
-        "title": "cluttered digits: every class of cells trained for real on handwritten digits among fragments",
+        "title": f"cluttered digits: every class of {networks.what} trained for real on handwritten digits among fragments",
         "kind": "measured",
         "dataset": problem.data,
         "data": problem.described,
@@ -175,7 +179,7 @@ def _about(problem: Problem, headers: list[dict[str, Any]], trials: measured.Tri
         "made_with": {key: sorted({str(header[key]) for header in headers}) for key in ("torch", "numpy", "machine")},
         "engine": sorted({engine for header in headers for engine in header["engine"]}),
         "diverged": len(failed),
-        "source": "nasbench-lab tables train digits; measured by this package's trainer, see docs/digits.md",
+        "source": f"nasbench-lab tables train {networks.table}; measured by this package's trainer, see docs/{networks.table}.md",
         "licence": "MIT. Base images: UCI Optical Recognition of Handwritten Digits (Alpaydin & Kaynak 1998), CC BY 4.0, "
         "doi:10.24432/C50P49, as in scikit-learn",
         "units": {
@@ -183,8 +187,7 @@ def _about(problem: Problem, headers: list[dict[str, Any]], trials: measured.Tri
             "test": "percent of the test canvases",
             "seconds": "simulated: (3 x training images so far + one validation pass) x multiply-adds / 1e10",
             "measured_seconds": "CPU seconds of one training on the machine that measured",
-            "params_m, flops_m": "of the trained network: the class's lowest-index cell, edges that are run only",
+            "params_m, flops_m": f"of the trained network: {networks.counted}",
         },
-        "means": "val and test are means over the seeds that were run; seeds after the first were run for the best classes "
-        "by the first seed's validation and for a random sample, so means of the very best are still a little high",
+        "means": means,
     }

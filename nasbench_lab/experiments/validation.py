@@ -22,7 +22,8 @@ from nasbench_lab.evaluators.training import Training, default_cache
 from nasbench_lab.experiments import candidates, inheritance
 from nasbench_lab.experiments.candidates import Candidate
 from nasbench_lab.files import paths
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import naming
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import agreement
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
@@ -31,6 +32,7 @@ from nasbench_lab.training.recipe import Recipe
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
+Parts = dict[str, agreement.Comparison]  # validation and test
 _TUNED = ("lr", "weight_decay", "momentum", "batch")
 _TUNE = 41  # the stream of the seeds of tuning
 
@@ -40,7 +42,7 @@ class Settings:
     """How to validate.
 
     Args:
-        problem: data and recipe trained.
+        problem: data and recipe trained, of the space that the candidates are of.
         top: candidates taken of the target. random: random classes beside them.
         seeds: new trainings per candidate, seeds `first_seed` ..., which the table must not have used.
         tune: trials of hyper-parameter optimisation per candidate; 0 for none.
@@ -90,6 +92,7 @@ def validate(
     reference, found = candidates.of_target(
         target, table=table, top=settings.top, epochs=settings.problem.recipe.epochs
     )
+    _check_fits(reference, settings)
     _check_new(reference, settings)
     if settings.tune:
         extras.need("tuning", "torch", "gpytorch", "botorch")
@@ -118,6 +121,17 @@ def _heirs(target: str, settings: Settings) -> list[inheritance.Heir]:
     if not paths.is_folder(target):
         raise LabError(f"weights are inherited from the runs of a study; {target!r} is no results folder")
     return inheritance.heirs(inheritance.of_study(candidates.runs_of(paths.home(target))), settings.problem)
+
+
+def _check_fits(table: Table, settings: Settings) -> None:
+    """The candidates are networks of the problem, which leaves to tuning what it tunes."""
+    networks = settings.problem.networks
+    if table.space != networks.space:
+        raise LabError(f"table {table.name!r} is of the space {table.space.name!r}; trained are {networks.what}")
+    if settings.tune and (own := set(_TUNED) & set(networks.training)):
+        raise LabError(
+            f"{', '.join(own)} is part of what {networks.what} are: there is nothing to tune; leave out --tune"
+        )
 
 
 def _check_new(table: Table, settings: Settings) -> None:
@@ -226,18 +240,20 @@ def compare(table: Table, chosen: list[Candidate], new: dict[int, list[Any]], se
         "test": np.array([[t.test for t in new[arch]] for arch in archs]),
     }
     comparable = _comparable(table, settings.problem)
-    parts = _both(schedule, archs, fresh)
-    common = _common(schedule, fresh)
+    parts = _both(table.space, schedule, archs, fresh)
+    common = _common(table.space, schedule, fresh)
     groups = {group: np.array([c.group == group for c in chosen]) for group in dict.fromkeys(c.group for c in chosen)}
     return {
         "table": table.label,
         "digest": table.digest,
         "data": settings.problem.data,
         "recipe": asdict(settings.problem.recipe),
+        "trained": settings.problem.networks.described(settings.problem.recipe),
+        "what": settings.problem.networks.what,
         "seeds": list(settings.new_seeds),
         "comparable": comparable,
         "common": common,
-        "rows": _rows(schedule, chosen, new, parts),
+        "rows": _rows(table.space, schedule, chosen, new, parts),
         "summary": {g: _summary({n: parts[n] for n in comparable}, mask, common) for g, mask in groups.items()},
         "ranks": _ranks_of(parts, groups, settings.seeds),
         "choice": _choice(archs, parts, fresh),
@@ -246,12 +262,12 @@ def compare(table: Table, chosen: list[Candidate], new: dict[int, list[Any]], se
 
 
 def _rows(
-    schedule: Schedule, chosen: list[Candidate], new: dict[int, list[Any]], parts: dict[str, agreement.Comparison]
+    space: Space, schedule: Schedule, chosen: list[Candidate], new: dict[int, list[Any]], parts: Parts
 ) -> list[dict[str, Any]]:
     """A row per candidate: what was predicted, what was measured."""
     rows = []
     for i, candidate in enumerate(chosen):
-        row: dict[str, Any] = asdict(candidate) | {"cell": cell.to_string(candidate.arch)}
+        row: dict[str, Any] = asdict(candidate) | {"cell": naming.text(space, candidate.arch)}
         row["diverged"] = sum(bool(t.reason) for t in new[candidate.arch])
         for name, part in parts.items():
             row |= {f"{name}_{key}": float(getattr(part, key)[i]) for key in part._fields}
@@ -260,9 +276,7 @@ def _rows(
     return rows
 
 
-def _ranks_of(
-    parts: dict[str, agreement.Comparison], groups: dict[str, NDArray[np.bool_]], seeds: int
-) -> dict[str, dict[str, Any]]:
+def _ranks_of(parts: Parts, groups: dict[str, NDArray[np.bool_]], seeds: int) -> dict[str, dict[str, Any]]:
     """Agreement of ranks over all candidates, then, if there are several groups, within each."""
     masks = {"": np.any(list(groups.values()), axis=0)}
     if len(groups) > 1:
@@ -287,11 +301,9 @@ def _count(schedule: Schedule, name: str) -> NDArray[np.int64]:
     return count
 
 
-def _both(
-    schedule: Schedule, archs: NDArray[np.int64], fresh: dict[str, FloatArray]
-) -> dict[str, agreement.Comparison]:
+def _both(space: Space, schedule: Schedule, archs: NDArray[np.int64], fresh: dict[str, FloatArray]) -> Parts:
     """Validation and test. Luck in one is partly luck in the other, so regression to the mean carries over."""
-    members = np.unique(cell.representatives())
+    members = np.unique(space.representatives)
     trials = {"val": schedule.val_trials[members, -1, :], "test": schedule.test_trials[members]}
     means = {"val": schedule.val[:, -1], "test": schedule.test}
     # The first trial may have chosen which classes got more (as in `digits`): with three, noise is taken from the others.
@@ -333,16 +345,14 @@ def _expected_val(
     return prior.posterior(mean, error)
 
 
-def _common(schedule: Schedule, fresh: dict[str, FloatArray]) -> dict[str, float]:
+def _common(space: Space, schedule: Schedule, fresh: dict[str, FloatArray]) -> dict[str, float]:
     """What share of noise a seed does to all cells, from the table's seeds that chose nothing and from the new ones."""
-    members = np.unique(cell.representatives())
+    members = np.unique(space.representatives)
     trials = {"val": schedule.val_trials[members, -1, :], "test": schedule.test_trials[members]}
     return {n: agreement.common_share(t[:, 1:] if t.shape[1] > 2 else t, fresh[n]) for n, t in trials.items()}
 
 
-def _summary(
-    parts: dict[str, agreement.Comparison], mask: NDArray[np.bool_], common: dict[str, float]
-) -> dict[str, Any]:
+def _summary(parts: Parts, mask: NDArray[np.bool_], common: dict[str, float]) -> dict[str, Any]:
     out = {}
     for name, part in parts.items():
         out[name] = agreement.summary(part.z[mask], common[name])
@@ -359,9 +369,7 @@ def _ranks(part: agreement.Comparison, mask: NDArray[np.bool_], seeds: int) -> d
     return {"tau": tau, "if_right": mean, "if_right_lo": low, "if_right_hi": high, "count": int(mask.sum())}
 
 
-def _choice(
-    archs: NDArray[np.int64], parts: dict[str, agreement.Comparison], fresh: dict[str, FloatArray]
-) -> dict[str, Any]:
+def _choice(archs: NDArray[np.int64], parts: Parts, fresh: dict[str, FloatArray]) -> dict[str, Any]:
     """The candidate the table's validation picks and the one new validation picks, both scored on new test."""
     measured = parts["val"].measured
     if np.isnan(measured).all():

@@ -59,9 +59,9 @@ def to_markdown(content: Content) -> str:
     seeds, recipe = content["seeds"], content["recipe"]
     lines = [f"# Validation of {markdown.text(str(content['target']))}", ""]
     lines += [
-        f"{len(content['rows'])} cells trained for real on {content['data']}, {len(seeds)} new seeds each "
-        f"({seeds[0]} to {seeds[-1]}), {recipe['epochs']} epochs, C={recipe['channels']}, N={recipe['cells']}, "
-        f"batch {recipe['batch']}, lr {recipe['lr']:g}; predictions from table {markdown.text(content['table'])}.",
+        f"{len(content['rows'])} {content['what']} trained for real on {content['data']}, {len(seeds)} new seeds each "
+        f"({seeds[0]} to {seeds[-1]}), {recipe['epochs']} epochs, {content['trained']}; "
+        f"predictions from table {markdown.text(content['table'])}.",
         "",
         "![Predicted against measured](validation.svg)",
         "",

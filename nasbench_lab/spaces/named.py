@@ -1,4 +1,4 @@
-"""Spaces by name: those of published benchmarks, each with its official order where there is one.
+"""Spaces by name: those of published benchmarks, each with its official order where there is one, and our own.
 
 nas-bench-201     6 edges, 5 operations, 15,625 cells (Dong & Yang, ICLR 2020)
 transnas-micro    6 edges, 4 operations, 4,096 cells in base 4 (Duan et al., CVPR 2021)
@@ -6,6 +6,7 @@ transnas-macro    3,256 chains of 4 to 6 stages (the same), in the order of the 
 nas-bench-macro   8 stages of 3 blocks, 6,561 networks (Su et al., ICLR 2021)
 fcnet             9 choices of architecture and training, 62,208 networks (Klein & Hutter 2019, arXiv:1905.04970)
 nats-size         channels of 5 layers, 32,768 networks (Dong et al., TPAMI 2021)
+chain             layers of one kind and their learning rate, 864 configurations, see `chain`
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from itertools import combinations
 import numpy as np
 
 from nasbench_lab.errors import LabError
-from nasbench_lab.spaces import cell, cells
+from nasbench_lab.spaces import cell, cells, chain
 from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.spaces.space import Space
@@ -108,5 +109,6 @@ SPACES: Mapping[str, Callable[[], Space]] = ReadOnly(
         "nas-bench-macro": nas_bench_macro,
         "fcnet": fcnet,
         "nats-size": nats_size,
+        "chain": chain.space,
     }
 )

@@ -230,12 +230,17 @@ def local_search(seen: FloatArray, scored: FloatArray, neighbours: NDArray[np.in
     around = seen[neighbours]
     top = around.max(axis=1)
     stays = top <= seen
-    mass, steps = np.full(len(seen), 1 / len(seen)), 0.0
-    for cell in np.argsort(seen, kind="stable").tolist():  # mass flows upwards only
-        if not stays[cell]:
-            towards = neighbours[cell][around[cell] == top[cell]]
-            mass[towards] += mass[cell] / len(towards)
-            steps += float(mass[cell])
+    into = neighbours[np.arange(len(seen)), around.argmax(axis=1)].tolist()  # nearly all have one best neighbour
+    tied = np.flatnonzero(~stays & ((around == top[:, None]).sum(axis=1) > 1)).tolist()
+    several = {cell: neighbours[cell][around[cell] == top[cell]].tolist() for cell in tied}
+    order = np.argsort(seen, kind="stable")
+    flow, steps = [1 / len(seen)] * len(seen), 0.0  # a list: cell by cell, an array takes twenty times as long
+    for cell in order[~stays[order]].tolist():  # mass flows upwards only
+        towards = several.get(cell) or [into[cell]]
+        for to in towards:
+            flow[to] += flow[cell] / len(towards)
+        steps += flow[cell]
+    mass = np.array(flow)
     optima = np.flatnonzero(stays)
     optima = optima[np.argsort(-mass[optima], kind="stable")]
     basins = mass[optima]

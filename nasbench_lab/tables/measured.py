@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.tables.schedule import Schedule, known_mean
 from nasbench_lab.tables.table import Table
 
@@ -31,6 +31,7 @@ class Trials(NamedTuple):
 def from_trials(
     name: str,
     trials: Trials,
+    space: Space,
     *,
     seconds: FloatArray,
     step: float,
@@ -42,6 +43,7 @@ def from_trials(
     Args:
         name: of the table.
         trials: of any members of the classes; of two with the same (class, seed) the first counts.
+        space: of the configurations, A in all.
         seconds: (A, E) simulated cost of training to each epoch.
         step: accuracies are multiples of this (100 / held-out images), to which they are rounded.
         metrics: further (A,) values.
@@ -52,15 +54,16 @@ def from_trials(
         one column per seed, in ascending order, nan where that seed was not run.
     """
     seeds = np.unique(trials.seed)
-    classes, columns = cell.SPACE.classes[trials.arch], np.searchsorted(seeds, trials.seed)
+    wide, member = np.unique(space.classes, return_inverse=True)[1], space.representatives
+    classes, columns = wide[trials.arch], np.searchsorted(seeds, trials.seed)
     _, first = np.unique(np.stack([classes, columns], axis=1), axis=0, return_index=True)
     classes, columns = classes[first], columns[first]
-    val = np.full((cell.CLASSES, trials.val.shape[1], len(seeds)), np.nan)
-    test, measured = np.full((cell.CLASSES, len(seeds)), np.nan), np.full((cell.CLASSES, len(seeds)), np.nan)
+    count = int(wide.max()) + 1
+    val = np.full((count, trials.val.shape[1], len(seeds)), np.nan)
+    test, measured = np.full((count, len(seeds)), np.nan), np.full((count, len(seeds)), np.nan)
     val[classes, :, columns] = _counted(trials.val[first], step)
     test[classes, columns] = _counted(trials.test[first], step)
     measured[classes, columns] = trials.seconds[first]
-    wide, member = cell.SPACE.classes, cell.representatives()
     epochs = tuple(range(1, trials.val.shape[1] + 1))
     schedule = Schedule(
         epochs=epochs,
@@ -72,7 +75,7 @@ def from_trials(
     )
     own = {key: values[member] for key, values in metrics.items()}
     own["measured_seconds"] = np.round(known_mean(measured), 2)[wide]
-    return Table(name, {epochs[-1]: schedule}, own, {**about, "rows": "class"}).check()
+    return Table(name, {epochs[-1]: schedule}, own, {**about, "rows": "class"}, space=space).check()
 
 
 def _counted(values: FloatArray, step: float) -> FloatArray:

@@ -2,7 +2,8 @@
 
 A step costs three forward passes (forward, gradients of activations, gradients of weights), a validation one. The
 simulated clock of real training and of tables measured by us runs on these seconds, so that two machines, or a busy
-and an idle one, give the same records. Counts are those of the edges that are really run (`cell.live_choices`).
+and an idle one, give the same records. Counts of cells are those of the edges that are really run (`cell.live_choices`);
+of other networks see `networks`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PASSES = 3  # forward passes a training step costs
 
 
 def flops(shape: Shape) -> FloatArray:
-    """(A,) multiply-adds of one image, as `network.count_flops` counts them, in closed form.
+    """(A,) multiply-adds of one image through a cell's network, as `network.count_flops` counts them, in closed form.
 
     At stage widths C, 2C, 4C and sides H, H/2, H/4 an edge costs the same in all three stages.
     """
@@ -35,7 +36,7 @@ def flops(shape: Shape) -> FloatArray:
 
 
 def params(shape: Shape) -> FloatArray:
-    """(A,) trainable parameters of the edges that are run, in closed form."""
+    """(A,) trainable parameters of a cell's network, of the edges that are run, in closed form."""
     c = shape.channels
     base = shape.inputs * c * 9 + 2 * c + 2 * 4 * c + 4 * c * shape.classes + shape.classes
     for width in (2 * c, 4 * c):
@@ -48,12 +49,15 @@ def params(shape: Shape) -> FloatArray:
     return np.asarray(base + (9.0 * squares + norms) * conv3 + (1.0 * squares + norms) * conv1)
 
 
-def seconds(shape: Shape, *, images: int, held_out: int, epochs: int) -> FloatArray:
+def seconds(multiply_adds: FloatArray, *, images: int, held_out: int, epochs: int) -> FloatArray:
     """(A, epochs) simulated seconds of training to each epoch and validating once, as the benchmark charges.
 
+    In steps of 0.0001 s, and no less: no training is free, however small the network.
+
     Args:
+        multiply_adds: (A,) of one image.
         images: training images of one epoch.
         held_out: validation images.
     """
     done = np.arange(1, epochs + 1) * (PASSES * float(images)) + held_out
-    return np.asarray(np.round(flops(shape)[:, None] * done / NOMINAL_SPEED, 4))
+    return np.asarray(np.maximum(np.round(multiply_adds[:, None] * done / NOMINAL_SPEED, 4), 1e-4))

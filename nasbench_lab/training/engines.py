@@ -13,12 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from nasbench_lab.training import fused
 from nasbench_lab.training.data import Data, augment, epoch_generator
 from nasbench_lab.training.network import Network, Shape
+from nasbench_lab.training.networks import CELLS, Networks
 from nasbench_lab.training.recipe import Recipe
 
 
@@ -43,9 +44,9 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, network: Network, recipe: Recipe, data: Data, seed: int) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe, data: Data, seed: int) -> None:
         self._layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        self.network: Network = network.to(data.device).to(memory_format=self._layout)  # type: ignore[call-overload]
+        self.network: nn.Module = network.to(data.device).to(memory_format=self._layout)  # type: ignore[call-overload]
         self._recipe, self._data, self._seed = recipe, data, seed
         self._run: Callable[[Tensor], Tensor] = torch.compile(self.network) if recipe.compile else self.network
         self._optimizer = torch.optim.SGD(
@@ -134,21 +135,29 @@ class FusedEngine:
 
 
 def make_engine(
-    arch: int, data: Data, recipe: Recipe, seed: int, weights: Mapping[str, Tensor] | None = None
+    arch: int,
+    data: Data,
+    recipe: Recipe,
+    seed: int,
+    weights: Mapping[str, Tensor] | None = None,
+    networks: Networks = CELLS,
 ) -> TorchEngine | FusedEngine:
     """The untrained network of `seed`, or one that has these weights, in the engine the recipe asks for.
 
     Raises:
-        ValueError: the fused engine was asked for and cannot run here.
+        ValueError: the fused engine was asked for and cannot run here, or not these networks.
     """
     shape = Shape(recipe.channels, recipe.cells, data.classes, data.inputs, data.size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Network(arch, shape)
+        network = networks.build(arch, shape)
     if weights is not None:
         network.load_state_dict(weights)
     plain = not (recipe.flip or recipe.crop or recipe.bf16 or recipe.compile)
-    possible = plain and data.device.type == "cpu" and fused.supports(network, recipe.batch)
-    if recipe.engine == "fused" or (recipe.engine == "auto" and possible and data.train_size % recipe.batch == 0):
-        return FusedEngine(network, recipe, data)
+    if isinstance(network, Network):  # the kernels are of cells alone
+        possible = plain and data.device.type == "cpu" and fused.supports(network, recipe.batch)
+        if recipe.engine == "fused" or (recipe.engine == "auto" and possible and data.train_size % recipe.batch == 0):
+            return FusedEngine(network, recipe, data)
+    elif recipe.engine == "fused":
+        raise ValueError(f"the fused engine runs cells alone, got {networks.what}; use engine='torch'")
     return TorchEngine(network, recipe, data, seed)

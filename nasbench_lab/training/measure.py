@@ -1,4 +1,4 @@
-"""Measuring a table: many cells x seeds, in shards that survive anything.
+"""Measuring a table: many configurations x seeds, in shards that survive anything.
 
 The jobs that no shard holds yet are cut into blocks in the order given. A finished block is one small `.npz` file (numbers
 and one json string; no pickle), written to a temporary name and moved into place, so a file is whole or absent: kill the
@@ -31,8 +31,10 @@ from numpy.typing import NDArray
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded
 from nasbench_lab.files.arrays import Archive
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.space import Space
+from nasbench_lab.training import networks
 from nasbench_lab.training.digits import Clutter, Digits
+from nasbench_lab.training.networks import CELLS, Networks
 from nasbench_lab.training.recipe import Recipe
 from nasbench_lab.training.trainer import Outcome, train
 
@@ -50,9 +52,11 @@ class Task:
         name: `digits`.
         clutter, part_size, held_out_size: see `digits.Digits`.
         recipe: of every training.
+        space: whose networks are trained.
 
     Raises:
         ValueError: another name.
+        LabError: a space that no networks are built of.
     """
 
     recipe: Recipe
@@ -60,10 +64,25 @@ class Task:
     part_size: int = 4096
     held_out_size: int = 4000
     name: str = "digits"
+    space: str = CELLS.space.name
 
     def __post_init__(self) -> None:
         if self.name != "digits":
             raise ValueError(f"only digits can be measured into a table so far, got {self.name!r}")
+        networks.named(self.space)
+
+    @property
+    def networks(self) -> Networks:
+        """How configurations become networks."""
+        return networks.named(self.space)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As a shard's header and name hold it; cells are not named, as there were shards before there were others."""
+        values = json.loads(json.dumps(asdict(self)))
+        if self.networks is CELLS:
+            del values["space"]
+        return dict(values)
 
     def data(self, device: str) -> Digits:
         """The data on a device."""
@@ -75,7 +94,7 @@ def blocks(jobs: Sequence[Job], task: Task, size: int) -> Iterator[tuple[str, tu
     """The jobs cut into blocks; a block's name holds a digest of its jobs and of the task, so lists may change."""
     for first in range(0, len(jobs), size):
         block = tuple(jobs[first : first + size])
-        digest = hashlib.sha256(json.dumps([asdict(task), block], sort_keys=True).encode()).hexdigest()[:10]
+        digest = hashlib.sha256(json.dumps([task.plain, block], sort_keys=True).encode()).hexdigest()[:10]
         yield f"{task.name}-{first:05d}-{digest}.npz", block
 
 
@@ -98,15 +117,15 @@ def measure(
         progress: called with (done, total, seconds left) after every block.
 
     Raises:
-        ValueError: no such cell, or a block size below 1.
+        ValueError: no such configuration, or a block size below 1.
     """
     wanted = [(int(arch), int(seed)) for arch, seed in jobs]
     if block < 1 or workers < 0:
         raise ValueError(f"need block >= 1 and workers >= 0, got {block} and {workers}")
-    if any(not 0 <= arch < cell.SPACE.size for arch, _ in wanted):
-        raise ValueError(f"cells have indices 0..{cell.SPACE.size - 1}")
+    for arch, _ in wanted:
+        task.networks.space.known_cell(arch)
     folder.mkdir(parents=True, exist_ok=True)
-    there = finished(folder)
+    there = finished(folder, task)
     missing = list(blocks([job for job in wanted if job not in there], task, block))
     total = len(wanted)
     done = before = total - sum(len(part) for _, part in missing)
@@ -118,13 +137,14 @@ def measure(
     return done - before
 
 
-def finished(folder: Path) -> set[Job]:
-    """The trainings that a folder's shards hold, whatever list of jobs they were cut from.
+def finished(folder: Path, task: Task) -> set[Job]:
+    """The trainings of a task that a folder's shards hold, whatever list of jobs they were cut from.
 
     Raises:
         LabError: a shard is damaged.
     """
-    tables = [_read(path)[1] for path in sorted(folder.glob("*.npz"))]
+    shards = [_read(path) for path in sorted(folder.glob("*.npz"))]
+    tables = [table for header, table in shards if header["task"] == task.plain]
     return {(int(arch), int(seed)) for table in tables for arch, seed in zip(table["arch"], table["seed"], strict=True)}
 
 
@@ -165,7 +185,7 @@ def _prepare(parent: int) -> None:
 
 def _measure_block(task: Task, part: tuple[Job, ...], path: Path, device: str) -> int:
     data = task.data(device)
-    outcomes = [train(arch, data, task.recipe, seed=seed) for arch, seed in part]
+    outcomes = [train(arch, data, task.recipe, seed=seed, networks=task.networks) for arch, seed in part]
     _write(path, outcomes, task)
     return len(outcomes)
 
@@ -175,7 +195,7 @@ def _write(path: Path, outcomes: list[Outcome], task: Task) -> None:
     for name in ("arch", "seed"):
         columns[name] = np.array([getattr(o, name) for o in outcomes], dtype=np.int32)
     header = {
-        "task": asdict(task),
+        "task": task.plain,
         "engine": sorted({o.engine for o in outcomes}),
         "device": sorted({o.device for o in outcomes}),
         "reasons": {f"{o.arch}/{o.seed}": o.reason for o in outcomes if o.reason},
@@ -234,10 +254,10 @@ def _read(path: Path) -> tuple[dict[str, Any], Table]:
         ) from error
 
 
-def first_trial(seed: int, *, shuffle: int = 0) -> list[Job]:
+def first_trial(seed: int, *, shuffle: int = 0, space: Space = CELLS.space) -> list[Job]:
     """One training of every class (its lowest-index cell), in a fixed random order: any prefix is a random sample."""
-    order = np.random.default_rng(shuffle).permutation(len(cell.class_members()))
-    return [(cell.class_members()[number][0], seed) for number in order]
+    _, firsts = np.unique(space.classes, return_index=True)
+    return [(int(arch), seed) for arch in np.random.default_rng(shuffle).permutation(firsts)]
 
 
 def more_trials(table: Table, seed: int, further: Sequence[int], *, best: int = 500, random: int = 500) -> list[Job]:

@@ -171,16 +171,21 @@ def count_params(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
-def count_flops(network: Network) -> int:
+def count_flops(network: nn.Module) -> int:
     """Multiply-adds of one image as the benchmark counts them: convolutions, linear layer and its bias.
 
     torch's counter counts two operations for every multiply-add and leaves the bias out.
+
+    Args:
+        network: with the `shape` that it was built for.
     """
-    device = next(network.parameters()).device
-    image = torch.zeros(1, network.shape.inputs, network.shape.size, network.shape.size, device=device)
+    device, shape = next(network.parameters()).device, network.shape
+    if not isinstance(shape, Shape):
+        raise TypeError(f"the network's shape must be a Shape, got {shape!r}")
+    image = torch.zeros(1, shape.inputs, shape.size, shape.size, device=device)
     training = network.training
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
         network.eval()(image)
     network.train(training)
-    return counter.get_total_flops() // 2 + network.shape.classes
+    return counter.get_total_flops() // 2 + shape.classes

@@ -12,12 +12,13 @@ import torch
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files.writing import data_folders
-from nasbench_lab.training import sets
+from nasbench_lab.training import networks, sets
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.digits import Clutter, Digits
 from nasbench_lab.training.measure import Task
 from nasbench_lab.training.network import CIFAR10, CIFAR100, IMAGENET16, Shape
-from nasbench_lab.training.recipe import DIGITS, SHORT, Recipe
+from nasbench_lab.training.networks import CELLS, Networks
+from nasbench_lab.training.recipe import SHORT, Recipe
 
 # Stored images: (training images, validation images) of the benchmark's splits, see sets.py; and the skeleton.
 _STORED = MappingProxyType(
@@ -37,19 +38,40 @@ class Problem:
 
     Args:
         data: one of `NAMES`.
-        recipe: everything about a training but cell and seed.
+        recipe: everything about a training but configuration and seed.
         part_size, held_out_size: of `digits`: fresh canvases per epoch, canvases in val and in test.
+        space: whose networks are trained.
+
+    Raises:
+        LabError: no networks are built of this space, not for these data, or not for a batch as small as the last.
     """
 
     data: str
     recipe: Recipe
     part_size: int = 4096
     held_out_size: int = 4000
+    space: str = CELLS.space.name
+
+    def __post_init__(self) -> None:
+        found = self.networks
+        if self.data != "digits" and not found.stored:
+            raise LabError(f"{found.what} are built for the canvases of digits alone, got data {self.data!r}")
+        last = self.images % self.recipe.batch or self.recipe.batch
+        if last < found.fewest:
+            raise LabError(
+                f"{found.what} need at least {found.fewest} images in a batch; {self.images} images in batches of "
+                f"{self.recipe.batch} leave {last} for the last"
+            )
+
+    @property
+    def networks(self) -> Networks:
+        """How configurations become networks."""
+        return networks.named(self.space)
 
     @property
     def task(self) -> Task:
         """As shards of a table name it; digits only."""
-        return Task(self.recipe, Clutter(), self.part_size, self.held_out_size)
+        return Task(self.recipe, Clutter(), self.part_size, self.held_out_size, space=self.space)
 
     @property
     def images(self) -> int:
@@ -76,11 +98,12 @@ class Problem:
 
     @property
     def described(self) -> dict[str, Any]:
-        """The data as JSON values."""
+        """The data, and the space of other networks than cells, as JSON values."""
+        space = {} if self.networks is CELLS else {"space": self.space}  # digests were there before there were others
         if self.data != "digits":
-            return {"name": self.data} | ({} if _official(self.data) else {"split": "own"})
+            return {"name": self.data, **space} | ({} if _official(self.data) else {"split": "own"})
         sizes = {"part_size": self.part_size, "held_out_size": self.held_out_size}
-        return {"name": self.data, "clutter": asdict(Clutter()), **sizes}
+        return {"name": self.data, "clutter": asdict(Clutter()), **sizes, **space}
 
     def load(self, device: str = "cpu") -> Data:
         """The data, on the device.
@@ -95,25 +118,33 @@ class Problem:
 
 
 def make_problem(
-    data: str, *, epochs: int | None = None, part_size: int | None = None, held_out_size: int | None = None
+    data: str,
+    *,
+    space: str = CELLS.space.name,
+    epochs: int | None = None,
+    part_size: int | None = None,
+    held_out_size: int | None = None,
 ) -> Problem:
-    """The standard recipe on a data set, with other sizes where given.
+    """The standard recipe of a space's networks on a data set, with other sizes where given.
 
     Raises:
-        LabError: no such data, or a number out of range.
+        LabError: no such data or space, or a number out of range.
     """
     if data not in NAMES:
         raise LabError(f"no data named {data!r} to train on; there is: {', '.join(NAMES)}")
     if data != "digits" and (part_size or held_out_size):
         raise LabError(f"part_size and held_out_size are options of digits; {data} has the benchmark's splits")
     # The authors' random crop pads the 16x16 images by 2.
-    recipe = DIGITS if data == "digits" else replace(SHORT, crop=2) if data == "ImageNet16-120" else SHORT
+    found = networks.named(space)
+    recipe = found.digits if data == "digits" else replace(SHORT, crop=2) if data == "ImageNet16-120" else SHORT
     try:
         recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
-        sizes = {"part_size": part_size, "held_out_size": held_out_size}
-        if any(size is not None and size < 1 for size in sizes.values()):
+        sizes = [
+            own if size is None else size for size, own in zip((part_size, held_out_size), found.canvases, strict=True)
+        ]
+        if min(sizes) < 1:
             raise ValueError(f"sizes must be at least 1, got {sizes}")
-        return Problem(data, recipe, **{name: size for name, size in sizes.items() if size is not None})
+        return Problem(data, recipe, sizes[0], sizes[1], space)
     except ValueError as error:
         raise LabError(str(error)) from error
 

@@ -1,4 +1,4 @@
-"""Training one cell's network by a recipe, on CPU or GPU: learning curve, test accuracy, exact resume.
+"""Training one network by a recipe, on CPU or GPU: learning curve, test accuracy, exact resume.
 
 Deterministic for a seed on one device: initial weights, order, augmentation and fresh data depend on (seed, epoch)
 alone. That also makes a resumed training exactly the undisturbed one. Accuracies are percentages.
@@ -23,6 +23,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, sealed
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.engines import Engine, make_engine
+from nasbench_lab.training.networks import CELLS, Networks
 from nasbench_lab.training.recipe import Recipe, rates
 
 _CHECKPOINT = 1 << 32  # bytes; a network of C = 16, N = 5 with its optimizer has ten million
@@ -81,15 +82,17 @@ def train(
     recipe: Recipe,
     *,
     seed: int,
+    networks: Networks = CELLS,
     weights: Mapping[str, Tensor] | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
-    """Train one cell.
+    """Train one configuration of a space.
 
     Args:
-        arch: index of the cell. data: what on; its device is where. seed: weights, order, augmentation, fresh data.
-        weights: state of a `Network` of this cell to start from, in place of the seed's.
+        arch: its index. data: what on; its device is where. seed: weights, order, augmentation, fresh data.
+        recipe: how, but for what the configuration itself says of training. networks: of the space.
+        weights: state of the same network to start from, in place of the seed's.
         checkpoint: a file rewritten (atomically) after every epoch; if it is there, training goes on from it.
         progress: called after every epoch.
 
@@ -97,8 +100,11 @@ def train(
         ValueError: a checkpoint of another training, or an engine that cannot run this.
         LabError: a checkpoint that is damaged.
     """
-    engine = make_engine(arch, data, recipe, seed, weights)
+    recipe = networks.recipe(arch, recipe)
+    engine = make_engine(arch, data, recipe, seed, weights, networks)
     identity = {"arch": arch, "seed": seed, "data": data.name, "engine": engine.name, **asdict(recipe)}
+    if networks is not CELLS:  # checkpoints were there before there were others
+        identity["space"] = networks.space.name
     if weights is not None:
         identity["weights"] = digest(weights)
     curves = _Curves()

@@ -233,7 +233,9 @@ def test_what_a_strategy_prints_is_no_part_of_an_answer_in_json(tmp_path, worker
     assert {"imported", "hello", "aloud"} <= set(done.stderr.split())
 
 
-@pytest.mark.parametrize("redirect", [">&-", "<&- >&- 2>&-", "2>&-"])
+@pytest.mark.parametrize(
+    "redirect", ["<&- >&- 2>&-", *(pytest.param(one, marks=pytest.mark.slow) for one in (">&-", "2>&-"))]
+)
 def test_closed_streams_are_no_error(tmp_path, redirect):
     words = f"{sys.executable} -m nasbench_lab compare random_search {' '.join(QUICK)} --out {tmp_path / 'r'}"
     done = subprocess.run(
@@ -254,7 +256,7 @@ def test_blank_arguments_and_text_that_is_none(lab):
         assert (code, said in err, err.count("\n")) == (2, True, 1)
 
 
-@pytest.mark.parametrize("first", [2**31 - 2, 2**31, 2**53, 2**63 - 4])
+@pytest.mark.parametrize("first", [2**31 - 2, pytest.param(2**31, marks=pytest.mark.slow), pytest.param(2**53, marks=pytest.mark.slow), 2**63 - 4])  # fmt: skip
 def test_large_seeds(tmp_path, lab, first):
     strategies = '["random_search", "regularized_evolution", "gp_bo"]'
     (tmp_path / "s.toml").write_text(

@@ -62,9 +62,13 @@ def test_costs_in_closed_form_are_those_of_the_network(shape, arch):
 
 def test_seconds_are_training_so_far_and_one_validation_pass():
     shape = Shape(8, 1, 10, 1, 12)
-    seconds = cost.seconds(shape, images=1000, held_out=400, epochs=3)
+    seconds = cost.seconds(cost.flops(shape), images=1000, held_out=400, epochs=3)
     expected = cost.flops(shape)[11] * (3 * 1000 * np.arange(1, 4) + 400) / cost.NOMINAL_SPEED
     assert seconds[11] == pytest.approx(expected, abs=1e-4)
+
+
+def test_no_training_is_free():
+    assert cost.seconds(np.array([1.0, 1e9]), images=10, held_out=10, epochs=2).tolist() == [[1e-4, 1e-4], [4.0, 7.0]]
 
 
 # Answers

@@ -36,7 +36,7 @@ TEXTS = ("leaderboard.csv", "leaderboard.md", "curves.csv")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, repeated_once):
     """A study with a table and a strategy of its own, and with a note."""
     base = tmp_path_factory.mktemp("made")
     make_table("own").save(base / "own.npz")

@@ -12,10 +12,10 @@ pytest.importorskip("torch")
 
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import measuring
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, chain
 from nasbench_lab.tables import stored
 from nasbench_lab.tables.measured import Trials, from_trials
-from nasbench_lab.training import measure
+from nasbench_lab.training import measure, networks
 from nasbench_lab.training.problem import make_problem
 
 TINY = make_problem("digits", epochs=2, part_size=64, held_out_size=100)
@@ -78,7 +78,9 @@ def test_accuracies_are_counts_and_means_are_over_the_trials_that_exist():
     val = np.array([[10.025001, 20.0], [10.075, 21.0], [30.0, nan]], dtype=np.float32).astype(np.float64)
     archs = np.array([cell.class_members()[c][0] for c in (4, 4, 9)])
     trials = Trials(archs, np.array([777, 888, 777]), val, np.array([20.0, 21.0, nan]), np.ones(3))
-    table = from_trials("t", trials, seconds=np.ones((15625, 2)).cumsum(axis=1), step=0.025, metrics={}, about={})
+    table = from_trials(
+        "t", trials, cell.SPACE, seconds=np.ones((15625, 2)).cumsum(axis=1), step=0.025, metrics={}, about={}
+    )
     schedule = table.schedules[2]
     assert schedule.val_trials[archs[0], 0].tolist() == [10.025, 10.075]
     assert schedule.val[archs[0]].tolist() == [10.05, 20.5]
@@ -86,6 +88,51 @@ def test_accuracies_are_counts_and_means_are_over_the_trials_that_exist():
     assert schedule.val[archs[2], 0] == 30.0
     assert np.isnan(schedule.val[archs[2], 1])
     assert not table.measured[archs[2]]
+
+
+CHAIN = make_problem("digits", space="chain", epochs=2, part_size=64, held_out_size=100)
+
+
+@pytest.fixture(scope="session")
+def chain_shards(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("chain_shards")
+    plan = measuring.Plan(CHAIN, seeds=(5, 6), classes=20)
+    assert measuring.run(plan, folder, workers=0) == 40
+    return folder
+
+
+def test_a_table_of_chains_is_of_their_space_and_of_every_member_of_a_class(chain_shards, tmp_path):
+    table = measuring.merge("chains", chain_shards, partial=True)
+    rows, headers = measure.merge(chain_shards)
+    space, schedule = chain.space(), table.schedules[2]
+    assert table.space == space
+    assert len(np.unique(space.classes[table.measured])) == 20
+    for arch, val in zip(rows["arch"], rows["val"], strict=True):
+        assert any(schedule.val_trials[arch, :, t] == pytest.approx(val, abs=1e-4) for t in (0, 1))
+        for member in np.flatnonzero(space.classes == space.classes[arch]):
+            np.testing.assert_array_equal(schedule.val_trials[member], schedule.val_trials[arch])
+    assert table.metrics["flops_m"].tolist() == np.round(networks.CHAINS.flops(CHAIN.shape) / 1e6, 6).tolist()
+    assert (schedule.seconds > 0).all()
+    assert "space" in headers[0]["task"]
+    assert table.about["means"] == "val and test are means over the seeds that were run"
+    assert table.about["source"].startswith("nasbench-lab tables train chain")
+    again = stored.read(table.save(tmp_path / "chains.npz", compress=True))
+    assert (again.digest, again.space, again.space.name) == (table.digest, space, "chain")
+    with pytest.raises(LabError, match="352 of 372 classes have no finished training"):
+        measuring.merge("chains", chain_shards)
+    with pytest.raises(LabError, match="another recipe, data or space"):
+        measuring.run(PLAN, chain_shards, workers=0)
+
+
+def test_chains_are_trained_seed_by_seed_in_an_order_whose_prefix_is_a_sample():
+    jobs = measuring.Plan(CHAIN, seeds=(5, 6)).first()
+    assert [seed for _, seed in jobs] == [5] * 372 + [6] * 372
+    archs = [arch for arch, _ in jobs[:372]]
+    assert archs == [arch for arch, _ in jobs[372:]]
+    assert sorted(archs) == np.unique(chain.space().representatives).tolist()
+    assert archs != sorted(archs)
+    with pytest.raises(LabError, match="1 to 372 classes"):
+        measuring.Plan(CHAIN, classes=373)
 
 
 def test_a_table_survives_its_file(shards, tmp_path):
@@ -147,9 +194,17 @@ def test_the_command_trains_goes_on_and_merges(lab, tmp_path):
     assert "other.npz" in out
 
 
+def test_the_command_trains_chains_where_the_table_is_called_so(lab, tmp_path):
+    code, out, err = lab("tables", "train", "chain", "--classes", 3, *SIZES, "--to", tmp_path)
+    assert code == 0, err
+    assert "of 864 cells" in out
+    assert stored.read(tmp_path / "chain.npz").space.name == "chain"
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
+        ("--space", "fcnet"),
         ("--seed", "a"),
         ("--seed", "1,2"),
         ("--seed", "-1"),

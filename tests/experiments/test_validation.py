@@ -10,10 +10,12 @@ import pytest
 
 pytest.importorskip("torch")
 
+from other_tables import trainable
+
 from nasbench_lab import api
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import candidates, validation, validation_report
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, chain, naming
 from nasbench_lab.stats import agreement
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
@@ -241,6 +243,30 @@ def test_the_command_trains_compares_and_goes_on_from_the_cache(lab, tmp_path):
     assert len(content["records"]) == 10
     assert before["validation.csv"].count(b"\n") == 11
     assert before["validation.svg"].startswith(b"<svg")
+
+
+def test_chains_are_validated_as_cells_are(lab, tmp_path):
+    table, out = trainable().save(tmp_path / "trainable.npz"), tmp_path / "out"
+    arguments = ["validate", table, *SIZES, "--top", 2, "--random", 1, "--seeds", 2, "--out", out]
+    code, _, err = lab(*arguments)
+    assert code == 0, err
+    content = json.loads((out / "validation.json").read_text())
+    space = chain.space()
+    assert [row["group"] for row in content["rows"]] == ["best", "best", "random"]
+    for row in content["rows"]:
+        assert naming.parse(space, row["cell"]) == row["arch"] == space.representatives[row["arch"]]
+    page = (out / "validation.md").read_text()
+    assert "3 chains trained for real on digits" in page
+    assert "2 epochs, batch 32, lr of each configuration; predictions" in page
+    assert lab(*arguments, "--tune", 5)[::2] == (
+        2,
+        "nasbench-lab: lr is part of what chains are: there is nothing to tune; leave out --tune\n",
+    )
+    _, found = candidates.of_target("3,fc,5,8,2,0.3", table=str(table), top=5, epochs=2)
+    assert [c.arch for c in found] == [naming.parse(space, "3,fc,3,8,1,0.3")]
+    assert [c.arch for c in candidates.of_target("4, 5", table=str(table), top=5, epochs=2)[1]] == [4, 5]
+    with pytest.raises(LabError, match="is of the space 'chain'; trained are cells"):
+        validation.validate(str(table), settings())
 
 
 def test_workers_give_the_same_trainings(tmp_path):

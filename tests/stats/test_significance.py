@@ -226,6 +226,7 @@ def test_the_detectable_difference_is_found_with_its_power(runs):
     assert significance.runs_needed(gap, 1.0) == pytest.approx(runs, abs=1.5)
 
 
+@pytest.mark.slow
 def test_under_the_null_any_false_difference_among_all_pairs_is_rare():
     """No more often than a test of exactly 5% would be found to be in all but one of a million such experiments."""
     rng = np.random.default_rng(3)

@@ -49,7 +49,8 @@ ONE_SHOT = {
     "smash": (_RANKED,),
     "spos": (f"{_RANKED},calibration=1", f"{_RANKED},calibration=0,fair=true"),
 }
-FAST = "same seed, same records"  # of every first variant; the rest, about 8 minutes, in the slow session
+FAST = "same seed, same records"  # of the first variant of those that follow; the rest, about 9 minutes, in the slow session
+FAST_OF = ("darts", "enas", "gdas", "one_shot_evolution", "one_shot_random", "rsps", "smash", "spos")
 SLOW = ("optuna_gp",)  # a second a query: the rest in the slow session too
 TABULAR = tuple(name for name in loading.leaves("strategies") if name not in (*ONE_SHOT, *SLOW))
 # Their networks learn for a second before every batch; nothing that is checked depends on how long. By default in the slow session.
@@ -59,6 +60,17 @@ SHORTER = {
     "pnas": "pnas:surrogate=(mlp:steps=60)",
 }
 APART = "same records in a fresh process"  # of all of a family in one such process below, each in its own in the slow session
+FAMILY = {name: module.split(".")[-2] for name, module in loading.leaves("strategies").items()}
+# These take a process, or a look at all that is shared, of every strategy: one of each family in the fast suite, all in the slow session.
+OF_THE_FAMILY = ("asks the same in a process", "changes nothing")
+FIRST = {FAMILY[name]: name for name in (*reversed(TABULAR), "gp_bo", "nsga2", "optuna_tpe", "zero_shot_prior")}
+LEARNING = (
+    "bananas",
+    "npenas",
+    "pnas",
+    "smac_forest",
+    "surrogate_local_search",
+)  # take seconds to be told from random search
 # A variant goes another way inside its strategy, by which nothing changes in what these check, at a second or more each.
 OF_THE_STRATEGY = (
     APART,
@@ -84,10 +96,16 @@ def checks(specs: Iterable[str], slow: tuple[str, ...]) -> list[Any]:
     ]
 
 
+def slow_of(name: str) -> tuple[str, ...]:
+    """How the names of the checks begin that are of the slow session, of a strategy on tables."""
+    others = () if name in FIRST.values() else OF_THE_FAMILY
+    return (APART, *others, *(("is not worse",) if name in LEARNING else ()))
+
+
 @pytest.mark.parametrize(
     "check",
     [
-        *checks((SHORTER.get(name, name) for name in TABULAR), (APART,)),
+        *(check for name in TABULAR for check in checks((SHORTER.get(name, name),), slow_of(name))),
         *checks(VARIANTS, OF_THE_STRATEGY),
         *checks(SHORTER, ("",)),
     ],
@@ -97,13 +115,12 @@ def test_conformance(check):
         check()
 
 
-FAMILIES = sorted({module.split(".")[-2] for module in loading.leaves("strategies").values()} - {"one_shot"})
+FAMILIES = sorted(set(FAMILY.values()) - {"one_shot"})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_same_records_in_a_fresh_process_with_another_hash_seed(family):
-    modules = loading.leaves("strategies")
-    specs = [SHORTER.get(name, name) for name in TABULAR if modules[name].split(".")[-2] == family]
+    specs = [SHORTER.get(name, name) for name in TABULAR if FAMILY[name] == family]
     specs = [spec for spec in specs if has_what_it_needs("strategies", spec)]
     here = {spec: fingerprint(lambda spec=spec: loading.build("strategies", spec)) for spec in specs}
     assert in_a_fresh_process("strategies", specs) == here
@@ -133,7 +150,7 @@ def test_every_one_shot_strategy_is_listed():
         pytest.param(
             check,
             id=f"{name}-{number}-{check.name}",
-            marks=slow_if((number, check.name) != (0, FAST)),
+            marks=slow_if(name not in FAST_OF or (number, check.name) != (0, FAST)),
         )
         for name, variants in ONE_SHOT.items()
         for number, settings in enumerate(variants)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from authored import STRATEGY, compared, truth, write
+from conftest import few
 
 import nasbench_lab
 from nasbench_lab import Query, Strategy, api, loading
@@ -87,7 +88,7 @@ def elsewhere(spec, out):
     return {spec: float(ended.stdout)}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", few(WAYS, "import", "sibling", "package", "later", "by name", "executed", "data"))
 @pytest.mark.usefixtures("own_modules")
 def test_an_edited_helper_makes_other_runs_however_it_is_imported(way, tmp_path, toy):
     file, helper = project(tmp_path, way)
@@ -269,7 +270,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", ["script", "standard input"])
+@pytest.mark.parametrize("how", few(["script", "standard input"], "script"))
 def test_classes_of_a_script_run_in_several_processes_and_are_never_taken_from_disk(how, tmp_path, toy):
     for cell, workers in ((7, 2), (9, 1)):
         text = SCRIPT.format(cell=cell, out=str(tmp_path / "out"), workers=workers)

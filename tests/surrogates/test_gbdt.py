@@ -12,6 +12,7 @@ from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates.gbdt import BoostedTrees
 
 
+@pytest.mark.slow
 def test_it_ranks_held_out_cells_and_its_intervals_cover(cells: IntArray) -> None:
     found = held_out(BoostedTrees, cells, 200, fits=4)
     assert found.tau > 0.75

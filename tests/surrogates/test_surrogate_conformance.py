@@ -10,15 +10,21 @@ from nasbench_lab import loading
 from nasbench_lab.testing.surrogate_kit import check_surrogate, fingerprint
 
 # Nothing that is checked depends on how long these learn; as long as they do by default, they do in the slow session.
-SHORTER = {"gcn": "gcn:steps=60,members=2", "gbdt": "gbdt:iterations=20"}
+SHORTER = {"gcn": "gcn:steps=60,members=2", "gbdt": "gbdt:iterations=20", "mlp": "mlp:steps=100"}
+UPDATES = "an update tells"  # fits ten times: of those that learn in steps, in the slow session, but of one
 VARIANTS = (
     "gp:kernel=wl",
-    "mlp:features=path,loss=nll",
+    "mlp:features=path,loss=nll,steps=100",
     "forest:trees=10,kind=random,features=one_hot",
     "knn:neighbours=1",
 )
 SPECS = (*(SHORTER.get(name, name) for name in loading.names("surrogates")), *VARIANTS)
 APART = "same predictions in a fresh process"  # below, of all in one; each in its own in the slow session
+
+
+def slow_of(spec: str) -> tuple[str, ...]:
+    """How the names of the checks begin that are of the slow session."""
+    return (APART, UPDATES) if spec.startswith(("gcn:", "gbdt:", "mlp:features")) else (APART,)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +33,7 @@ APART = "same predictions in a fresh process"  # below, of all in one; each in i
         pytest.param(
             check,
             id=f"{spec}: {check.name}",
-            marks=pytest.mark.slow if spec in SHORTER or check.name.startswith(APART) else (),
+            marks=pytest.mark.slow if spec in SHORTER or check.name.startswith(slow_of(spec)) else (),
         )
         for spec in (*SPECS, *SHORTER)
         for check in check_surrogate(spec)

@@ -132,12 +132,13 @@ class Ends(RandomSearch):
 
 
 @pytest.mark.parametrize(
-    ("line", "words"), [("os.kill(os.getpid(), 9)", "without a word"), ("time.sleep(99)", "not end in time")]
+    ("line", "words", "seconds"),
+    [("os.kill(os.getpid(), 9)", "without a word", 60), ("time.sleep(99)", "not end in time", 4)],
 )
-def test_a_process_that_ends_or_hangs_is_told(tmp_path, line, words):
+def test_a_process_that_ends_or_hangs_is_told(tmp_path, line, words, seconds):
     path = tmp_path / "ends.py"
     path.write_text(ENDS.format(line=line))
-    found = peeking.peeks(str(path), Additive(), max_queries=3, seconds=9)
+    found = peeking.peeks(str(path), Additive(), max_queries=3, seconds=seconds)
     assert words in found
 
 

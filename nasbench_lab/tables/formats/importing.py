@@ -128,8 +128,9 @@ def _own(path: Path, columns: Columns, source: str, licence: str) -> Imported:
 def _folder(path: Path, source: str, licence: str, workers: int, progress: Report | None) -> Imported:
     if not nats_simple.is_folder(path):
         raise LabError(f"{path} holds no records of NATS-Bench, which are named 000000.pickle.pbz2 and so on")
-    space = nats_simple.space_of(path)
-    meta, count = nats_simple.read_meta(path), len(nats_simple.records(path, space))
+    meta = nats_simple.read_meta(path)
+    space = nats_simple.space_of(path, meta)
+    count = len(nats_simple.records(path, space))
     collector = Collector(space)
     for arch, rows in _counted(nats_simple.rows(path, workers=workers, space=space), count, progress):
         collector.add(arch, rows)

@@ -21,7 +21,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import stored
 from nasbench_lab.tables.formats.nats_simple import META
-from nasbench_lab.tables.formats.official import state_of
+from nasbench_lab.tables.formats.official import names_of, state_of
 from nasbench_lab.tables.formats.trials import Trials
 from nasbench_lab.tables.table import Table
 
@@ -81,7 +81,7 @@ def _record(sources: Sequence[Trials], arch: int) -> OrderedDict[str, Any]:
 
 def _meta(sources: Sequence[Trials]) -> dict[str, Any]:
     return {
-        "meta_archs": [cell.to_string(arch) for arch in range(cell.SPACE.size)],
+        "meta_archs": list(names_of(cell.SPACE)),
         "total_archs": cell.SPACE.size,
         "arch2infos": None,
         "evaluated_indexes": set(),

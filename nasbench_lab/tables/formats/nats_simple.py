@@ -9,7 +9,7 @@ import bz2
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,12 @@ def is_folder(path: Path) -> bool:
     return path.is_dir() and any(_NAME.fullmatch(name) for name in os.listdir(path))
 
 
-def space_of(folder: Path) -> Space:
-    """The space of a folder's networks: what `meta` lists, or else what the first record is of.
+def space_of(folder: Path, meta: Mapping[str, Any]) -> Space:
+    """The space of a folder's networks: what its `meta` lists, or else what the first record is of.
 
     Raises:
         LabError: unreadable, or another benchmark's.
     """
-    meta = read_meta(folder)
     if meta:
         return official.space_of(meta["meta_archs"][0])
     first = min(name for name in os.listdir(folder) if _NAME.fullmatch(name))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import few
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
@@ -139,12 +140,12 @@ def test_without_a_source_it_is_the_cold_start(spec):
         assert with_source_draws == design
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "transfer_gp", "zero_shot_prior"))
 def test_a_source_that_is_alike_helps(name):
     assert best_rank(name, task_with(alike=ALIKE)) < 0.5 * best_rank(name, task_with())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "zero_shot_prior", META))
 def test_a_shuffled_source_does_not(name):
     task = task_with(alike=ALIKE)
     assert best_rank(f"{name}:shuffled=true", task) > 2 * best_rank(name, task)

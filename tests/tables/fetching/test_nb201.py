@@ -124,6 +124,14 @@ def published(made, server, monkeypatch):
     return server
 
 
+def close(found, expected) -> bool:
+    """As `pytest.approx` with nan equal to nan, which looks at one number after the other: there are a million."""
+    found, expected = np.asarray(found, float), np.asarray(expected, float)
+    assert found.shape == expected.shape
+    near = np.abs(found - expected) <= np.maximum(1e-6 * np.abs(expected), 1e-12)
+    return bool((near | (np.isnan(found) & np.isnan(expected))).all())
+
+
 def check(tables, numbers) -> None:
     assert [table.name for table in tables] == list(ALL)
     for table in tables:
@@ -133,31 +141,31 @@ def check(tables, numbers) -> None:
         assert list(table.schedules) == [12, 200]
         assert table.schedules[12].val[:, 0].tolist() == numbers["short"][f"{short}-val"]
         assert table.schedules[12].test.tolist() == numbers["short"][f"{short}-test"]
-        assert table.schedules[200].val[:, 0] == pytest.approx(own["validation accuracy"])
+        assert close(table.schedules[200].val[:, 0], own["validation accuracy"])
         rate = {"cifar10": 1, "cifar100": 2, "ImageNet16-120": 6.068}[table.name]
         passes = {"cifar10": 1, "cifar100": 0.2, "ImageNet16-120": 0.12}[table.name]
         clock = numbers["seconds"]
         for last in (12, 200):
             seconds = last * rate * clock["train-per-time"] + passes * clock["valid-per-time"]
-            assert table.schedules[last].seconds[:, 0] == pytest.approx(seconds)
+            assert close(table.schedules[last].seconds[:, 0], seconds)
         for name, values in numbers[f"hw {table.name}"].items():
             if not name.endswith("intensity"):
                 device, kind = name.split("_")
                 found = table.metrics[{"latency": "latency_ms", "energy": "energy_mj"}[kind] + f"/{device}"]
-                assert found == pytest.approx(np.where(values > 0, values, np.nan), nan_ok=True)
-        assert table.metrics["params_m"] == pytest.approx(cell.params_m(table.name))
+                assert close(found, np.where(values > 0, values, np.nan))
+        assert close(table.metrics["params_m"], cell.params_m(table.name))
         assert "MIT" in table.about["licence"]
         assert "Zhenhan-Huang/NASGraph-Public@1f8fd621c60a" in table.about["source"]
     c10, c100, _ = tables
     values = [numbers["seeds"][cell.ops(arch)] for arch in range(SIZE)]
-    assert c10.truth == pytest.approx([np.mean(v) for v in values])
-    assert c100.truth == pytest.approx(numbers["cifar100"]["test accuracy"])
+    assert close(c10.truth, [np.mean(v) for v in values])
+    assert close(c100.truth, numbers["cifar100"]["test accuracy"])
     assert c10.metrics["trials"].tolist() == [len(v) for v in values]
     columns = {1: [1], 2: [0, 1], 3: [0, 1, 2]}
     for arch in range(0, SIZE, 50):
         assert c10.last.test_trials[arch, columns[len(values[arch])]].tolist() == values[arch]
     some, proxies = numbers["proxies"]
-    assert c10.metrics["proxy/synflow"][some] == pytest.approx(proxies["synflow"])
+    assert close(c10.metrics["proxy/synflow"][some], proxies["synflow"])
     assert np.isnan(c10.metrics["proxy/synflow"]).sum() == SIZE - len(some)
     assert "proxy/params" not in c10.metrics
     assert not any(name.startswith("proxy") for name in c100.metrics)
@@ -302,6 +310,7 @@ def test_what_is_pinned():
             )
 
 
+@pytest.mark.slow
 def test_the_real_files_give_the_real_table(server, tmp_path):
     if not UPSTREAM.is_dir():
         if os.environ.get("CI") == "true" and SHARED.is_dir():

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import few
 from official_data import made, whole, write
 
 from nasbench_lab.core import LabError
@@ -75,7 +76,9 @@ RECORDS = {
 }
 
 
-@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize(
+    "name", few(RECORDS, "a training twice", "many schedules", "ten to the ninth epochs", "a path as dataset")
+)
 def test_a_small_record_is_refused_and_takes_little(name, tmp_path):
     try:
         folder = write(tmp_path / "simple", {0: RECORDS[name]})
@@ -98,7 +101,7 @@ def test_a_record_of_few_numbers_makes_tables_of_few(tmp_path):
     assert {table.schedules[1000].epochs for table in found} == {(1000,)}
 
 
-@pytest.mark.parametrize("view", ["latency", "seeds", "names"])
+@pytest.mark.parametrize("view", few(["latency", "seeds", "names"], "latency"))
 def test_a_view_without_end_is_not_gone_through(view, tmp_path):
     """Ten to the twelfth equal numbers, of one."""
     torch = pytest.importorskip("torch")
@@ -239,6 +242,7 @@ def test_a_pipe_or_a_device_is_no_file(read, tmp_path):
             read(tmp_path / f"pipe{suffix}")
 
 
+@pytest.mark.slow
 def test_a_bomb_of_bzip2_is_left(tmp_path):
     packer = bz2.BZ2Compressor()
     content = b"".join(packer.compress(b"N" * (1 << 20)) for _ in range(2)) + packer.flush()

@@ -65,6 +65,7 @@ def test_every_format_gives_the_same_tables(tmp_path, expected):
         assert found.notes == [f"15,622 of 15,625 cells are not in it, first 1 {cell.to_string(1)}"]
 
 
+@pytest.mark.slow
 def test_live_objects_give_the_same_tables(folder, expected):
     nas_201_api = pytest.importorskip("nas_201_api")
 
@@ -161,6 +162,7 @@ def test_disagreeing_params_are_those_of_seed_888(tmp_path):
     assert table.metrics["params_m"][11] == LAB[11]["200"]["all_results"]["cifar10", 888]["params"]
 
 
+@pytest.mark.slow
 def test_several_processes_read_the_same(tmp_path):
     many = {arch: made(arch) for arch in range(66)}
     folder = write(tmp_path / "x", many)

@@ -1,6 +1,6 @@
 """The data card of the digits table, every number computed from the table: prints docs/digits.md, writes its pictures.
 
-    python benchmarks/digits_card.py > docs/digits.md
+    python benchmarks/measured/digits_card.py > docs/digits.md
 
 Beside the page go digits_canvases.png and digits_distribution.svg (`--pictures FOLDER`). Rank correlations with
 NAS-Bench-201 are printed where its table lies at `--nb201`.
@@ -9,25 +9,24 @@ NAS-Bench-201 are printed where its table lies at `--nb201`.
 from __future__ import annotations
 
 import argparse
-import ast
-import inspect
 import sys
 from collections.abc import Iterator
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import spearmanr
 
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import agreement
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
-from nasbench_lab.training import digits, recipe
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import digits_pictures as pictures
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from benchmarks.measured import cards
+from benchmarks.measured import digits_pictures as pictures
+from benchmarks.measured.cards import correlations, grid, pooled
 
 Floats = NDArray[np.float64]
 MEMBERS = np.unique(cell.representatives())
@@ -54,21 +53,18 @@ def page(table: Table, nb201: Path) -> Iterator[str]:
     yield from distribution(table)
     yield from noise(table)
     yield from optimum(table)
-    yield from fidelities(table)
+    yield from cards.fidelities(table)
     yield from elsewhere(table, nb201)
     yield from uses()
-    yield from pilot()
+    yield from cards.pilot("DIGITS", "digits_pilot.py")
 
 
 def heading(table: Table) -> Iterator[str]:
     known = int(table.measured[MEMBERS].sum())
-    seeds = ", ".join(
-        f"{seed}: {count:,}" for seed, count in sorted(table.about["seeds"].items(), key=lambda x: int(x[0]))
-    )
     whole = "" if known == len(MEMBERS) else f" **Unfinished: {known:,} of {len(MEMBERS):,} classes.**"
     yield "# The digits table: data card"
     yield ""
-    yield f"Printed by `python benchmarks/digits_card.py`; do not edit.{whole}"
+    yield f"Printed by `python benchmarks/measured/digits_card.py`; do not edit.{whole}"
     yield ""
     yield (
         "A tabular benchmark of the NAS-Bench-201 cell space that was really measured: every isomorphism class of cells "
@@ -80,36 +76,18 @@ def heading(table: Table) -> Iterator[str]:
         ["", ""],
         [
             ["cells", f"15,625 in {known:,} classes, one row per class"],
-            ["trainings (seed: classes)", seeds],
-            ["digest", f"`{table.digest[:16]}`"],
-            ["licence", str(table.about["licence"])],
-            ["made with", ", ".join(f"{key} {', '.join(v)}" for key, v in table.about["made_with"].items())],
-            ["engine", ", ".join(table.about["engine"])],
-            ["diverged trainings", str(table.about["diverged"])],
-            ["measured CPU seconds a training", quantiles(table.metrics["measured_seconds"][MEMBERS])],
+            *cards.origin(table),
         ],
     )
 
 
 def made(table: Table) -> Iterator[str]:
     used, data = table.about["recipe"], table.about["data"]
-    clutter, sizes = data["clutter"], {name: len(labels) for name, (_, labels) in digits.base_images().items()}
     yield "## How it was made"
     yield ""
     yield "![Canvases of the training stream, five per label](digits_canvases.png)"
     yield ""
-    yield (
-        f"**Images.** scikit-learn's `load_digits`: 1,797 real 8x8 handwritten digits, the test part of the UCI set Optical "
-        f"Recognition of Handwritten Digits (Alpaydin and Kaynak 1998). They are split first, stratified by label: "
-        f"{sizes['train']} for training, {sizes['val']} for validation, {sizes['test']} for test. Then canvases are "
-        f"synthesised in the manner of cluttered MNIST (Mnih et al. 2014): a digit at a random place of a larger canvas "
-        f"({clutter['size']}x{clutter['size']}) among {clutter['fragments']} fragments "
-        f"({clutter['fragment']}x{clutter['fragment']} pixels) of other digits of the same part, "
-        f"plus Gaussian noise of {clutter['noise']} of full ink. "
-        f"Training sees fresh canvases all the time; the "
-        f"{data['held_out_size']:,} validation and {data['held_out_size']:,} test canvases are the same in every training. "
-        "Writers are not known in the source, so the parts may share them."
-    )
+    yield cards.images(data)
     yield ""
     yield (
         f"**Training.** The benchmark's network with C={used['channels']}, N={used['cells']}: {used['epochs']} parts of "
@@ -139,11 +117,7 @@ def distribution(table: Table) -> Iterator[str]:
     yield ""
     yield "![Distribution of mean test accuracy](digits_distribution.svg)"
     yield ""
-    percents = (0, 1, 10, 25, 50, 75, 90, 99, 100)
-    rows = []
-    for name, values in (("val", schedule.val[MEMBERS, -1]), ("test", schedule.test[MEMBERS])):
-        rows.append([f"{name} %", *(f"{v:.2f}" for v in np.nanpercentile(values, percents))])
-    yield from grid(["quantile over classes", *(f"{p}%" for p in percents)], rows)
+    yield from cards.scores(table)
     dead = ~cell.reachable()[MEMBERS].any(axis=1)
     chance = ", ".join(f"{v:.2f}" for v in np.unique(schedule.test[MEMBERS][dead]) if not np.isnan(v))
     yield f"A cell through which nothing passes guesses: test {chance or 'not measured yet'}%."
@@ -163,14 +137,7 @@ def noise(table: Table) -> Iterator[str]:
         yield "One seed so far: nothing to say."
         yield ""
         return
-    level = schedule.test[MEMBERS]
-    edges = np.nanpercentile(level, range(0, 101, 10))
-    rows = []
-    for i, (low, high) in enumerate(pairwise(edges), start=1):
-        inside = several & (level >= low) & (level <= high)
-        rows.append(
-            [f"{i}", f"{low:.1f} to {high:.1f}", str(int(inside.sum())), pooled(val[inside]), pooled(test[inside])]
-        )
+    rows = cards.tenths(schedule.test[MEMBERS], val, test)
     yield from grid(["tenth of classes by test", "test %", "with several seeds", "SD of val", "SD of test"], rows)
     counting = 100 * np.sqrt(0.8 * 0.2 / table.about["data"]["held_out_size"])
     yield (
@@ -259,27 +226,6 @@ def class_maxima(truth: Floats) -> int:
     return int(every.sum())
 
 
-def fidelities(table: Table) -> Iterator[str]:
-    schedule = table.last
-    known = table.measured[MEMBERS]
-    rows = []
-    for i, part in enumerate(schedule.epochs):
-        val, test = schedule.val[MEMBERS, i][known], schedule.test[MEMBERS][known]
-        seconds = schedule.seconds[MEMBERS, i][known].mean()
-        cost = f"{seconds / schedule.seconds[MEMBERS, -1][known].mean():.0%}"
-        rows.append([str(part), f"{np.median(val):.2f}", *correlations(val, test), f"{seconds:.2f}", cost])
-    yield "## Fidelities"
-    yield ""
-    yield from grid(
-        ["after part", "median val %", "Spearman with test", "Kendall", "simulated seconds", "of the whole"], rows
-    )
-    yield (
-        "All parts are of one training, so going on costs the difference. The learning rate is still high in early parts, which "
-        "is why they rank cells poorly. Test is that of the same trainings, so it shares their luck."
-    )
-    yield ""
-
-
 def elsewhere(table: Table, path: Path) -> Iterator[str]:
     yield "## Against NAS-Bench-201"
     yield ""
@@ -318,48 +264,6 @@ def uses() -> Iterator[str]:
     yield "  means; latency (no device was timed; measured seconds are of one busy CPU)."
     yield "- Cells with one seed have noisier means than those with three. Strategies are not told which."
     yield ""
-
-
-def pilot() -> Iterator[str]:
-    """The pilot's table, from where the recipe is documented."""
-    body = ast.parse(inspect.getsource(recipe)).body
-    after = next(
-        i for i, node in enumerate(body) if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DIGITS"
-    )
-    note = body[after + 1]
-    yield "## Why this setting"
-    yield ""
-    yield "From `nasbench_lab/training/recipe.py`; run it with `python benchmarks/digits_pilot.py`."
-    yield ""
-    yield "```text"
-    yield inspect.cleandoc(ast.literal_eval(note.value) if isinstance(note, ast.Expr) else "")
-    yield "```"
-
-
-def grid(header: list[str], rows: list[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield "|" + " --- |" * len(header)
-    yield from (f"| {' | '.join(row)} |" for row in rows)
-    yield ""
-
-
-def correlations(x: Floats, y: Floats) -> list[str]:
-    """Spearman's and Kendall's."""
-    return [f"{spearmanr(x, y)[0]:.3f}", f"{kendalltau(x, y)[0]:.3f}"]
-
-
-def quantiles(values: Floats) -> str:
-    low, middle, high = np.nanpercentile(values, (10, 50, 90))
-    return f"median {middle:.2f}, 10% to 90%: {low:.2f} to {high:.2f}"
-
-
-def pooled(trials: Floats) -> str:
-    """Root of the mean variance between seeds, weighted by degrees of freedom."""
-    freedom = (~np.isnan(trials)).sum(axis=1) - 1
-    if not len(trials) or freedom.sum() < 1:
-        return ""
-    variance = np.nanvar(trials, axis=1, ddof=1)
-    return f"{np.sqrt((variance * freedom).sum() / freedom.sum()):.2f}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pictures of the digits table's data card: sample canvases as PNG, how accuracies are distributed as SVG."""
+"""The pictures of data cards of measured tables: sample canvases as PNG, how accuracies are distributed as SVG."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from nasbench_lab.plots import style
 from nasbench_lab.training import digits
 
 
-def histogram(values: NDArray[np.float64], *, bins: int = 60) -> str:
+def histogram(values: NDArray[np.float64], *, bins: int = 60, classes: int = 6466) -> str:
     """How values are distributed, as SVG.
 
     Args:
         values: (n,).
-        bins: at most so many.
+        bins: at most so many. classes: of the table.
     """
     counts, edges = np.histogram(values, bins=bins)
     frame = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "count": counts})
     chart = (
-        alt.Chart(frame, title="Mean test accuracy of the 6,466 classes")
+        alt.Chart(frame, title=f"Mean test accuracy of the {classes:,} classes")
         .mark_bar(color="#4c72b0")
         .encode(
             x=alt.X("from", title="test %", scale=alt.Scale(zero=False)), x2="to", y=alt.Y("count", title="classes")

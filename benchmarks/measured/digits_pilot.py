@@ -1,6 +1,6 @@
 """How the digits task was chosen: candidate settings on random classes, two seeds each, compared by what a table needs.
 
-    python benchmarks/digits_pilot.py --cells 60 --folder /tmp/pilot [--settings b32-lr.1 ...] [--nb201 nb201.parquet]
+    python benchmarks/measured/digits_pilot.py --cells 60 --folder /tmp/pilot [--settings b32-lr.1 ...] [--nb201 nb201.parquet]
 
 Prints one row per setting. Resumable (shards per setting in the folder); about 0.7 to 1 CPU-second a training with the
 fused engine. Columns:
@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
 from nasbench_lab.spaces import cell
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.training.digits import Clutter
-from nasbench_lab.training.measure import Table, Task, measure, merge
+from nasbench_lab.training.measure import Job, Table, Task, first_trial, measure, merge
 from nasbench_lab.training.recipe import DIGITS
 
 BASE = Task(DIGITS)
@@ -61,10 +62,9 @@ COLUMNS = (
 )
 
 
-def random_cells(count: int) -> list[int]:
-    """`count` random classes, each by its lowest-index cell."""
-    chosen = np.random.default_rng(7).permutation(len(cell.class_members()))[:count]
-    return [cell.class_members()[number][0] for number in chosen]
+def jobs_of(space: Space, count: int) -> list[Job]:
+    """`count` random classes, each by its lowest-index cell and with both seeds."""
+    return [(arch, seed) for arch, _ in first_trial(0, shuffle=7, space=space)[:count] for seed in SEEDS]
 
 
 def row(table: Table, reference: dict[str, NDArray[np.float64]]) -> tuple[float, ...]:
@@ -103,14 +103,25 @@ def main() -> None:
     parser.add_argument("--nb201", type=Path, default=Path("../shared/data/nb201/nb201.parquet"))
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    reference = reference_accuracies(options.nb201)
-    jobs = [(arch, seed) for arch in random_cells(options.cells) for seed in SEEDS]
-    print(f"{options.cells} random classes, seeds {SEEDS}")
+    chosen = {name: SETTINGS[name] for name in options.settings}
+    compare(chosen, cell.SPACE, options.cells, options.folder, options.workers, reference_accuracies(options.nb201))
+
+
+def compare(
+    settings: dict[str, Task],
+    space: Space,
+    count: int,
+    folder: Path,
+    workers: int,
+    reference: dict[str, NDArray[np.float64]],
+) -> None:
+    """Train `count` random classes of a space with every setting; print a row each."""
+    jobs = jobs_of(space, count)
+    print(f"{count} random classes, seeds {SEEDS}")
     print(f"{'':14s}" + "".join(f"{name:>13s}" for name in COLUMNS[: 11 + len(reference)]))
-    for name in options.settings:
-        folder = options.folder / f"{name}-{options.cells}"
-        measure(SETTINGS[name], jobs, folder, workers=options.workers, block=20)
-        table, _ = merge(folder)
+    for name, task in settings.items():
+        measure(task, jobs, folder / f"{name}-{count}", workers=workers, block=20)
+        table, _ = merge(folder / f"{name}-{count}")
         print(f"{name:14s}" + "".join(f"{value:13.3f}" for value in row(table, reference)), flush=True)
 
 
