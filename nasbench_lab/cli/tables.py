@@ -313,7 +313,7 @@ def tables_train(
 
 @tables_app.command("proxies")
 def tables_proxies(
-    table: Annotated[str, typer.Argument(help="Table whose cells are scored; of NAS-Bench-201's space.")],
+    table: Annotated[str, typer.Argument(help="Table whose cells are scored; of a space that networks are built of.")],
     scores: Annotated[
         str,
         typer.Option(metavar="NAME,NAME,...", help="Zero-cost scores; all that the table does not have if left out."),

@@ -19,10 +19,10 @@ from nasbench_lab import core, loading, sources
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.experiments import outcomes
 from nasbench_lab.experiments.outcomes import Header, Job, Outcome
-from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import thawed
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.tables.table import Table, first_of_classes
+from nasbench_lab.training import networks
 from nasbench_lab.training.network import Shape
 from nasbench_lab.training.problem import NAMES, make_problem
 from nasbench_lab.training.zero_cost import _cells, _score
@@ -43,6 +43,7 @@ class Settings:
         data: "random" images, or a data set's.
         images: of the batch.
         seed: of initial weights, batch and scores.
+        space: whose networks they are.
 
     Raises:
         LabError: no or unknown scores, one twice, or a number out of range.
@@ -53,6 +54,7 @@ class Settings:
     data: str = _cells.RANDOM
     images: int = 64
     seed: int = 0
+    space: str = networks.CELLS.space.name
 
     def __post_init__(self) -> None:
         known = _score.names()
@@ -69,6 +71,7 @@ class Settings:
         """As JSON values: everything that a cell's scores depend on."""
         return {
             "network": asdict(self.shape),
+            "space": self.space,
             "data": self.data if self.data == _cells.RANDOM else make_problem(self.data).described,
             "images": self.images,
             "seed": self.seed,
@@ -100,7 +103,7 @@ def settings_for(
         raise LabError(f"table {table.name!r} has all zero-cost scores: {', '.join(there)}")
     if data is None:
         data = "digits" if table.dataset == "digits" else _cells.RANDOM
-    settings = Settings(chosen, shape, data, images, seed)
+    settings = Settings(chosen, shape, data, images, seed, table.space.name)
     _cells.batch_for(shape, data, images, seed)  # refuses what does not go together before anything is computed
     return settings
 
@@ -111,7 +114,7 @@ def shape_of(table: Table) -> Shape:
     Raises:
         LabError: there are no networks of its space.
     """
-    cell.needed(table.space, f"table {table.name!r}", "networks are built")
+    networks.of_space(table.space, f"table {table.name!r}")
     shape = make_problem(table.dataset).shape if table.dataset in NAMES else Shape()
     recipe = table.about.get("recipe", {})
     return replace(shape, **{name: int(recipe[name]) for name in ("channels", "cells") if name in recipe})
@@ -141,7 +144,9 @@ def run_job(job: Job) -> int:
     """Compute, write; returns 1, a job done. This is what a worker process executes."""
     settings: Settings = job.settings
     batch = _cells.batch_for(settings.shape, settings.data, settings.images, settings.seed)
-    found = _cells.score_cells(job.header["cells"], settings.scores, settings.shape, batch, seed=settings.seed)
+    found = _cells.score_cells(
+        job.header["cells"], settings.scores, settings.shape, batch, seed=settings.seed, space=settings.space
+    )
     job.write(found._asdict())
     return 1
 

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from nasbench_lab.core import LabError
-from nasbench_lab.training import cost
-from nasbench_lab.training.network import Network, Shape
+from nasbench_lab.training import cost, networks
+from nasbench_lab.training.network import Shape
+from nasbench_lab.training.networks import CELLS
 from nasbench_lab.training.problem import NAMES, make_problem
 from nasbench_lab.training.zero_cost import _score, flops
 from nasbench_lab.training.zero_cost._batch import Batch, data_batch, random_batch
@@ -60,8 +62,10 @@ def batch_for(shape: Shape, data: str, images: int, seed: int) -> Batch:
     return data_batch(problem.load(), images, seed=seed)
 
 
-def score_cells(cells: Sequence[int], scores: Sequence[str], shape: Shape, batch: Batch, *, seed: int) -> Scores:
-    """Scores of NAS-Bench-201 cells, on one thread, so that the bits do not depend on how many there are.
+def score_cells(
+    cells: Sequence[int], scores: Sequence[str], shape: Shape, batch: Batch, *, seed: int, space: str = CELLS.space.name
+) -> Scores:
+    """Scores of configurations, on one thread, so that the bits do not depend on how many there are.
 
     Args:
         cells: indices.
@@ -69,6 +73,7 @@ def score_cells(cells: Sequence[int], scores: Sequence[str], shape: Shape, batch
         shape: of the networks.
         batch: on the CPU.
         seed: of the initial weights and of what scores draw.
+        space: whose networks they are, a name of `networks.NETWORKS`.
     """
     loaded = {name: _score.load(name) for name in scores}
     found = Scores(*({name: list[float]() for name in scores} for _ in range(3)))
@@ -76,8 +81,8 @@ def score_cells(cells: Sequence[int], scores: Sequence[str], shape: Shape, batch
     torch.set_num_threads(1)
     try:
         for arch in cells:
-            network = _drawn(arch, shape, seed)
-            work = flops.multiply_adds(_drawn(arch, shape, seed), batch) / cost.NOMINAL_SPEED
+            network = _drawn(arch, shape, seed, space)
+            work = flops.multiply_adds(_drawn(arch, shape, seed, space), batch) / cost.NOMINAL_SPEED
             for name, score in loaded.items():
                 value, seconds = _score.measure(score, network, batch, seed=seed)
                 found.values[name].append(value)
@@ -88,8 +93,8 @@ def score_cells(cells: Sequence[int], scores: Sequence[str], shape: Shape, batch
     return found
 
 
-def _drawn(arch: int, shape: Shape, seed: int) -> Network:
+def _drawn(arch: int, shape: Shape, seed: int, space: str = CELLS.space.name) -> nn.Module:
     cpus_only: list[int] = []
     with torch.random.fork_rng(devices=cpus_only):
         torch.manual_seed(seed)
-        return Network(int(arch), shape)
+        return networks.named(space).build(int(arch), shape)
