@@ -58,7 +58,7 @@ def entry_points(folder: str) -> list[tuple[EntryPoint, str]]:
 
 @lru_cache(maxsize=32)
 def _entry_points(folder: str, search: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    return tuple(_installed(search).select(group=f"nasbench_lab.{folder}"))
+    return tuple(_installed(search).select(group=f"nasbench_lab.{folder.replace('/', '.')}"))
 
 
 @lru_cache(maxsize=8)
@@ -111,7 +111,7 @@ def _load(folder: str, name: str) -> type[Any]:
 
 def _kind(folder: str) -> str:
     """What one of a folder's plug-ins is called."""
-    return {"strategies": "strategy"}.get(folder, folder.removesuffix("s"))
+    return {"strategies": "strategy", "training/zero_cost": "zero-cost score"}.get(folder, folder.removesuffix("s"))
 
 
 @lru_cache(maxsize=256)

@@ -28,7 +28,7 @@ def list_plugins(
     family: Annotated[str | None, typer.Option(metavar="NAME", help="Only the strategies of this family.")] = None,
     as_json: screen.AsJson = False,
 ) -> None:
-    """The strategies at hand by family, the surrogates and the evaluators, with their parameters; or one of them."""
+    """The strategies at hand by family, surrogates, evaluators and zero-cost scores, with their parameters; or one of them."""
     from nasbench_lab.listing import plugins
 
     if name and family:

@@ -72,7 +72,7 @@ def surrogates(
     content = assessment_report.build(settings, jobs, out)
     written = assessment_report.write(content, out)
     if as_json:
-        screen.print_json({"rows": content["rows"], "regret": content["regret"]})
+        screen.print_json({name: content[name] for name in ("rows", "regret", "proxies") if name in content})
         return
     _show(screen.console(), content)
     screen.console().print(f"\nWritten to {out}: {', '.join(path.name for path in written)}; runs/", highlight=False)
@@ -108,7 +108,9 @@ def _show(terminal: Console, content: dict[str, Any]) -> None:
     from rich.table import Table as Grid
 
     from nasbench_lab.experiments import assessment_report as report
+    from nasbench_lab.leaderboard.wording import Block
     from nasbench_lab.stats import means, measures
+    from nasbench_lab.tables import proxy_ranks
 
     shown = [*report.RANKS, *report.SPREAD]
     terminal.print(f"\n{report.target_of(content)}; {content['settings']['test_size']:,} cells held out", style="bold")
@@ -129,3 +131,6 @@ def _show(terminal: Console, content: dict[str, Any]) -> None:
             digits = 3 if measures.of(content).percent else None
             grid.add_row(row["surrogate"], *(means.shown(row, name, digits) for name in ("val", "test")))
         terminal.print(grid)
+    if "proxies" in content:
+        rows = [tuple(proxy_ranks.cells(row, measures.of(content))) for row in content["proxies"]]
+        screen.print_blocks([Block(proxy_ranks.TITLE, proxy_ranks.HEADS, rows, proxy_ranks.NOTE, (0, 1))], "")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from nasbench_lab.tables.table import Table
 
 tables_app = Commands(
-    help="The benchmarks at hand: list, describe, fetch, import, export, measure.", no_args_is_help=True
+    help="The benchmarks at hand: list, describe, fetch, import, export, measure, score without training.",
+    no_args_is_help=True,
 )
 
 
@@ -315,3 +316,51 @@ def tables_train(
     print(
         f"{name}: {int(table.measured.sum()):,} of {len(table.truth):,} cells, {path.stat().st_size / 1e6:.2f} MB -> {path}"
     )
+
+
+@tables_app.command("proxies")
+def tables_proxies(
+    table: Annotated[str, typer.Argument(help="Table whose cells are scored; of a space that networks are built of.")],
+    scores: Annotated[
+        str,
+        typer.Option(metavar="NAME,NAME,...", help="Zero-cost scores; all that the table does not have if left out."),
+    ] = "",
+    cells: Annotated[
+        int | None, typer.Option(metavar="N", help="Only so many classes of equal cells, a random sample.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Images: random, or a data set's; the table's own where that is digits, else random."),
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Images of the batch.", metavar="N", min=2)] = 64,
+    seed: Annotated[int, typer.Option(help="Of weights, images and what scores draw.", metavar="N", min=0)] = 0,
+    workers: screen.Workers = 1,
+    name: Annotated[str, typer.Option(help="Of the new table; NAME-proxies if left out.")] = "",
+    to: To = None,
+    force: screen.Force = False,
+) -> None:
+    """Compute zero-cost scores of a table's cells, resumable, and write a table that has them as metrics `proxy/<name>`."""
+    import numpy as np
+
+    from nasbench_lab.experiments import proxies
+    from nasbench_lab.files import names
+    from nasbench_lab.tables import catalog
+
+    given = catalog.load(table)
+    called = name or f"{given.name.removesuffix('-proxies')}-proxies"
+    folder = to or catalog.target_folder()
+    path = folder / f"{names.checked(called, 'a table')}.npz"
+    settings = proxies.settings_for(given, _split(scores), data=data, images=batch, seed=seed)
+    shards = folder / "shards" / called
+    print(f"Scores go to {shards}; interrupt at any time, the same command goes on from there.", file=sys.stderr)
+    with screen.progress("cells") as progress:
+        found = proxies.run(settings, proxies.cells_of(given, cells), shards, workers=workers, progress=progress)
+    made = proxies.added(given, called, settings, found)
+    if _replaceable(path, made, force=force):
+        made.save(path, compress=True)
+    for score in settings.scores:
+        values, cpu = (proxies.column(found, what, score) for what in ("values", "cpu"))
+        print(
+            f"proxy/{score:<12} {int((~np.isnan(values)).sum()):6,} of {len(values):,} cells, {cpu.mean():.4f} CPU s each"
+        )
+    print(f"{called}: {path.stat().st_size / 1e6:.2f} MB -> {path}")

@@ -25,7 +25,7 @@ from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import surrogates as plots
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import calibration, intervals, means, measures, references
-from nasbench_lab.tables import catalog
+from nasbench_lab.tables import catalog, proxy_ranks
 from nasbench_lab.tables.table import Table
 
 Content = dict[str, Any]
@@ -86,6 +86,7 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
         "interval": "bootstrap" if settings.seeds >= intervals.FEWEST else "t",
         "rows": [_row(outcomes, settings, spec, count) for count in settings.train for spec in settings.surrogates],
         "regret": _regret_rows(settings, out),
+        **({"proxies": ranked} if (ranked := proxy_ranks.rows(table)) else {}),
         "fits": [
             {"surrogate": spec, "train": count, "seed": seed, **outcome["measures"]}
             for (spec, count, seed), outcome in outcomes.items()
@@ -242,7 +243,7 @@ def to_markdown(content: Content) -> str:
         lines += [f"## {count} training cells", "", *_table(content, rows, RANKS), *_table(content, rows, SPREAD)]
     lines += ["## Calibration", "", "![Nominal against observed](calibration.svg)", ""]
     lines += ["## Predicted against true", "", "![Predicted against true](parity.svg)", ""]
-    lines += _regret(content)
+    lines += [*_regret(content), *_proxies(content)]
     return "\n".join([*lines, *_definitions(content)])
 
 
@@ -306,6 +307,21 @@ def _regret(content: Content) -> list[str]:
         f"{points} below the best of all cells: on that validation, and on mean test after the longest schedule.",
         "",
         *markdown.table(["surrogate", "validation regret", "test regret"], rows, numbers=True),
+        "",
+    ]
+
+
+def _proxies(content: Content) -> list[str]:
+    """How well the table's zero-cost scores rank the same cells, with no training cell at all."""
+    if "proxies" not in content:
+        return []
+    rows = [proxy_ranks.cells(row, measures.of(content)) for row in content["proxies"]]
+    return [
+        f"## {proxy_ranks.TITLE}",
+        "",
+        *markdown.table(proxy_ranks.HEADS, rows, numbers=True),
+        "",
+        proxy_ranks.NOTE,
         "",
     ]
 

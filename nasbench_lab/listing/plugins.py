@@ -19,7 +19,7 @@ from nasbench_lab.listing import classes, needs
 from nasbench_lab.listing import source as sources
 from nasbench_lab.listing.classes import Parameter, Written
 
-KINDS = ("strategies", "surrogates", "evaluators")
+KINDS = ("strategies", "surrogates", "evaluators", "training/zero_cost")
 OTHER = "other"  # the family of a strategy that does not say
 SET_BY_STUDY = ("table", "search", "trials", "noise", "objectives", "sources")  # no options of an evaluator's spec
 _MODELS = ("surrogate", "predictor", "model")  # parameters whose values are specs of surrogates
@@ -27,7 +27,7 @@ _MODELS = ("surrogate", "predictor", "model")  # parameters whose values are spe
 
 @dataclass(frozen=True)
 class Plugin:
-    """One strategy, surrogate or evaluator.
+    """One strategy, surrogate, evaluator or zero-cost score.
 
     Attributes:
         kind: one of `KINDS`.
@@ -139,7 +139,7 @@ def find(name: str) -> list[Plugin]:
     found = [plugin for kind in KINDS for plugin in named(kind, name)]
     if not found:
         allowed = sorted({name for kind in KINDS for name in loading.names(kind)})
-        raise loading.unknown("strategy, surrogate or evaluator", name, allowed)
+        raise loading.unknown("strategy, surrogate, evaluator or zero-cost score", name, allowed)
     return found
 
 

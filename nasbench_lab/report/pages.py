@@ -28,6 +28,7 @@ from nasbench_lab.report import sections as html
 from nasbench_lab.report.charts import Board, Chart, Row, Setting
 from nasbench_lab.report.explorer import Shown
 from nasbench_lab.stats import across, measures
+from nasbench_lab.tables import proxy_ranks
 
 _ASSETS = Path(__file__).parent / "page"
 _GROUPS = {"curves": "Along the run", "tests": "Who is better, and how sure", "fronts": "Several objectives"}
@@ -49,6 +50,7 @@ class Content:
         facts: strategy -> family, summary, parameters, paper; unknown strategies are missing.
         checklist: item, status, why; may be empty.
         shown: name of a table -> its space and the scores that the page may carry, for the explorer.
+        proxies: name of a scored table -> how well its zero-cost scores rank, rows of texts; tables without are missing.
         folder: as the commands that reproduce it name it.
     """
 
@@ -61,6 +63,7 @@ class Content:
     facts: Mapping[str, Row] = field(default_factory=dict)
     checklist: Sequence[Row] = ()
     shown: Mapping[str, Shown] = field(default_factory=dict)
+    proxies: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     folder: str = "results"
 
 
@@ -142,7 +145,8 @@ def page(content: Content) -> str:
     board = content.board
     sections = [_rankings(content)]
     sections += [_charts(board, group, title) for group, title in _GROUPS.items()]
-    sections += [_strategies(content), _cells(content), _landscapes(board), _explorer(content), _made(content)]
+    sections += [_strategies(content), _cells(content), _landscapes(board), _proxies(content)]
+    sections += [_explorer(content), _made(content)]
     kept = [section for section in sections if section]
     links = "".join(f'<a href="#{name}">{html.escaped(title)}</a>' for name, title, _ in kept)
     body = "".join(section(name, _GROUPS.get(name, title), inner) for name, title, inner in kept)
@@ -297,6 +301,15 @@ def _landscapes(board: Board) -> Section:
             figures = "".join(_figure(chart, None, board.looks) for chart in charts)
             parts.append(f"<h3>{html.escaped(name)}</h3><div class='charts narrow'>{figures}</div>")
     return ("landscape", "Landscape", "".join(parts)) if parts else None
+
+
+def _proxies(content: Content) -> Section:
+    parts = []
+    for name, rows in content.proxies.items():
+        label = f"{proxy_ranks.TITLE}, {name}"
+        parts.append(html.element("h3", html.escaped(name)) + html.table(proxy_ranks.HEADS, rows, label))
+    note = html.element("p", html.escaped(proxy_ranks.NOTE), class_="note")
+    return ("proxies", proxy_ranks.TITLE, "".join(parts) + note) if parts else None
 
 
 def _explorer(content: Content) -> Section:

@@ -16,7 +16,7 @@ from nasbench_lab.listing import plugins
 from nasbench_lab.report import chart_files, index, pages
 from nasbench_lab.report.explorer import Shown
 from nasbench_lab.report.pages import Content
-from nasbench_lab.tables import catalog
+from nasbench_lab.tables import catalog, proxy_ranks
 
 PAGE = "report.html"
 
@@ -28,7 +28,7 @@ def content(folder: Path) -> Content:
         LabError: not a results folder, or it cannot be read.
     """
     found = pages.read(folder)
-    return pages.read(folder, facts=_facts(found), shown=_shown(found))
+    return pages.read(folder, facts=_facts(found), shown=_shown(found), proxies=_proxies(found))
 
 
 def _facts(found: Content) -> dict[str, dict[str, str]]:
@@ -61,6 +61,20 @@ def _shown(found: Content) -> dict[str, Shown]:
             scores = {f"{name} test": last.test, f"{name} validation": last.val[:, -1]} if inside else {}
             shown[name] = Shown(table.space, scores, table.measure)
     return shown
+
+
+def _proxies(found: Content) -> dict[str, list[list[str]]]:
+    """How well the zero-cost scores of a board's scored tables rank, of those at hand that are the ones it was made with."""
+    ranked: dict[str, list[list[str]]] = {}
+    told = found.manifest.get("tables", {})
+    for name in dict.fromkeys(setting.rows[0]["score"] for setting in found.board.settings):
+        try:
+            table = catalog.load(name)
+        except LabError:
+            continue
+        if told.get(name, {}).get("digest") == table.digest and (rows := proxy_ranks.rows(table)):
+            ranked[name] = [proxy_ranks.cells(row, table.measure) for row in rows]
+    return ranked
 
 
 def write_report(

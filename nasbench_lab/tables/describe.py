@@ -222,10 +222,26 @@ def table_facts(table: Table) -> dict[str, Any]:
         noise = ", ".join(f"--noise {sd:.2f} at {last} epochs" for last, sd in table.about["noise"].items())
         facts["query noise"] = f"none of its own; like that of real trainings: {noise}"
     facts["metrics"] = ", ".join(table.metrics) or "none"
+    if "proxies" in table.about:
+        facts["scores without training"] = _scored_without_training(table)
     facts["source"] = table.about.get("source", "")
     facts["licence"] = table.about.get("licence", "")
     facts["digest"] = table.digest
     return facts
+
+
+def _scored_without_training(table: Table) -> dict[str, str]:
+    """How the zero-cost scores were computed that `tables proxies` added; scores that were computed alike in one line."""
+    found: dict[str, list[str]] = {}
+    for name, how in table.about["proxies"].items():
+        shape, data = how["network"], how["data"]
+        kind = data if isinstance(data, str) else data["name"]
+        words = (
+            f"{how['classes']:,} classes, {how['images']} {kind} images, seed {how['seed']}, C={shape['channels']}, "
+            f"N={shape['cells']}, torch {how['versions']['torch']}, code {how['code']}"
+        )
+        found.setdefault(words, []).append(name)
+    return {", ".join(names): words for words, names in found.items()}
 
 
 def _likely(table: Table, found: Noise) -> str:

@@ -95,7 +95,9 @@ def test_a_family_is_a_folder():
 
 
 def test_an_unknown_name_is_told_with_the_nearest_ones():
-    with pytest.raises(LabError, match=r"no strategy, surrogate or evaluator named 'gp_boo'; did you mean gp_bo"):
+    with pytest.raises(
+        LabError, match=r"no strategy, surrogate, evaluator or zero-cost score named 'gp_boo'; did you mean gp_bo"
+    ):
         plugins.find("gp_boo")
     assert [(plugin.kind, plugin.name) for plugin in plugins.find("gp")] == [("surrogates", "gp")]
 
