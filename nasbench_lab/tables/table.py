@@ -225,7 +225,10 @@ class Table:
 
     def content(self, *, compress: bool = False) -> bytes:
         """What its file holds."""
-        first = first_of_classes(self.space) if self.about.get("rows") == "class" else slice(None)
+        by_class = self.about.get("rows") == "class"
+        if by_class:
+            self._check_rows()
+        first = first_of_classes(self.space) if by_class else slice(None)
         arrays: dict[str, NDArray[Any]] = {name: values[first] for name, values in self._arrays()}
         arrays |= self._space_arrays()
         header = self._header() | {"digest": self.digest, "cells": int(self.measured.sum())}
@@ -233,6 +236,21 @@ class Table:
         buffer = io.BytesIO()
         (np.savez_compressed if compress else np.savez)(buffer, allow_pickle=False, **arrays)
         return buffer.getvalue()
+
+    def _check_rows(self) -> None:
+        """What a file with a row for each class would lose.
+
+        Raises:
+            LabError: members of a class differ.
+        """
+        member = self.space.representatives
+        arrays = [*((name, values) for name, values in self._arrays() if name != "metrics"), *self.metrics.items()]
+        for name, values in arrays:
+            if not np.array_equal(values, values[member], equal_nan=True):
+                raise LabError(
+                    f"table {self.name!r} says that it has a row for each class, but {name!r} differs within a class; leave "
+                    "'rows' out of its header to keep all cells"
+                )
 
     def _header(self) -> dict[str, Any]:
         schedules = {

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
-from nasbench_lab.tables import stored
+from nasbench_lab.tables import catalog, stored
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
 
@@ -272,3 +272,16 @@ def test_shares_of_one_among_percentages_are_refused(spoil):
     spoilt = dataclasses.replace(table.schedules[last], **spoil(table.schedules[last]))
     with pytest.raises(LabError, match="accuracies are percentages"):
         dataclasses.replace(table, schedules=table.schedules | {last: spoilt}).check()
+
+
+def test_a_row_per_class_is_not_written_where_members_differ(tmp_path):
+    toy = catalog.load("toy")
+    metrics = {**toy.metrics, "own": np.arange(toy.space.size, dtype=float)}
+    table = dataclasses.replace(toy, metrics=metrics)
+    with pytest.raises(LabError, match="'own' differs within a class"):
+        table.save(tmp_path / "t.npz")
+    assert not (tmp_path / "t.npz").exists()
+    about = {key: value for key, value in table.about.items() if key != "rows"}
+    whole = dataclasses.replace(table, about=about)
+    whole.save(tmp_path / "t.npz")
+    assert np.array_equal(catalog.load(str(tmp_path / "t.npz")).metrics["own"], metrics["own"])
