@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_lab.core import LabError
-from nasbench_lab.tables import measured
+from nasbench_lab.tables import measured, trainings
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training import cost, measure
 from nasbench_lab.training.digits import Clutter
@@ -149,7 +149,7 @@ def merge(name: str, shards: Path, *, partial: bool = False) -> Table:
             f"{missing:,} of {count:,} classes have no finished training in {shards}; "
             "train them first, or --partial for a table with gaps (which cannot be searched)"
         )
-    return table
+    return trainings.split_where_it_can(table)
 
 
 def _problem(task: dict[str, Any]) -> Problem:

@@ -8,7 +8,7 @@ Notation: A cells; F fidelities; T trainings, nan where a cell has fewer; C rows
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -93,6 +93,15 @@ def _checked(found: Trainings, what: str) -> Trainings:
     if alone:
         raise LabError(f"{what}: {alone:,} of {len(found.scored):,} cells have fewer than two trainings")
     return found
+
+
+def split_where_it_can(table: Table) -> Table:
+    """The table with `trials="split"` as its own policy, where every cell has two trainings or more: no luck is then shared."""
+    try:
+        of(table, table.last)
+    except LabError:
+        return table
+    return replace(table, about={**table.about, "default_trials": "split"})
 
 
 def noise(table: Table) -> Noise | None:

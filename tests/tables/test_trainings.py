@@ -179,3 +179,13 @@ def test_the_tables_noise_is_what_a_bootstrap_over_trainings_comes_to(table, boa
         drawn.append(one - other)
     assert known.any()
     assert pair["table_sd"] == pytest.approx(np.std(drawn), rel=0.25)
+
+
+def test_a_table_that_was_measured_twice_over_is_split_unless_one_says_otherwise(table):
+    whole = trainings.split_where_it_can(table)
+    assert Tabular(whole).trials == "split"
+    once = lucky(trials=1)
+    assert trainings.split_where_it_can(once) is once
+    assert trainings.split_where_it_can(catalog.load("digits")) == catalog.load(
+        "digits"
+    )  # most classes have one training
