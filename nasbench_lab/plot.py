@@ -1,7 +1,7 @@
 """Charts of results folders for papers and notebooks: each returns an Altair chart, `save` writes it as PDF, SVG or PNG.
 
     from nasbench_lab import plot
-    plot.save(plot.regret("results/digits", "results/mine", width="text", font="Times New Roman", size=8), "figure.pdf")
+    plot.save(plot.regret("results/digits", "results/mine", width="text", font="serif", size=8), "figure.pdf")
 
 Several folders, or several settings of one, are panels side by side. Options of all: `width` in inches, "column" (3.25) or "text"
 (6.75), `height` of the plots in inches, `font`, `size` in points, `titles`; see `report.figures.figure`.

@@ -59,7 +59,7 @@ def plot(
 ) -> None:
     """A figure for a paper, as wide as asked for: one kind of chart of one or several boards side by side.
 
-    Example: nasbench-lab plot regret results/digits results/mine --width text --font "Times New Roman" --out figure.pdf
+    Example: nasbench-lab plot regret results/digits results/mine --width text --font serif --out figure.pdf
     """
     from nasbench_lab.files import writing
     from nasbench_lab.report import figures

@@ -19,7 +19,7 @@ from nasbench_lab.evaluators._known import dataset_of, from_metrics, from_source
 from nasbench_lab.spaces.frozen import ReadOnly, frozen
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.tables import readings, trainings
-from nasbench_lab.tables.schedule import Schedule
+from nasbench_lab.tables.schedule import Schedule, known_mean
 from nasbench_lab.tables.table import Table
 
 ORACLE = "oracle"
@@ -69,7 +69,7 @@ class Tabular:
             trials = "sample" if reading == readings.FILLED else trials or "mean"
         self.table = table
         self.search = self._search(table, search)
-        self.trials: str = trials or self._usual(table, self.search)
+        self.trials: str = trials or self._usual(table, self.search, objectives)
         self.noise = spread(noise, "noise")
         self._sources = ReadOnly(sources or {})
         self._schedules = ReadOnly(self._searched(table, self.search))
@@ -100,9 +100,9 @@ class Tabular:
         return cls(opened(table), objectives=objectives, sources=sources, **policies)
 
     @staticmethod
-    def _usual(table: Table, search: int | str) -> str:
-        """The policy of a table that says none: its own for its own schedule, the mean for any other search."""
-        return table.default_trials if search == table.default_search else "mean"
+    def _usual(table: Table, search: int | str, objectives: tuple[str, ...]) -> str:
+        """The policy where none is said: the table's own for its own schedule and one objective, else the mean."""
+        return table.default_trials if search == table.default_search and len(objectives) == 1 else "mean"
 
     @staticmethod
     def _search(table: Table, search: int | str | None) -> int | str:
@@ -179,6 +179,8 @@ class Tabular:
     def seen(self) -> FloatArray:
         """(A,) what the search sees at the highest fidelity, without noise, larger better. For the scorer's references."""
         values = self.table.truth if self.search == ORACLE else self._schedule.val[:, -1]
+        if self._split is not None:  # any of its trainings may answer
+            values = frozen(known_mean(np.where(self._split.known, self._split.seen[:, -1], np.nan)))
         return values if self.table.sign > 0 else frozen(-values)
 
     def evaluate(self, query: Query, seed: int) -> Result:
@@ -205,6 +207,11 @@ class Tabular:
         """(A,) what runs of a seed are scored with, larger better: `truth`, but of "split" the trainings not searched."""
         values = self.table.truth if self._split is None else self._split.held_out(seed)
         return values if self.table.sign > 0 else -values
+
+    @property
+    def split(self) -> trainings.Trainings | None:
+        """The trainings that search and score share out between them, if they do."""
+        return self._split
 
     @property
     def held_out(self) -> FloatArray:

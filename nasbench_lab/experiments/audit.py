@@ -106,7 +106,7 @@ def audit(
         raise LabError(f"an audit compares strategies: name two or more, got {', '.join(strategies) or 'none'}")
     loaded = catalog.load(table)
     chosen = search or max(loaded.schedules)
-    task = StudyTask(table, search=chosen, max_queries=max_queries)
+    task = StudyTask(table, search=chosen, max_queries=max_queries, trials="mean")
     last = chosen if isinstance(chosen, int) else max(loaded.schedules)
     seconds = round(max_queries * float(loaded.schedule(last).seconds[:, -1].mean()))
     timed = replace(task, max_queries=math.inf, max_seconds=seconds)

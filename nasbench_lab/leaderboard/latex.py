@@ -1,6 +1,7 @@
 r"""Leaderboards as a LaTeX table for a paper: booktabs, several settings side by side, a caption that says what was done.
 
-Of the preamble it needs `\usepackage{booktabs}`; LaTeX itself reads UTF-8 since 2018.
+Of the preamble it needs `\usepackage{booktabs}`; LaTeX itself reads UTF-8 since 2018. Names in other scripts than Latin need
+XeLaTeX or LuaLaTeX.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Spread = Literal["interval", "plusminus", "none"]
 ESCAPED = MappingProxyType({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
+    "|": r"\textbar{}", "`": r"\textasciigrave{}", "[": "{[}", "]": "{]}",
     "→": r"$\rightarrow$", "↓": r"$\downarrow$", "≥": r"$\geq$", "–": "--", "×": r"$\times$", "²": r"$^2$", "±": r"$\pm$",
 })  # fmt: skip
 _MARK = r"$^{\ast}$"
@@ -56,10 +57,17 @@ def table(boards: Sequence[Mapping[str, Any]], *, spread: str = "interval", colu
     Raises:
         LabError: another spread, no column, or nothing to print.
     """
+    if not re.fullmatch(r"[\w:.+-]*", label):
+        raise LabError(f"a label has letters, digits and : . + - _ alone, got {label!r}")
     if spread not in get_args(Spread):
         raise LabError(f"spread must be {', '.join(get_args(Spread))}, got {spread!r}")
     columns = whole(columns, "columns", least=1)
-    settings = [setting for board in boards for setting in _settings(board)]
+    try:
+        settings = [setting for board in boards for setting in _settings(board)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise LabError(
+            f"a board cannot be printed, its leaderboard.json is not as one is written: {error!r}"
+        ) from error
     if not settings:
         raise LabError("there is no row to print")
     names = _ordered(settings)
@@ -118,7 +126,15 @@ def _heads(settings: Sequence[_Setting]) -> list[str]:
         scored = "" if row["score"] == row["table"] else f" → {row['score']}"
         tables.append(f"{row['table']}{'' if row['kind'] == 'measured' else ' (' + row['kind'] + ')'}{scored}")
         units.append("hypervolume" if "hypervolume_mean" in row else f"test {wording.unit_of(row)}")
-    return [" & ".join(escaped(text) for text in texts) for texts in (tables, units)]
+    lines = [tables, units]
+    if len(set(tables)) < len(tables):  # what tells columns of one table apart
+        rows = [next(iter(each.rows.values())) for each in settings]
+        lines.insert(1, ["", *(", ".join(filter(None, (_seen(row), row["budget"], row["policy"]))) for row in rows)])
+    return [" & ".join(escaped(text) for text in texts) for texts in lines]
+
+
+def _seen(row: Row) -> str:
+    return wording.noted(wording.seen(str(row["search"])), plain=measures.of(row).plain)
 
 
 def _cell(setting: _Setting, name: str, spread: str) -> str:
@@ -167,7 +183,10 @@ def _caption(settings: Sequence[_Setting], spread: str) -> str:
         "none": "",
     }[spread]
     plain = all(measures.of(row).plain for row in rows)
+    fronts = ["hypervolume_mean" in row for row in rows]
     what = wording.noted("Mean test accuracy of the cell that a search recommends at the end", plain=plain)
+    volume = "Mean normalised hypervolume of all cells queried, as a share of the exact front's"
+    what = volume if all(fronts) else f"{what}, and {volume.lower()} where that is said" if any(fronts) else what
     alpha = {float(each.tests["alpha"]) for each in settings if each.tests.get("alpha")} or {0.05}
     return (
         f"{escaped(what)}{shown}. {escaped('; '.join(parts))}. Bold: the best mean; {_MARK}: not told apart from the best "
@@ -177,7 +196,7 @@ def _caption(settings: Sequence[_Setting], spread: str) -> str:
 
 def _protocol(row: Row) -> str:
     """Budget, seeds, what is seen and the policies of a setting."""
-    sees = wording.noted(wording.seen(str(row["search"])), plain=measures.of(row).plain)
+    sees = _seen(row)
     policy = f", {row['policy']}" if row["policy"] else ""
     scored = f", scored on {row['scored']}" if row.get("scored") else ""
     return f"{row['runs']} seeds, {row['budget']}, search sees {sees}{scored}{policy}"

@@ -77,8 +77,8 @@ MEASURE_COLUMNS = MappingProxyType(
     {  # of boards with tables whose scores are not test accuracies in percent
         "unit": "unit of the scores; percent where it is empty",
         "digits": "significant digits of scores, where four tell them not apart",
-        "better": "lower, where lower scores are better; columns of scores are in the table's direction, regrets are not "
-        "negative either way",
+        "better": "lower, where lower scores are better; columns of scores are in the table's direction, regrets are larger "
+        "the worse either way",
         "val_unit": "unit of val regrets, where the searched table has another one than the scored table",
         "scored": "what stands for the test score where the table has none",
     }
@@ -122,6 +122,7 @@ class Setting:
         seen_as: how `seen` is read, where the searched table is not the scored one.
         scores: of runs that are scored on other trainings than they searched, seed -> (N,) what its runs are scored with;
             `truth` is then what each cell's score is likely to be. None where `truth` scores all runs.
+        shares: then, seed -> (C, T) what each training of the noise's rows counts in these scores.
         held_out: then, (N',) all scores that a run can have.
         noise: what the scored table's repeated trainings say of its own noise; None where it has none.
     """
@@ -143,6 +144,7 @@ class Setting:
     scored: str = ""
     seen_as: Measure | None = None
     scores: Callable[[int], FloatArray] | None = None
+    shares: Callable[[int], FloatArray] | None = None
     held_out: FloatArray | None = None
     noise: Noise | None = None
 

@@ -117,10 +117,11 @@ def entries(collected: Collected, named: Sequence[Row] = ()) -> Iterator[Entry]:
 
 def _setting(planned: PlannedTask, scored: Table) -> Setting:
     task, searched, reading = planned.text, planned.table, planned.reading
+    trials = "sample" if task.trials == "split" and scored is not searched else task.trials
     departures = {
         f"reading {reading}": reading != "",
         task.evaluator: task.evaluator != "tabular" and not reading,
-        f"trials={task.trials}": task.trials != "mean",
+        f"trials={trials}": trials != "mean",
         f"noise={task.noise:g}": task.noise != 0,
         f"repeats={task.repeats}": task.repeats != "charge",
         f"{task.simulated_workers} simulated workers": task.simulated_workers != 1,
@@ -128,7 +129,8 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         f"sources {', '.join(task.sources)}": task.sources != (),
     }
     truth = scored.truth if scored.sign > 0 else frozen(-scored.truth)
-    noise, split = trainings.noise(scored), task.trials == "split" and scored is searched
+    split = planned.evaluator.split if task.trials == "split" and scored is searched else None
+    noise = trainings.noise(scored, split)
     return Setting(
         table=searched.name,
         score=scored.name,
@@ -149,6 +151,7 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         scored=scored.scored,
         seen_as=None if searched is scored else searched.measure,
         scores=planned.evaluator.scores if split else None,
+        shares=split.shares if split else None,
         held_out=frozen(scored.sign * planned.evaluator.held_out) if split else None,
         noise=noise,
     )

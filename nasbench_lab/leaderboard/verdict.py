@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nasbench_lab.leaderboard.parts import Row
-from nasbench_lab.stats import measures
+from nasbench_lab.stats import measures, standings
 
 _MANY = 4  # names that are listed; of more, how many they are
 
@@ -20,9 +20,18 @@ def of(rows: Sequence[Row], tests: Row) -> str:
     names, pairs = _known(tests)
     if len(names) < 2:
         return ""
+    if few := standings.too_few(tests):
+        return f"Nothing is told apart. {few}"
     first, others = names[0], names[1:]
+    shared = [str(row["strategy"]) for row in rows if row["rank"] == 1]
     alike = [name for name in others if not pairs[first, name]["separated"]]
     lead, seeds = pairs[first, names[1]], f"{tests['runs']} seeds"
+    if len(shared) > 1:
+        further = [name for name in alike if name not in shared]
+        rest = (
+            f"; {_listed(further)} {'is' if len(further) == 1 else 'are'} not told apart from them" if further else ""
+        )
+        return f"{_listed(shared)} share the best mean ({seeds}){rest}."
     by = _amount(lead, rows[0], tests["by"])
     if not alike:
         said = f"{first} is best: {by} over {names[1]} ({_interval(lead, rows[0], tests['by'])}{_p(lead)}, {seeds})"
@@ -41,6 +50,8 @@ def overall(sections: Sequence[tuple[Sequence[Row], Row]], across: Row) -> str:
         return of(*sections[0])
     if across:
         return str(across["verdict"])
+    if all(standings.too_few(tests) for _, tests in sections):
+        return "Nothing is told apart: too few seeds."
     unbeaten: dict[str, list[str]] = {}
     for rows, _ in sections:
         for row in rows:
@@ -50,7 +61,7 @@ def overall(sections: Sequence[tuple[Sequence[Row], Row]], across: Row) -> str:
         return ""
     most = max(map(len, unbeaten.values()))
     best = [name for name, tables in unbeaten.items() if len(tables) == most]
-    where = f"all {len(sections)}" if most == len(sections) else f"{most} of {len(sections)}"
+    where = ("both" if most == 2 else f"all {most}") if most == len(sections) else f"{most} of {len(sections)}"
     kind = "tables" if len({str(rows[0]["table"]) for rows, _ in sections}) == len(sections) else "settings"
     verb = "is" if len(best) == 1 else "are"
     return f"{_listed(best)} {verb} unbeaten on {where} {kind}, by the tests of each."

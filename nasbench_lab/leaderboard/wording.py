@@ -184,7 +184,7 @@ def footing(reference: Row) -> str:
     if "optimum_is" in reference:
         return (
             f"Runs are scored on trainings that they did not search. Regret is to {score(reference['optimum'], reference)}, the "
-            f"best {reference['optimum_is']} of a cell{_chance(reference)}."
+            f"best {reference['optimum_is']} of a cell{_chance(reference)}; a lucky run's may be negative."
         )
     return (
         f"Exact: optimum {score(reference['optimum'], reference)}{_chance(reference)}; best by what the search sees "
@@ -206,7 +206,9 @@ def own_noise(tests: Row) -> str:
     """What the noise of the table itself does to the first difference of a board; "" where it is not known."""
     first = tests.get("strategies", ())[:2]
     pairs = [
-        pair for pair in tests.get("pairs", ()) if [pair["one"], pair["other"]] == list(first) and "table_sd" in pair
+        pair
+        for pair in tests.get("pairs", ())
+        if [pair["one"], pair["other"]] == list(first) and pair.get("table_sd", 0) > 0
     ]
     return "".join(
         f"The table's own noise: trained anew, the cells that {pair['one']} and {pair['other']} ended with would move their "

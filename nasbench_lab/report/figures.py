@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import altair as alt
+import pandas as pd
 
 from nasbench_lab.core import real
 from nasbench_lab.errors import LabError
@@ -81,11 +83,13 @@ def figure(
         raise LabError("which results folders? at least one")
     wide = _POINTS * _inches(width)
     size, high = real(size, "size"), None if height is None else _POINTS * real(height, "height")
-    if not 2 <= size <= 40 or (high is not None and not high > 0):
-        raise LabError(f"size must lie in 2 to 40 points and height be above 0, got {size:g} and {height}")
+    if not 2 <= size <= 40 or (high is not None and not 0 < high <= 50 * _POINTS):
+        raise LabError(f"size must lie in 2 to 40 points and height in 0 to 50 inches, got {size:g} and {height}")
+    _check_font(font)
     boards = [pages.read(paths.home(folder)).board for folder in folders]
     count = sum(len(board.settings) for board in boards)
     plot = (wide - _GAP * (count - 1)) / count - 8 * size
+    chart: Any = None
     for _ in range(_ROUNDS):
         plot = max(plot, _LEAST)
         drawn = style.Layout(plot, high or plot * 2 / 3, font, size, fixed=True)
@@ -93,7 +97,7 @@ def figure(
             chart = _panels([panel for board in boards for panel in _of(board, kind, titles)])
         missing = wide - _width(chart)
         if abs(missing) < 0.5:
-            return chart
+            break
         plot += missing / count
     if plot < _LEAST:
         raise LabError(
@@ -117,6 +121,27 @@ def save(chart: Any, path: str | Path) -> Path:
         data = style.pdf(chart) if kind == "pdf" else style.png(chart, scale=_DPI / _POINTS)
     write_atomically(path, data)
     return path
+
+
+def _check_font(font: str) -> None:
+    """Refuse a family of which nothing can be drawn: text in it would be left out in silence.
+
+    Raises:
+        LabError: names it.
+    """
+    if not re.fullmatch(r"[\w .+-]+(, ?[\w .+-]+)*", font):
+        raise LabError(f"a font is a family's name, or several separated by commas, got {font!r}")
+    if not _drawn(font):
+        raise LabError(
+            f"no font named {font!r} is installed here; sans-serif, serif and monospace are there, or install it"
+        )
+
+
+@cache
+def _drawn(font: str) -> bool:
+    """Whether text in this font comes out."""
+    word = alt.Chart(pd.DataFrame({"text": ["a"]})).mark_text(font=font).encode(text="text:N").configure(font=font)
+    return b"/Font" in style.pdf(word)
 
 
 def check_format(path: Path) -> str:

@@ -20,11 +20,13 @@ from scipy.interpolate import BSpline
 from scipy.optimize import minimize
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 LEVELS = 10  # groups of cells of like means, in each of which the noise is one number
 _GRID = 240  # places of the density, closer where cells are more frequent
 _KNOTS = 6
 _PENALTY = 1.0  # Efron's c0
+_MANY = 20_000  # cells, from which on those alike are taken together
 _FEWEST = 30  # cells with several measurements; fewer say too little of the noise
 
 
@@ -68,25 +70,44 @@ class Repeated:
 
     @cached_property
     def _posterior(self) -> tuple[FloatArray, FloatArray]:
-        """(G,) places and (C, G) what is known of each cell's true score, as probabilities."""
-        errors = np.maximum(self.errors, 1e-9 * max(float(np.ptp(self.means)), 1e-300))
+        """(G,) places and (K, G) what is known of the true score of each group of cells, as probabilities."""
+        means, errors, many = self._groups
         places = _places(self.means, float(np.median(errors)))
         with np.errstate(under="ignore"):
-            distance = (self.means[:, None] - places) / errors[:, None]
+            distance = (means[:, None] - places) / errors[:, None]
             likelihood = np.exp(-0.5 * (distance**2 - (distance**2).min(axis=1, keepdims=True)))
-            joint = likelihood * _density(places, likelihood, self.means)
+            joint = likelihood * _density(places, likelihood, self.means, many)
         return places, joint / joint.sum(axis=1, keepdims=True)
+
+    @cached_property
+    def _group(self) -> IntArray:
+        """(C,) which cells are one for the posterior: all different, or, of many cells, those alike to a tenth of an error."""
+        errors = np.maximum(self.errors, 1e-9 * float(np.ptp(self.means)))
+        if len(errors) <= _MANY:
+            return np.arange(len(errors))
+        alike = np.stack([errors, np.round(self.means / (errors / 10))], axis=1)
+        return np.asarray(np.unique(alike, axis=0, return_inverse=True)[1]).reshape(-1)
+
+    @cached_property
+    def _groups(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(K,) means, errors and numbers of cells of the groups."""
+        many = np.bincount(self._group).astype(np.float64)
+        errors = np.maximum(self.errors, 1e-9 * float(np.ptp(self.means)))
+        means, errors = (np.bincount(self._group, values) / many for values in (self.means, errors))
+        return means, errors, many
 
     @cached_property
     def posterior(self) -> FloatArray:
         """(C,) posterior means of the true scores."""
+        if not np.ptp(self.means) > 0:
+            return np.asarray(self.means)
         places, chances = self._posterior
-        return np.asarray(chances @ places)
+        return np.asarray((chances @ places)[self._group])
 
     @cached_property
     def best(self) -> int:
-        """The cell with the highest posterior mean."""
-        return int(np.argmax(self.posterior))
+        """The cell with the highest posterior mean; of several the one with the best mean."""
+        return int(np.lexsort((-self.means, -self.posterior))[0])
 
     @cached_property
     def chances(self) -> FloatArray:
@@ -95,14 +116,17 @@ class Repeated:
         A cell is the best at a place if all others lie below: sum over places g of p_c(g) prod_{k != c} P(theta_k < g), of two
         at one place either with half the chance.
         """
+        if not np.ptp(self.means) > 0:
+            return np.full(len(self.means), 1 / len(self.means))
         _, chances = self._posterior
+        many = self._groups[2]
         with np.errstate(divide="ignore"):
             below = np.log(np.maximum(np.cumsum(chances, axis=1) - chances / 2, 0.0))
         lost = np.isneginf(below)
         finite = np.where(lost, 0.0, below)
-        losers = lost.sum(axis=0) - lost  # of the others, those that cannot lie below
-        others = np.where(losers > 0, 0.0, np.exp(finite.sum(axis=0) - finite))
-        found = (chances * others).sum(axis=1)
+        losers = many @ lost - lost  # of the others, those that cannot lie below
+        others = np.where(losers > 0, 0.0, np.exp(many @ finite - finite))
+        found = (chances * others).sum(axis=1)[self._group]
         return np.asarray(found / found.sum())
 
     @staticmethod
@@ -141,7 +165,7 @@ def _places(means: FloatArray, error: float) -> FloatArray:
     return np.unique(np.concatenate([inner, even]))
 
 
-def _density(places: FloatArray, likelihood: FloatArray, means: FloatArray) -> FloatArray:
+def _density(places: FloatArray, likelihood: FloatArray, means: FloatArray, many: FloatArray) -> FloatArray:
     """(G,) probabilities of the places: exp of a cubic spline with knots at quantiles of the means, by penalised likelihood."""
     low, high = places[0], places[-1]
     inner = np.unique(np.quantile(means, np.linspace(0, 1, _KNOTS + 2)[1:-1]))
@@ -156,9 +180,9 @@ def _density(places: FloatArray, likelihood: FloatArray, means: FloatArray) -> F
         density /= density.sum()
         evidence = likelihood @ density
         size = float(np.sqrt(weights @ weights)) + 1e-9
-        share = density * (likelihood / evidence[:, None]).sum(axis=0)
-        gradient = basis.T @ (share - len(means) * density)
-        return -float(np.log(evidence).sum()) + _PENALTY * size, -gradient + _PENALTY * weights / size
+        share = density * (many @ (likelihood / evidence[:, None]))
+        gradient = basis.T @ (share - many.sum() * density)
+        return -float(many @ np.log(evidence)) + _PENALTY * size, -gradient + _PENALTY * weights / size
 
     found = minimize(loss, np.zeros(basis.shape[1]), jac=True, method="L-BFGS-B")
     power = basis @ found.x + widths

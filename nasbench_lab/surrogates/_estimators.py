@@ -15,6 +15,7 @@ import inspect
 import random
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,22 @@ def made(spec: str) -> Any:
         LabError: the module cannot be imported; `MissingPackage` where a package of an extra is not installed.
     """
     found = _built(spec)
+    kind = getattr(found, "_estimator_type", "") or _kind(found)
+    if kind in ("classifier", "clusterer", "outlier_detector", "density_estimator"):
+        raise ValueError(f"a surrogate predicts scores; {spec!r} is a {kind.replace('_', ' ')}")
     if not (callable(getattr(found, "fit", None)) and callable(getattr(found, "predict", None))):
         raise ValueError(f"a surrogate has fit and predict; {type(found).__name__} of {spec!r} has not")
     return found
+
+
+def _kind(estimator: Any) -> str:
+    """What scikit-learn's tags say it is, where it has such; "" where not."""
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return ""
+    try:
+        return str(estimator.__sklearn_tags__().estimator_type or "")
+    except Exception:  # tags of others may fail in ways of their own, and say nothing then
+        return ""
 
 
 def _built(spec: str) -> Any:
@@ -47,6 +61,11 @@ def _built(spec: str) -> Any:
     if loading.is_surrogate(found):
         raise ValueError(f"{head!r} is a surrogate itself: name it without regressor:estimator=")
     values = {name: _value(text) for name, text in raw.items()}
+    call: Any = found
+    if inspect.isroutine(call) and not loading.module_of(head)[0].endswith(".py"):
+        raise ValueError(
+            f"{head!r} is a function; a class is named, or a function in a file of yours: my_models.py:model"
+        )
     if inspect.isclass(found) or inspect.isroutine(found):
         try:
             return found(**values)
@@ -176,16 +195,22 @@ def seeded(estimator: Any, rng: np.random.Generator) -> Any:
 
 def fitted(estimator: Any, inputs: FloatArray, targets: FloatArray, rng: np.random.Generator) -> Any:
     """It, fitted. What it draws from the global generators, as support vectors do unasked, is decided by `rng`, too."""
+    with _decided(int(rng.integers(2**32))):
+        estimator.fit(inputs, targets)
+    return estimator
+
+
+@contextmanager
+def _decided(seed: int) -> Iterator[None]:
+    """What is drawn from the global generators inside is this seed's; they are given back as they were."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 - given back below
-    seed = int(rng.integers(2**32))
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     try:
-        estimator.fit(inputs, targets)
+        yield
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
-    return estimator
 
 
 def predicted(estimator: Any, inputs: FloatArray, **options: Any) -> FloatArray:
@@ -194,7 +219,8 @@ def predicted(estimator: Any, inputs: FloatArray, **options: Any) -> FloatArray:
     Raises:
         ValueError: not one finite number a row.
     """
-    values = estimator.predict(inputs, **options)
+    with _decided(len(inputs)):  # the same question, the same answer
+        values = estimator.predict(inputs, **options)
     parts = values if isinstance(values, tuple) else (values,)
     found = np.stack([np.asarray(part, dtype=np.float64).reshape(len(inputs), -1).T for part in parts])
     found = found.reshape(-1, len(inputs))

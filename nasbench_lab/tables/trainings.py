@@ -9,7 +9,7 @@ Notation: A cells; F fidelities; T trainings, nan where a cell has fewer; C rows
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from nasbench_lab.core import FloatArray, noise_stream
 from nasbench_lab.errors import LabError
 from nasbench_lab.stats.repeated import Noise, Repeated
 from nasbench_lab.tables.schedule import Schedule, known_mean
-from nasbench_lab.tables.table import Table, first_of_classes
+from nasbench_lab.tables.table import Table
 
 TRIAL = 0  # the noise stream of "which training"; fidelities are >= 1, so it is never one of theirs
 
@@ -37,25 +37,42 @@ class Trainings:
     Attributes:
         seen: (A, F, T) validation after every fidelity, in the table's direction.
         scored: (A, T) the score at the end of the same training.
+        row: (A,) what a cell was trained as: members of a class share their trainings, so one of them is drawn for all.
     """
 
     seen: FloatArray
     scored: FloatArray
+    row: NDArray[np.int64]
 
-    @property
+    @cached_property
+    def first(self) -> NDArray[np.int64]:
+        """(C,) a cell of every row."""
+        return np.unique(self.row, return_index=True)[1]
+
+    @cached_property
     def known(self) -> NDArray[np.bool_]:
         """(A, T) those that were run to the end."""
         return ~np.isnan(self.scored) & ~np.isnan(self.seen).any(axis=1)
 
+    def drawn(self, seed: int) -> NDArray[np.int64]:
+        """(A,) which training answers the runs of a seed."""
+        return drawn(self.known[self.first], seed)[self.row]
+
+    def shares(self, seed: int) -> FloatArray:
+        """(C, T) what each training of a row counts in the scores of the runs of a seed."""
+        others = self.known[self.first].astype(np.float64)
+        others[np.arange(len(others)), self.drawn(seed)[self.first]] = 0.0
+        return np.asarray(others / others.sum(axis=1, keepdims=True))
+
     def answers(self, column: int, seed: int) -> FloatArray:
         """(A,) what one training of every cell says at a fidelity, the same training at every fidelity."""
-        values: FloatArray = self.seen[np.arange(len(self.seen)), column, drawn(self.known, seed)]
+        values: FloatArray = self.seen[np.arange(len(self.seen)), column, self.drawn(seed)]
         return values
 
     def held_out(self, seed: int) -> FloatArray:
         """(A,) mean score of the trainings that do not answer the runs of a seed."""
         others = np.where(self.known, self.scored, np.nan)
-        others[np.arange(len(others)), drawn(self.known, seed)] = np.nan
+        others[np.arange(len(others)), self.drawn(seed)] = np.nan
         return known_mean(others)
 
     @property
@@ -77,15 +94,22 @@ def of(table: Table, schedule: Schedule) -> Trainings:
     if table.scored and len(table.schedules) == 1 and len(schedule.epochs) == 1 and schedule.test_trials.shape[1]:
         own = schedule.val_trials[:, 0] if schedule.val_trials.shape[2] else schedule.val[:, :1]
         pooled = np.concatenate([own, schedule.test_trials], axis=1)  # the same score of different trainings
-        return _checked(Trainings(pooled[:, None, :], pooled), what)
+        return _checked(Trainings(pooled[:, None, :], pooled, _rows(table)), what)
     if schedule is not table.last:
         raise LabError(
             f"{what}: the schedule searched and the one scored were trained apart already; use trials='sample' or 'mean'"
         )
     names = table.seed_names(schedule.epochs[-1])
-    if not schedule.val_trials.shape[2] or names["val"] != names["test"]:
+    if not table.about.get("seeds") or not schedule.val_trials.shape[2] or names["val"] != names["test"]:
         raise LabError(f"{what}: it does not say which validation and which test score are of one training")
-    return _checked(Trainings(schedule.val_trials, schedule.test_trials), what)
+    return _checked(Trainings(schedule.val_trials, schedule.test_trials, _rows(table)), what)
+
+
+def _rows(table: Table) -> NDArray[np.int64]:
+    """(A,) which row a cell was trained as: its class, or itself."""
+    if table.about.get("rows") != "class":
+        return np.arange(table.space.size)
+    return np.asarray(np.unique(table.space.classes, return_inverse=True)[1], dtype=np.int64)
 
 
 def _checked(found: Trainings, what: str) -> Trainings:
@@ -104,37 +128,39 @@ def split_where_it_can(table: Table) -> Table:
     return replace(table, about={**table.about, "default_trials": "split"})
 
 
-def noise(table: Table) -> Noise | None:
-    """What the repeats of a measured table's score say; None where there are too few, or it is not measured."""
-    return _noise(_Asked(table))
+def noise(table: Table, split: Trainings | None = None) -> Noise | None:
+    """What the repeats of a measured table's score say, of a split one of all its trainings.
+
+    None where there are too few repeats, or the table was not measured.
+    """
+    return _noise(_Asked(table, split))
 
 
 class _Asked:
-    """A table as a key: by its numbers."""
+    """A table and whether it is split, as a key: by its numbers."""
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self, table: Table, split: Trainings | None) -> None:
+        self.table, self.split = table, split
+        self._key = table.digest, split is None
 
     def __hash__(self) -> int:
-        return hash(self.table.digest)
+        return hash(self._key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Asked) and other.table.digest == self.table.digest
+        return isinstance(other, _Asked) and other._key == self._key
 
 
 @lru_cache(maxsize=8)
 def _noise(asked: _Asked) -> Noise | None:
-    table = asked.table
-    trials = table.sign * table.last.test_trials
+    table, split = asked.table, asked.split
+    trials = table.sign * (table.last.test_trials if split is None else np.where(split.known, split.scored, np.nan))
     if table.kind != "measured" or trials.shape[1] < 2:
         return None
-    by_class = table.about.get("rows") == "class"
-    first = first_of_classes(table.space) if by_class else np.arange(table.space.size)
-    row = table.space.classes if by_class else first
+    row = _rows(table)
+    first = np.unique(row, return_index=True)[1]
     own = trials[first]
-    several = (~np.isnan(own)).sum(axis=1) > 1
     alone = np.isnan(own).all(axis=1)
     own[alone, 0] = (table.sign * table.truth)[first][alone]  # known as a mean only: counted as one training
-    if np.isnan(own).all(axis=1).any() or not Repeated.enough(several):
+    if np.isnan(own).all(axis=1).any() or not Repeated.enough((~np.isnan(own)).sum(axis=1) > 1):
         return None
-    return Noise(Repeated(own), np.asarray(row, dtype=np.int64))
+    return Noise(Repeated(own), row)

@@ -20,7 +20,11 @@ def setting(
     scores = scores[:, np.argsort(-scores.mean(axis=0))]
     names = [chr(ord("a") + i) for i in range(len(means))]
     columns, tests = standings.of(names, scores, by)
-    rows = [{"strategy": n, "table": "t", **c, **measure} for n, c in zip(names, columns, strict=True)]
+    mean = scores.mean(axis=0)
+    ranks = {n: 1 + int((mean > m + 1e-9).sum()) for n, m in zip(names, mean, strict=True)}
+    rows = [
+        {"strategy": n, "table": "t", "rank": ranks[n], **c, **measure} for n, c in zip(names, columns, strict=True)
+    ]
     return rows, tests
 
 
@@ -62,7 +66,9 @@ def test_a_single_row_and_a_row_without_a_mean():
     rng = np.random.default_rng(0)
     scores = np.stack([90 + rng.random(20), 80 + rng.random(20), np.full(20, np.nan)], axis=1)
     columns, tests = standings.of(["a", "b", "c"], scores, "test accuracy")
-    rows = [{"strategy": n, "table": "t", **c} for n, c in zip("abc", columns, strict=True)]
+    rows = [
+        {"strategy": n, "table": "t", "rank": i, **c} for i, (n, c) in enumerate(zip("abc", columns, strict=True), 1)
+    ]
     assert verdict.of(rows, tests).startswith("a is best")
     assert "c" not in verdict.of(rows, tests).replace("points", "")
 
@@ -75,12 +81,22 @@ def test_it_agrees_with_the_ranks(means, runs, seed):
     rows, tests = setting(means, runs=runs, seed=seed)
     best = [row["strategy"] for row in rows if row["rank_low"] == 1]
     said = verdict.of(rows, tests)
+    few = bool(standings.too_few(tests))
     assert ("is best" in said) == (best == ["a"])
-    assert ("No strategy is told apart" in said) == all(not p["separated"] for p in tests["pairs"] if p["one"] == "a")
+    alone = all(not p["separated"] for p in tests["pairs"] if p["one"] == "a")
+    assert ("No strategy is told apart" in said) == (alone and not few)
+    assert said.startswith("Nothing is told apart") == few
+
+
+def test_equal_means_are_shared():
+    scores = np.repeat([[50.0, 50.0, 40.0]], 20, axis=0)
+    columns, tests = standings.of(["a", "b", "c"], scores, "test accuracy")
+    rows = [{"strategy": n, "table": "t", "rank": r, **c} for n, r, c in zip("abc", (1, 1, 3), columns, strict=True)]
+    assert verdict.of(rows, tests) == "a and b share the best mean (20 seeds)."
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(1, "a is best"), (2, "a is unbeaten on all 2 tables, by the tests of each.")]
+    ("count", "said"), [(1, "a is best"), (2, "a is unbeaten on both tables, by the tests of each.")]
 )
 def test_a_board_of_several_tables(count, said):
     sections = []

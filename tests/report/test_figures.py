@@ -41,10 +41,10 @@ def test_it_is_as_wide_as_asked_for_whatever_it_shows(folder, kind, width, wante
 
 
 def test_text_has_its_size_and_font_in_every_panel(folder):
-    text = style.svg(plot.regret(folder, folder, width=8, size=9, font="Courier"))
+    text = style.svg(plot.regret(folder, folder, width=8, size=9, font="monospace"))
     sizes = {float(size) for size in re.findall(r'font-size="([\d.]+)px"', text)}
     assert sizes == {9.0, 10.0, 11.0}  # marks and labels, titles of axes, titles of panels
-    assert set(re.findall(r'font-family="([^"]*)"', text)) == {"Courier"}
+    assert set(re.findall(r'font-family="([^"]*)"', text)) == {"monospace"}
     assert text.count(">toy<") == 2
     assert ">toy<" not in style.svg(plot.regret(folder, width="text", titles=False))
 
@@ -74,7 +74,11 @@ def test_a_page_keeps_its_layout_after_a_figure(folder):
         ({"width": "wide"}, "column or text or a number of inches"),
         ({"width": 0.6}, "do not fit into 0.60 inches"),
         ({"size": 100}, "2 to 40 points"),
-        ({"height": -1.0}, "height be above 0"),
+        ({"height": -1.0}, "height in 0 to 50 inches"),
+        ({"height": 1e5}, "height in 0 to 50 inches"),
+        ({"font": "No Such Font"}, "no font named 'No Such Font' is installed"),
+        ({"font": "a & b"}, "a font is a family's name"),
+        ({"font": 'a" b="c'}, "a font is a family's name"),
     ],
 )
 def test_what_cannot_be_is_refused(folder, options, said):

@@ -87,3 +87,22 @@ def test_cells_measured_once_borrow_the_noise_of_the_others():
 def test_too_little_is_refused(values):
     with pytest.raises(ValueError, match="measurement"):
         Repeated(values)
+
+
+def test_cells_that_are_all_alike_are_equally_likely_the_best():
+    found = Repeated(np.full((60, 3), 50.0))
+    assert np.array_equal(found.posterior, np.full(60, 50.0))
+    assert found.chances == pytest.approx(np.full(60, 1 / 60))
+
+
+def test_many_cells_are_taken_together_where_they_are_alike(monkeypatch):
+    from nasbench_lab.stats import repeated
+
+    _, values = drawn(3000, 3, 1.0, 5)
+    whole = Repeated(values)
+    monkeypatch.setattr(repeated, "_MANY", 100)
+    some = Repeated(values)
+    assert len(some._groups[0]) < 2500
+    assert np.abs(some.posterior - whole.posterior).max() < 0.05 * whole.errors.max()
+    assert some.chances[whole.best] == pytest.approx(whole.chances[whole.best], abs=0.02)
+    assert some.chances.sum() == pytest.approx(1.0)

@@ -177,7 +177,7 @@ def test_somebodys_code_inside_of_a_list_is_seen_before_it_is_run():
         ),
         (
             "sklearn.linear_model:LogisticRegression",
-            "cannot be fitted to 64 rows of numbers: ValueError: Unknown label",
+            "a surrogate predicts scores; .*LogisticRegression' is a classifier",
         ),
         ("sklearn.linear_model:NoSuch", "has no class 'NoSuch'"),
         ("regressor:estimator=(sklearn.linear_model:Ridge),folds=1", "folds >= 2"),
