@@ -214,6 +214,10 @@ def _flat(space: Space, given: Any) -> Any:
     ):
         return given
     values = np.asarray(given)
+    if values.dtype.kind == "f" and not isinstance(
+        given, np.ndarray
+    ):  # other people's vectors are arrays; 2.0 is no option
+        return given
     if values.ndim != 1 or values.dtype.kind not in "iuf" or not _whole(values):
         return given
     if len(values) == sum(space.options) > len(space.options) and set(values.tolist()) <= {0, 1}:
@@ -224,7 +228,7 @@ def _flat(space: Space, given: Any) -> Any:
 
 
 def _whole(values: NDArray[Any]) -> bool:
-    return bool(np.isfinite(values).all() and (values == np.rint(values)).all())
+    return bool(np.isfinite(values).all() and (np.abs(values) < 2**53).all() and (values == np.rint(values)).all())
 
 
 def space_of(of: Any) -> Space:

@@ -55,7 +55,9 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
             curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
     single = [each for each in scored if each.setting.front is None]
     overall = standings.overall(
-        [each.end for each in single], [each.setting.truth / each.setting.scale for each in single]
+        [each.end for each in single],
+        [each.setting.truth / each.setting.scale for each in single],
+        [each.setting.possible / each.setting.scale for each in single],
     )
     drawn = pd.concat(curves, ignore_index=True)
     across_tables, why = tables_together.of(sections, settings)

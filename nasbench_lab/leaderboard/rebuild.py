@@ -121,7 +121,7 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
     departures = {
         f"reading {reading}": reading != "",
         task.evaluator: task.evaluator != "tabular" and not reading,
-        f"trials={trials}": trials != "mean",
+        f"trials={trials}": trials != "mean" and not reading,
         f"noise={task.noise:g}": task.noise != 0,
         f"repeats={task.repeats}": task.repeats != "charge",
         f"{task.simulated_workers} simulated workers": task.simulated_workers != 1,

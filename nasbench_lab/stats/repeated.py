@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import BSpline
 from scipy.optimize import minimize
 
+from nasbench_lab.spaces.frozen import frozen
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -41,14 +43,14 @@ class Repeated:
     """
 
     def __init__(self, trials: FloatArray) -> None:
-        self.trials = np.asarray(trials, dtype=np.float64)
-        self.counts = (~np.isnan(self.trials)).sum(axis=1)
+        self.trials = frozen(np.array(trials, dtype=np.float64))
+        self.counts = frozen((~np.isnan(self.trials)).sum(axis=1))
         if not self.counts.all():
             raise ValueError(f"{int((self.counts == 0).sum())} cells have no measurement")
-        self._several = self.counts > 1
+        self._several = frozen(self.counts > 1)
         if not self.enough(self._several):
             raise ValueError(f"need {_FEWEST} cells with several measurements, got {int(self._several.sum())}")
-        self.means = np.nansum(self.trials, axis=1) / self.counts
+        self.means = frozen(np.nansum(self.trials, axis=1) / self.counts)
 
     @cached_property
     def sd(self) -> FloatArray:
@@ -61,7 +63,7 @@ class Repeated:
             own = self._several & (level == k)
             own = own if own.sum() > 1 else self._several
             found[k] = np.sqrt(squares[own].sum() / (self.counts[own] - 1).sum())
-        return np.asarray(found[level])
+        return frozen(np.asarray(found[level]))
 
     @property
     def errors(self) -> FloatArray:
@@ -77,16 +79,16 @@ class Repeated:
             distance = (means[:, None] - places) / errors[:, None]
             likelihood = np.exp(-0.5 * (distance**2 - (distance**2).min(axis=1, keepdims=True)))
             joint = likelihood * _density(places, likelihood, self.means, many)
-        return places, joint / joint.sum(axis=1, keepdims=True)
+        return frozen((places, joint / joint.sum(axis=1, keepdims=True)))
 
     @cached_property
     def _group(self) -> IntArray:
         """(C,) which cells are one for the posterior: all different, or, of many cells, those alike to a tenth of an error."""
         errors = np.maximum(self.errors, 1e-9 * float(np.ptp(self.means)))
         if len(errors) <= _MANY:
-            return np.arange(len(errors))
+            return frozen(np.arange(len(errors)))
         alike = np.stack([errors, np.round(self.means / (errors / 10))], axis=1)
-        return np.asarray(np.unique(alike, axis=0, return_inverse=True)[1]).reshape(-1)
+        return frozen(np.asarray(np.unique(alike, axis=0, return_inverse=True)[1]).reshape(-1))
 
     @cached_property
     def _groups(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -94,7 +96,7 @@ class Repeated:
         many = np.bincount(self._group).astype(np.float64)
         errors = np.maximum(self.errors, 1e-9 * float(np.ptp(self.means)))
         means, errors = (np.bincount(self._group, values) / many for values in (self.means, errors))
-        return means, errors, many
+        return frozen((means, errors, many))
 
     @cached_property
     def posterior(self) -> FloatArray:
@@ -102,7 +104,7 @@ class Repeated:
         if not np.ptp(self.means) > 0:
             return np.asarray(self.means)
         places, chances = self._posterior
-        return np.asarray((chances @ places)[self._group])
+        return frozen(np.asarray((chances @ places)[self._group]))
 
     @cached_property
     def best(self) -> int:
@@ -117,7 +119,7 @@ class Repeated:
         at one place either with half the chance.
         """
         if not np.ptp(self.means) > 0:
-            return np.full(len(self.means), 1 / len(self.means))
+            return frozen(np.full(len(self.means), 1 / len(self.means)))
         _, chances = self._posterior
         many = self._groups[2]
         with np.errstate(divide="ignore"):
@@ -127,7 +129,7 @@ class Repeated:
         losers = many @ lost - lost  # of the others, those that cannot lie below
         others = np.where(losers > 0, 0.0, np.exp(many @ finite - finite))
         found = (chances * others).sum(axis=1)[self._group]
-        return np.asarray(found / found.sum())
+        return frozen(np.asarray(found / found.sum()))
 
     @staticmethod
     def enough(several: NDArray[np.bool_]) -> bool:

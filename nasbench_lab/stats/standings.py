@@ -185,12 +185,17 @@ OVERALL_NOTE = (
 _KINDS: tuple[intervals.Aggregate, ...] = ("mean", "median", "iqm")
 
 
-def overall(ends: Sequence[Mapping[str, FloatArray]], truths: Sequence[FloatArray]) -> list[Row]:
+def overall(
+    ends: Sequence[Mapping[str, FloatArray]],
+    truths: Sequence[FloatArray],
+    possible: Sequence[FloatArray] | None = None,
+) -> list[Row]:
     """Aggregates over settings of the strategies that all of them have, best mean first.
 
     Args:
         ends: per setting, strategy -> (R,) test accuracy at the end.
         truths: per setting, (N,) test accuracy of all cells.
+        possible: per setting, (N',) all scores that a run can have; the truths if left out.
 
     Returns:
         {"strategy", "settings", and "<kind>", "<kind>_low", "<kind>_high" of mean, median, iqm}; none where there are
@@ -204,7 +209,9 @@ def overall(ends: Sequence[Mapping[str, FloatArray]], truths: Sequence[FloatArra
             continue
         table = np.stack(scores, axis=1)
         row: Row = {"strategy": name, "settings": len(ends)}
-        aggregated = _aggregate_ends(table, [_scaled(truth, truth) for truth in truths])
+        aggregated = _aggregate_ends(
+            table, [_scaled(own, truth) for own, truth in zip(possible or truths, truths, strict=True)]
+        )
         for kind, (low, high) in aggregated.items():
             row |= {kind: intervals.aggregate(table, kind), f"{kind}_low": low, f"{kind}_high": high}
         rows.append(row)
@@ -233,6 +240,8 @@ def _aggregate_ends(
 
 def _further(scores: FloatArray, possible: FloatArray) -> tuple[float, float]:
     """How much further out than (R, 1) scores drawn anew show their mean may lie, below (negative) and above."""
+    if len(scores) < 2:  # one run says nothing of others
+        return 0.0, 0.0
     low, high = intervals.aggregate_interval(scores, "mean")
     least, most = misses.limits(scores, possible)
     return min(0.0, float(least[0]) - low), max(0.0, float(most[0]) - high)

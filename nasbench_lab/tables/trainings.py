@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray, noise_stream
 from nasbench_lab.errors import LabError
+from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.stats.repeated import Noise, Repeated
 from nasbench_lab.tables.schedule import Schedule, known_mean
 from nasbench_lab.tables.table import Table
@@ -47,12 +48,12 @@ class Trainings:
     @cached_property
     def first(self) -> NDArray[np.int64]:
         """(C,) a cell of every row."""
-        return np.unique(self.row, return_index=True)[1]
+        return frozen(np.unique(self.row, return_index=True)[1])
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
         """(A, T) those that were run to the end."""
-        return ~np.isnan(self.scored) & ~np.isnan(self.seen).any(axis=1)
+        return frozen(~np.isnan(self.scored) & ~np.isnan(self.seen).any(axis=1))
 
     def drawn(self, seed: int) -> NDArray[np.int64]:
         """(A,) which training answers the runs of a seed."""
@@ -94,6 +95,7 @@ def of(table: Table, schedule: Schedule) -> Trainings:
     if table.scored and len(table.schedules) == 1 and len(schedule.epochs) == 1 and schedule.test_trials.shape[1]:
         own = schedule.val_trials[:, 0] if schedule.val_trials.shape[2] else schedule.val[:, :1]
         pooled = np.concatenate([own, schedule.test_trials], axis=1)  # the same score of different trainings
+        pooled = frozen(pooled)
         return _checked(Trainings(pooled[:, None, :], pooled, _rows(table)), what)
     if schedule is not table.last:
         raise LabError(
@@ -108,8 +110,8 @@ def of(table: Table, schedule: Schedule) -> Trainings:
 def _rows(table: Table) -> NDArray[np.int64]:
     """(A,) which row a cell was trained as: its class, or itself."""
     if table.about.get("rows") != "class":
-        return np.arange(table.space.size)
-    return np.asarray(np.unique(table.space.classes, return_inverse=True)[1], dtype=np.int64)
+        return frozen(np.arange(table.space.size))
+    return frozen(np.asarray(np.unique(table.space.classes, return_inverse=True)[1], dtype=np.int64))
 
 
 def _checked(found: Trainings, what: str) -> Trainings:

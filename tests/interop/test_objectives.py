@@ -123,12 +123,12 @@ def test_whole_numbers_that_are_two_cells_are_refused(decisions, data):
 
 
 def test_vectors_of_other_libraries_are_cells_and_what_is_not_whole_is_none():
-    """Option numbers as floats, one-hot rows, labels in an array; `whole` is what the first reading refuses."""
+    """Option numbers in an array of floats, one-hot rows, labels in an array; `whole` is what the first reading refuses."""
     f = nasbench_lab.objective("toy")
     row = cell.ops(11472)
     labels = [cell.OPS[option] for option in row]
     ways = [
-        *(np.array(row, dtype=float), [float(option) for option in row], cell.SPACE.one_hot[11472]),
+        *(np.array(row, dtype=float), cell.SPACE.one_hot[11472]),
         *(
             cell.SPACE.one_hot[11472].astype(int).tolist(),
             labels,

@@ -92,3 +92,10 @@ def test_few_seeds_or_strategies_are_no_error(shape):
     rows, tests = standings.of([str(i) for i in range(shape[1])], np.random.default_rng(1).normal(size=shape), "x")
     assert all((row["rank_low"], row["rank_high"]) == (1, shape[1]) for row in rows)
     assert len(tests["pairs"]) == shape[1] * (shape[1] - 1) // 2
+
+
+def test_one_run_of_two_settings_has_aggregates_without_intervals():
+    truths = [np.linspace(50, 90, 20), np.linspace(10, 70, 20)]
+    rows = standings.overall([{"a": np.array([80.0])}, {"a": np.array([60.0])}], truths)
+    assert rows[0]["settings"] == 2
+    assert np.isnan(rows[0]["mean_low"])

@@ -25,6 +25,7 @@ from nasbench_lab.files import spreadsheet, writing
 from nasbench_lab.spaces import cell, naming
 from nasbench_lab.spaces.decisions import text_of
 from nasbench_lab.spaces.space import Space
+from nasbench_lab.stats import shares
 from nasbench_lab.tables.formats import nats_export
 from nasbench_lab.tables.schedule import FloatArray, Schedule
 from nasbench_lab.tables.table import Table
@@ -97,15 +98,15 @@ def notes(tables: Sequence[Table], format: str, to: Path | None = None, *, fill:
         return [f"{cells + 1:,} files, one a cell and `meta`, go into {to or Path(f'{tables[0].name}-simple')}"]
     if format != "syne-tune" or fill:
         return []
-    shares = {
+    missing = {
         (table.name, last): float(np.isnan(_by_trial(schedule, fill=False)).mean())
         for table in tables
         for last, schedule in table.schedules.items()
     }
     return [
-        f"{share:.0%} of the scores of {name}, {last} epochs, are nan: trials that cells do not have; `--fill` puts the mean "
-        "of a cell's trials in their place"
-        for (name, last), share in shares.items()
+        f"{shares.percent(share)} of the scores of {name}, {last} epochs, are nan: trials that cells do not have; `--fill` puts "
+        "the mean of a cell's trials in their place"
+        for (name, last), share in missing.items()
         if share
     ]
 

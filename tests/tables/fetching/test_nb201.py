@@ -261,7 +261,7 @@ def test_no_network(published, tmp_path, monkeypatch, lab):
     assert (code, out) == (2, "")
     assert err.startswith("nasbench-lab: cannot download")  # not what was tried before
     assert "--from FOLDER" in err
-    assert "need no download: cifar10-surrogate (predicted), cifar100-surrogate (predicted), digits, toy" in err
+    assert "need no download: chain, cifar10-surrogate (predicted), cifar100-surrogate (predicted), digits, toy" in err
 
 
 def test_a_cache_that_cannot_be_written(published, blocked, lab):
