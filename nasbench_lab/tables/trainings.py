@@ -70,19 +70,22 @@ class Trainings:
         values: FloatArray = self.seen[np.arange(len(self.seen)), column, self.drawn(seed)]
         return values
 
+    @cached_property
+    def _others(self) -> FloatArray:
+        """(A, T) mean score of the trainings of a cell but one; nan for one that is not there."""
+        known, places = self.known, np.arange(self.known.shape[1])
+        rest = [known_mean(np.where(known & (places != one), self.scored, np.nan)) for one in places]
+        return frozen(np.where(known, np.stack(rest, axis=1), np.nan))
+
     def held_out(self, seed: int) -> FloatArray:
         """(A,) mean score of the trainings that do not answer the runs of a seed."""
-        others = np.where(self.known, self.scored, np.nan)
-        others[np.arange(len(others)), self.drawn(seed)] = np.nan
-        return known_mean(others)
+        values: FloatArray = self._others[np.arange(len(self._others)), self.drawn(seed)]
+        return values
 
     @property
     def possible(self) -> FloatArray:
         """(A * T,) all scores that a run can have; nan for trainings that are not there."""
-        known = self.known
-        scores = np.where(known, self.scored, 0.0)
-        rest = np.maximum(known.sum(axis=1, keepdims=True) - 1, 1)
-        return np.where(known, (scores.sum(axis=1, keepdims=True) - scores) / rest, np.nan).ravel()
+        return self._others.ravel()
 
 
 def of(table: Table, schedule: Schedule) -> Trainings:
@@ -94,8 +97,7 @@ def of(table: Table, schedule: Schedule) -> Trainings:
     what = f"trials='split' cannot be had of table {table.name!r}"
     if table.scored and len(table.schedules) == 1 and len(schedule.epochs) == 1 and schedule.test_trials.shape[1]:
         own = schedule.val_trials[:, 0] if schedule.val_trials.shape[2] else schedule.val[:, :1]
-        pooled = np.concatenate([own, schedule.test_trials], axis=1)  # the same score of different trainings
-        pooled = frozen(pooled)
+        pooled = frozen(np.concatenate([own, schedule.test_trials], axis=1))  # the same score of different trainings
         return _checked(Trainings(pooled[:, None, :], pooled, _rows(table)), what)
     if schedule is not table.last:
         raise LabError(

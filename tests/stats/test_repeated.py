@@ -100,9 +100,41 @@ def test_many_cells_are_taken_together_where_they_are_alike(monkeypatch):
 
     _, values = drawn(3000, 3, 1.0, 5)
     whole = Repeated(values)
-    monkeypatch.setattr(repeated, "_MANY", 100)
+    monkeypatch.setattr(repeated, "_MANY", 2500)
     some = Repeated(values)
     assert len(some._groups[0]) < 2500
     assert np.abs(some.posterior - whole.posterior).max() < 0.05 * whole.errors.max()
     assert some.chances[whole.best] == pytest.approx(whole.chances[whole.best], abs=0.02)
     assert some.chances.sum() == pytest.approx(1.0)
+
+
+def test_equal_means_are_equally_good_wherever_they_stand():
+    """Sums that a processor takes in another order must not rank cells of which nothing different is known."""
+    _, values = drawn(900, 3, 1.0, 7)
+    values = np.round(values, 1)  # many ties
+    values[-1] = values[0]
+    found = Repeated(values)
+    for mean, error in {(found.means[i], found.errors[i]) for i in range(900)}:
+        same = (found.means == mean) & (found.errors == error)
+        assert len(set(found.posterior[same])) == 1
+        assert len(set(found.chances[same])) == 1
+
+
+def test_the_density_is_estimated_at_places_enough(monkeypatch):
+    """Twice as many places change no chance by a hundredth of itself, nor what a cell is likely to score by as much of an error."""
+    from nasbench_lab.stats import repeated
+
+    _, values = drawn(1500, 3, 1.0, 11)
+    found = Repeated(values)
+    monkeypatch.setattr(repeated, "_GRID", 2 * repeated._GRID)
+    finer = Repeated(values)
+    assert finer.chances[finer.best] == pytest.approx(found.chances[found.best], rel=0.01)
+    assert np.abs(finer.posterior - found.posterior).max() < 0.01 * found.errors.max()
+
+
+def test_scores_of_a_few_cells_far_away_warn_of_nothing():
+    rng = np.random.default_rng(2)
+    truth = -np.exp(rng.normal(-8, 2.5, 4000))  # errors over six powers of ten
+    found = Repeated(truth[:, None] * (1 + 0.1 * rng.normal(size=(4000, 3))))
+    assert np.isfinite(found.posterior).all()
+    assert found.chances.sum() == pytest.approx(1.0)

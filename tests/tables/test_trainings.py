@@ -207,14 +207,15 @@ def test_the_tables_noise_is_what_a_bootstrap_over_trainings_comes_to(table, boa
     rng, drawn = np.random.default_rng(0), []
     evaluator = Tabular(table, trials="split")
     numbers = np.unique(CLASSES[np.concatenate(list(ends.values()))])
+    weights = {
+        name: [evaluator.split.shares(seed)[CLASSES[arch]] for seed, arch in enumerate(cells)]
+        for name, cells in ends.items()
+    }
     for _ in range(1500):
         luck = {int(number): rng.normal(size=3) for number in numbers}  # the table was made with noise of 1
         means = []
         for name in (pair["one"], pair["other"]):
-            own = [
-                evaluator.split.shares(seed)[CLASSES[arch]] @ luck[int(CLASSES[arch])]
-                for seed, arch in enumerate(ends[name])
-            ]
+            own = [counted @ luck[int(CLASSES[arch])] for counted, arch in zip(weights[name], ends[name], strict=True)]
             means.append(np.mean(own))
         drawn.append(means[0] - means[1])
     assert pair["table_sd"] == pytest.approx(np.std(drawn), rel=0.2)
