@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from nasbench_lab.core import whole
 from nasbench_lab.errors import LabError
-from nasbench_lab.leaderboard import wording
+from nasbench_lab.leaderboard import details, wording
 from nasbench_lab.leaderboard.parts import Row
-from nasbench_lab.stats import measures
+from nasbench_lab.stats import measures, shares
 
 Spread = Literal["interval", "plusminus", "none"]
 ESCAPED = MappingProxyType({
@@ -32,8 +32,12 @@ class _Setting(NamedTuple):
     """One column of a table."""
 
     rows: dict[str, Row]
-    reference: Row
     tests: Row
+
+    @property
+    def shared(self) -> Row:
+        """A row, for what all of them share."""
+        return next(iter(self.rows.values()))
 
 
 def escaped(text: str) -> str:
@@ -100,11 +104,10 @@ def _part(settings: Sequence[_Setting], names: Sequence[str], spread: str) -> li
 def _settings(board: Mapping[str, Any]) -> list[_Setting]:
     """The settings of a board, in the order of its references."""
     found = []
-    keys = ("table", "score", "search", "budget", "policy")
     for reference, tests in zip(board.get("references", ()), board.get("tests", ()), strict=True):
-        own = [row for row in board["rows"] if all(row[key] == reference[key] for key in keys)]
+        own = [row for row in board["rows"] if details.key_of(row) == details.key_of(reference)]
         if own:
-            found.append(_Setting({str(row["strategy"]): row for row in own}, reference, tests))
+            found.append(_Setting({str(row["strategy"]): row for row in own}, tests))
     return found
 
 
@@ -119,22 +122,15 @@ def _ordered(settings: Sequence[_Setting]) -> list[str]:
 
 
 def _heads(settings: Sequence[_Setting]) -> list[str]:
-    """Two lines: the tables, and what is measured."""
-    tables, units = ["strategy"], [""]
-    for each in settings:
-        row = next(iter(each.rows.values()))
-        scored = "" if row["score"] == row["table"] else f" → {row['score']}"
-        tables.append(f"{row['table']}{'' if row['kind'] == 'measured' else ' (' + row['kind'] + ')'}{scored}")
-        units.append("hypervolume" if "hypervolume_mean" in row else f"test {wording.unit_of(row)}")
-    lines = [tables, units]
+    """The tables, what tells columns of one table apart, and what is measured."""
+    rows = [each.shared for each in settings]
+    tables = [wording.searched(row["table"], row["kind"], row["score"]) for row in rows]
+    units = ["hypervolume" if "hypervolume_mean" in row else f"test {wording.unit_of(row)}" for row in rows]
+    lines = [["strategy", *tables], ["", *units]]
     if len(set(tables)) < len(tables):  # what tells columns of one table apart
-        rows = [next(iter(each.rows.values())) for each in settings]
-        lines.insert(1, ["", *(", ".join(filter(None, (_seen(row), row["budget"], row["policy"]))) for row in rows)])
+        apart = (", ".join(filter(None, (wording.sees(row), row["budget"], row["policy"]))) for row in rows)
+        lines.insert(1, ["", *apart])
     return [" & ".join(escaped(text) for text in texts) for texts in lines]
-
-
-def _seen(row: Row) -> str:
-    return wording.noted(wording.seen(str(row["search"])), plain=measures.of(row).plain)
 
 
 def _cell(setting: _Setting, name: str, spread: str) -> str:
@@ -161,7 +157,7 @@ def _around(low: float, high: float, row: Row, by: str, spread: str) -> str:
 
 
 def _number(value: float, row: Row, by: str) -> str:
-    text = f"{value:.4f}" if by == "hypervolume" else measures.of(row).text(value)
+    text = shares.decimal(value, 4) if by == "hypervolume" else measures.of(row).text(value)
     plain = re.sub(r"e([+-]?)0*(\d+)$", lambda found: f"\\times10^{{{found[1].lstrip('+')}{found[2]}}}", text)
     return f"${plain}$" if plain != text or text.startswith("-") else text
 
@@ -172,7 +168,7 @@ def _known(value: Any) -> float:
 
 def _caption(settings: Sequence[_Setting], spread: str) -> str:
     """What was done: the protocol, how many seeds, what the signs stand for."""
-    rows = [next(iter(each.rows.values())) for each in settings]
+    rows = [each.shared for each in settings]
     parts = []
     for said in dict.fromkeys(_protocol(row) for row in rows):
         on = [str(row["table"]) for row in rows if _protocol(row) == said]
@@ -196,7 +192,6 @@ def _caption(settings: Sequence[_Setting], spread: str) -> str:
 
 def _protocol(row: Row) -> str:
     """Budget, seeds, what is seen and the policies of a setting."""
-    sees = _seen(row)
     policy = f", {row['policy']}" if row["policy"] else ""
     scored = f", scored on {row['scored']}" if row.get("scored") else ""
-    return f"{row['runs']} seeds, {row['budget']}, search sees {sees}{scored}{policy}"
+    return f"{row['runs']} seeds, {row['budget']}, search sees {wording.sees(row)}{scored}{policy}"

@@ -163,8 +163,7 @@ def _told_apart(settings: Sequence[Setting]) -> list[str]:
     several = {key: len({getattr(setting, key) for setting in settings}) > 1 for key in ("search", "budget")}
     names = []
     for setting in settings:
-        parts = [setting.table if setting.kind == "measured" else f"{setting.table} ({setting.kind})"]
-        parts[0] += f" → {setting.score}" if setting.score != setting.table else ""
+        parts = [wording.searched(setting.table, setting.kind, setting.score)]
         seen = wording.noted(wording.seen(setting.search), plain=setting.read_as.plain)
         parts += [seen] if several["search"] else []
         parts += [setting.budget] if several["budget"] else []

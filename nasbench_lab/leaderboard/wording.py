@@ -130,10 +130,24 @@ def _text(value: float, digits: int) -> str:
 def heading(row: Row) -> str:
     """What the rows of a setting share, in words."""
     policy = f" ({row['policy']})" if row["policy"] else ""
-    sees = noted(seen(row["search"]), plain=measures.of(row).plain)
-    kind = "" if row["kind"] == "measured" else f" ({row['kind']})"
+    table = labelled(row["table"], row["kind"])
     scored = f", scored on {row['scored']}" if row.get("scored") else ""
-    return f"{row['table']}{kind} → {row['score']}: {sees}, {row['budget']}, seeds: {row['runs']}{scored}{policy}"
+    return f"{table} → {row['score']}: {sees(row)}, {row['budget']}, seeds: {row['runs']}{scored}{policy}"
+
+
+def labelled(table: str, kind: str) -> str:
+    """A table's name, with its kind where it is not measured."""
+    return table if kind == "measured" else f"{table} ({kind})"
+
+
+def searched(table: str, kind: str, score: str) -> str:
+    """A table and, where it is another, the one that runs are scored on."""
+    return labelled(table, kind) + ("" if score == table else f" → {score}")
+
+
+def sees(row: Row) -> str:
+    """What the search of a row sees, in words."""
+    return noted(seen(str(row["search"])), plain=measures.of(row).plain)
 
 
 def noted(words: str, *, plain: bool) -> str:

@@ -133,8 +133,12 @@ class Board:
     @cached_property
     def charts(self) -> list[tuple[Setting, list[Chart]]]:
         """Per setting all charts that its content suffices for."""
-        makers = (_curves, _tests, _fronts)
-        return [(each, [chart for make in makers for chart in make(each, self.looks)]) for each in self.settings]
+        return [(each, list(self.drawn(each))) for each in self.settings]
+
+    def drawn(self, setting: Setting) -> Iterator[Chart]:
+        """The charts of a setting, each made when it is asked for."""
+        for make in (_curves, _tests, _fronts):
+            yield from make(setting, self.looks)
 
     def landscape(self, table: str) -> list[Chart]:
         """Of a scored table, where its details are known."""

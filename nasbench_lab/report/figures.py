@@ -6,7 +6,6 @@ what names and axes leave; it is found by drawing once and correcting by what is
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -170,15 +169,16 @@ def _inches(width: str | float) -> float:
 
 def _of(board: Board, kind: str, titles: bool) -> list[Any]:
     """The charts of this kind of a board, a panel for each setting."""
-    found = []
-    for setting, charts in Board(
-        board.title, board.rows, board.references, board.curves, board.tests, board.extra
-    ).charts:
-        named = {chart.name: chart for chart in charts}
-        if KINDS[kind] not in named:
-            known = ", ".join(name for name, own in KINDS.items() if own in named)
-            raise LabError(f"{board.title!r} has no chart {kind!r}; it has: {known or 'none'}")
-        found.append(_plain(named[KINDS[kind]], setting if titles else None))
+    return [_plain(_named(board, setting, kind), setting if titles else None) for setting in board.settings]
+
+
+def _named(board: Board, setting: Setting, kind: str) -> Chart:
+    """The chart of this kind of a setting; those that come after it are not drawn."""
+    found = next((chart for chart in board.drawn(setting) if chart.name == KINDS[kind]), None)
+    if found is None:
+        there = {chart.name for chart in board.drawn(setting)}
+        known = ", ".join(name for name, own in KINDS.items() if own in there)
+        raise LabError(f"{board.title!r} has no chart {kind!r}; it has: {known or 'none'}")
     return found
 
 
@@ -186,14 +186,13 @@ def _plain(chart: Chart, setting: Setting | None) -> Any:
     """A chart without the settings that only the whole may have, titled by what tells its setting from others."""
     panel: Any = chart.spec.copy()
     panel.config = alt.Undefined
-    if setting is not None:
-        row = setting.rows[0]
-        scored = "" if row["score"] == row["table"] else f" → {row['score']}"
-        sees = wording.seen(str(row["search"]))
-        panel = panel.properties(
-            title=style.heading(f"{row['table']}{scored}, {sees}" if scored else str(row["table"]))
-        )
-    return panel
+    if setting is None:
+        return panel
+    row = setting.rows[0]
+    title = wording.searched(row["table"], row["kind"], row["score"])
+    return panel.properties(
+        title=style.heading(title if row["score"] == row["table"] else f"{title}, {wording.sees(row)}")
+    )
 
 
 def _panels(panels: Sequence[Any]) -> Any:
@@ -209,7 +208,5 @@ def _width(chart: Any) -> float:
 
 def _in_points(svg: str) -> str:
     """An SVG whose size is in points, so that it is as wide as the PDF wherever it is put."""
-    out = io.StringIO()
     head, rest = svg.split(">", 1)
-    out.write(re.sub(r'(width|height)="([\d.]+)"', r'\1="\2pt"', head) + ">" + rest)
-    return out.getvalue()
+    return re.sub(r'(width|height)="([\d.]+)"', r'\1="\2pt"', head) + ">" + rest
