@@ -34,32 +34,17 @@ def compare(
         list[str] | None,
         typer.Option(metavar="TABLE", help="Table to score on; repeat for several. The searched one if left out."),
     ] = None,
-    search: Annotated[
-        str | None, typer.Option(help="Schedule to search on (its last epoch), 'all' of them, or 'oracle'.")
-    ] = None,
+    search: screen.Search = None,
     seeds: Annotated[int, typer.Option(help="Runs per strategy.", metavar="N", min=1)] = 50,
-    max_queries: Annotated[
-        float, typer.Option(help="Budget in queries; 100 if no budget is given.", metavar="N", min=1)
-    ] = math.inf,
-    max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)] = math.inf,
-    trials: Annotated[
-        str | None,
-        typer.Option(
-            help="What a query returns: mean, sample (one trial per seed and cell) or split (one training, and runs are "
-            "scored on the cell's others); the table's own policy if left out, which is mean for most."
-        ),
-    ] = None,
-    noise: Annotated[
-        float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)
-    ] = 0.0,
-    repeats: Annotated[str, typer.Option(help="Repeated queries: charge, free, or free-class.")] = "charge",
+    max_queries: screen.MaxQueries = math.inf,
+    max_seconds: screen.MaxSeconds = math.inf,
+    trials: screen.Trials = None,
+    noise: screen.Noise = 0.0,
+    repeats: screen.Repeats = "charge",
     simulated_workers: Annotated[
         int, typer.Option(help="Asynchronous workers on the simulated clock.", metavar="N", min=1)
     ] = 1,
-    objectives: Annotated[
-        list[str] | None,
-        typer.Option(metavar="METRIC", help="A further objective, a metric of the table; repeat for several."),
-    ] = None,
+    objectives: screen.Objectives = None,
     sources: Annotated[
         list[str] | None,
         typer.Option(

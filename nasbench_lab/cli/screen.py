@@ -33,6 +33,22 @@ MoreSeeds = Annotated[
     list[int] | None,
     typer.Option(help="A further seed, for the best and a random sample; repeat for several.", **_SEED),
 ]
+Search = Annotated[str | None, typer.Option(help="Schedule to search on (its last epoch), 'all' of them, or 'oracle'.")]
+MaxQueries = Annotated[float, typer.Option(help="Budget in queries; 100 if no budget is given.", metavar="N", min=1)]
+MaxSeconds = Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)]
+Trials = Annotated[
+    str | None,
+    typer.Option(
+        help="What a query returns: mean, sample (one trial per seed and cell) or split (one training, and runs are "
+        "scored on the cell's others); the table's own policy if left out, which is mean for most."
+    ),
+]
+Noise = Annotated[float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)]
+Repeats = Annotated[str, typer.Option(help="Repeated queries: charge, free, or free-class.")]
+Objectives = Annotated[
+    list[str] | None,
+    typer.Option(metavar="METRIC", help="A further objective, a metric of the table; repeat for several."),
+]
 Workers = Annotated[int, typer.Option(help="Processes to run with.", metavar="N", min=1)]
 Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequential, dask, ray.")]
 Epochs = Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)]

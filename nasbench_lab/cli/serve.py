@@ -27,28 +27,13 @@ def serve_ask(
         str | None, typer.Option(metavar="TABLE", help="Table that answers; the embedded one if left out.")
     ] = None,
     seed: screen.Seed = 0,
-    search: Annotated[
-        str | None, typer.Option(help="Schedule to search on (its last epoch), 'all' of them, or 'oracle'.")
-    ] = None,
-    max_queries: Annotated[
-        float, typer.Option(help="Budget in queries; 100 if no budget is given.", metavar="N", min=1)
-    ] = math.inf,
-    max_seconds: Annotated[float, typer.Option(help="Budget in simulated seconds.", metavar="X", min=0)] = math.inf,
-    trials: Annotated[
-        str | None,
-        typer.Option(
-            help="What a query returns: mean, sample (one trial per seed and cell) or split (one training, and runs are "
-            "scored on the cell's others); the table's own policy if left out, which is mean for most."
-        ),
-    ] = None,
-    noise: Annotated[
-        float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)
-    ] = 0.0,
-    repeats: Annotated[str, typer.Option(help="Repeated queries: charge, free, or free-class.")] = "charge",
-    objectives: Annotated[
-        list[str] | None,
-        typer.Option(metavar="METRIC", help="A further objective, a metric of the table; repeat for several."),
-    ] = None,
+    search: screen.Search = None,
+    max_queries: screen.MaxQueries = math.inf,
+    max_seconds: screen.MaxSeconds = math.inf,
+    trials: screen.Trials = None,
+    noise: screen.Noise = 0.0,
+    repeats: screen.Repeats = "charge",
+    objectives: screen.Objectives = None,
     out: Annotated[Path | None, typer.Option(help="Also write the run's records to this Parquet file.")] = None,
 ) -> None:
     """Answer queries over stdin and stdout, a line of JSON each, so that a strategy in any language can be tried."""
