@@ -30,6 +30,19 @@ def trainings(table: Table) -> str:
     )
 
 
+def heading(table: Table, script: str, size: list[str], what: str) -> Iterator[str]:
+    """The top of a card: which script prints it, whether the table is whole, what it is, its size and how it was made."""
+    known, classes = int(table.measured[members(table)].sum()), len(members(table))
+    whole = "" if known == classes else f" **Unfinished: {known:,} of {classes:,} classes.**"
+    yield f"# The {table.name} table: data card"
+    yield ""
+    yield f"Printed by `python benchmarks/measured/{script}`; do not edit.{whole}"
+    yield ""
+    yield what
+    yield ""
+    yield from grid(["", ""], [[size[0], f"{size[1]} in {known:,} classes, one row per class"], *origin(table)])
+
+
 def origin(table: Table) -> list[list[str]]:
     """Rows of the grid at the top: what the table is and how it was made."""
     return [

@@ -56,21 +56,13 @@ def page(table: Table) -> Iterator[str]:
 
 
 def heading(table: Table) -> Iterator[str]:
-    known = int(table.measured[MEMBERS].sum())
-    whole = "" if known == len(MEMBERS) else f" **Unfinished: {known:,} of {len(MEMBERS):,} classes.**"
-    yield "# The chain table: data card"
-    yield ""
-    yield f"Printed by `python benchmarks/measured/chain_card.py`; do not edit.{whole}"
-    yield ""
-    yield (
+    what = (
         "A small tabular benchmark in which architecture and training are searched jointly: chains of one kind of layer, "
         "times their learning rate, every class of equal ones trained from scratch on the digits task, with the trainer and "
         "the canvases of [the digits table](digits.md). Validation after each of six equal parts of the training, test at the "
         "end, parameters, multiply-adds, measured seconds, and simulated seconds proportional to multiply-adds."
     )
-    yield ""
-    sizes = ["configurations", f"{SPACE.size} in {known:,} classes, one row per class"]
-    yield from grid(["", ""], [sizes, *cards.origin(table)])
+    yield from cards.heading(table, "chain_card.py", ["configurations", str(SPACE.size)], what)
 
 
 def made(table: Table) -> Iterator[str]:

@@ -60,25 +60,12 @@ def page(table: Table, nb201: Path) -> Iterator[str]:
 
 
 def heading(table: Table) -> Iterator[str]:
-    known = int(table.measured[MEMBERS].sum())
-    whole = "" if known == len(MEMBERS) else f" **Unfinished: {known:,} of {len(MEMBERS):,} classes.**"
-    yield "# The digits table: data card"
-    yield ""
-    yield f"Printed by `python benchmarks/measured/digits_card.py`; do not edit.{whole}"
-    yield ""
-    yield (
+    what = (
         "A tabular benchmark of the NAS-Bench-201 cell space that was really measured: every isomorphism class of cells "
         "trained from scratch on a small, hard digits task. Validation after each of six equal parts of the training, test "
         "at the end, measured seconds, and simulated seconds proportional to multiply-adds."
     )
-    yield ""
-    yield from grid(
-        ["", ""],
-        [
-            ["cells", f"15,625 in {known:,} classes, one row per class"],
-            *cards.origin(table),
-        ],
-    )
+    yield from cards.heading(table, "digits_card.py", ["cells", "15,625"], what)
 
 
 def made(table: Table) -> Iterator[str]:
