@@ -69,8 +69,8 @@ def few(values: Iterable[Any], *fast: Any) -> list[Any]:
 
 
 def _slow(value: Any) -> Any:
-    given, marks = (value.values, value.marks) if hasattr(value, "marks") else ((value,), ())
-    return pytest.param(*given, marks=[*marks, pytest.mark.slow])
+    known = value if hasattr(value, "marks") else pytest.param(value)
+    return pytest.param(*known.values, id=known.id, marks=[*known.marks, pytest.mark.slow])
 
 
 @contextmanager

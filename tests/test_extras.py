@@ -237,5 +237,4 @@ def test_where_everything_is_installed_a_skip_for_want_of_a_package_is_a_failure
 
     every = [f"test_{name}.py" for name in files]
     assert failed(*every) == (0, [])
-    assert failed("--everything", "test_has.py") == (0, [])
     assert failed("--everything", "-n", "1", *every) == (1, ["needs", "whole"])

@@ -294,6 +294,7 @@ def test_tuning_is_resumable_and_compares_on_fresh_seeds(lab, tmp_path):
 
 
 @needs_botorch
+@pytest.mark.slow
 def test_tuning_finds_a_better_recipe_under_noise():
     from nasbench_lab.training import tuning
 

@@ -51,7 +51,7 @@ ONE_SHOT = {
 }
 FAST = "same seed, same records"  # of the first variant of those that follow; the rest, about 9 minutes, in the slow session
 FAST_OF = ("darts", "enas", "gdas", "one_shot_evolution", "one_shot_random", "rsps", "smash", "spos")
-SLOW = ("optuna_gp",)  # a second a query: the rest in the slow session too
+SLOW = ("optuna_gp",)  # a second a query: in the slow session
 TABULAR = tuple(name for name in loading.leaves("strategies") if name not in (*ONE_SHOT, *SLOW))
 # Their networks learn for a second before every batch; nothing that is checked depends on how long. By default in the slow session.
 SHORTER = {
@@ -129,7 +129,7 @@ def test_same_records_in_a_fresh_process_with_another_hash_seed(family):
 @pytest.mark.parametrize(
     "check",
     [
-        pytest.param(check, id=f"{name}-{check.name}", marks=slow_if(check.name != FAST))
+        pytest.param(check, id=f"{name}-{check.name}", marks=pytest.mark.slow)
         for name in SLOW
         for check in check_strategy(name)
     ],

@@ -45,7 +45,7 @@ def test_conformance(check):
 
 
 def test_same_predictions_in_a_fresh_process_with_another_hash_seed():
-    specs = [spec for spec in SPECS if has_what_it_needs("surrogates", spec)]
+    specs = [spec for spec in SPECS if spec not in VARIANTS and has_what_it_needs("surrogates", spec)]
     here = {spec: fingerprint(lambda spec=spec: loading.build("surrogates", spec)) for spec in specs}
     assert in_a_fresh_process("surrogates", specs) == here
 

@@ -146,8 +146,12 @@ def test_local_search_queries_to_the_optimum(tables, name, expected):
     evaluator = Tabular(table, search="oracle")
     optima, needed = best(table.truth)[1], []
     for seed in range(100):
-        records = runner.search(LocalSearch(), evaluator, seed=seed, max_queries=2000, repeats="free").records
-        needed.append(next(record.order + 1 for record in records if record.incumbent in optima))
+        for budget in (250, 2000):  # a longer run begins with the same records
+            run = runner.search(LocalSearch(), evaluator, seed=seed, max_queries=budget, repeats="free")
+            reached = [record.order + 1 for record in run.records if record.incumbent in optima]
+            if reached:
+                break
+        needed.append(reached[0])
     assert np.mean(needed) == pytest.approx(expected, abs=3 * np.std(needed, ddof=1) / 10)
 
 
