@@ -86,7 +86,11 @@ def tables_import(
     name: Annotated[str, typer.Option(help="Of a table of your own; the file's name if left out.")] = "",
     decisions: Annotated[
         str,
-        typer.Option(metavar="COL,COL,...", help="Columns that say what a configuration is. Numbers keep their order."),
+        typer.Option(
+            metavar="COL,COL,...",
+            help="Columns that say what a configuration is. Numbers keep their order. A name with a comma stands in double "
+            "quotes.",
+        ),
     ] = "",
     val: Annotated[
         str,
@@ -122,11 +126,11 @@ def tables_import(
 ) -> None:
     """Turn a file into tables, one per dataset; nothing is run from it or written unless the whole file is right."""
     from nasbench_lab.tables.formats import importing
-    from nasbench_lab.tables.formats.named_columns import Columns
+    from nasbench_lab.tables.formats.named_columns import Columns, split
 
     path = importing.locate(path)
     columns = Columns(
-        name, _split(decisions), _split(val), _split(test), seconds, tuple(metric or ()), better, unit, space
+        name, split(decisions), split(val), split(test), seconds, tuple(metric or ()), better, unit, space
     )
     with screen.progress("records") as progress, _said("nothing was written"):
         found = importing.read(
@@ -135,11 +139,6 @@ def tables_import(
     _install(found.tables, to, force=force or found.added)
     for note in found.notes:
         print(f"note: {note}")
-
-
-def _split(columns: str) -> tuple[str, ...]:
-    """Names of columns, written with commas between them."""
-    return tuple(name.strip() for name in columns.split(",")) if columns.strip() else ()
 
 
 @tables_app.command("fetch")
@@ -345,12 +344,13 @@ def tables_proxies(
     from nasbench_lab.experiments import proxies
     from nasbench_lab.files import names
     from nasbench_lab.tables import catalog
+    from nasbench_lab.tables.formats.named_columns import split
 
     given = catalog.load(table)
     called = name or f"{given.name.removesuffix('-proxies')}-proxies"
     folder = to or catalog.target_folder()
     path = folder / f"{names.checked(called, 'a table')}.npz"
-    settings = proxies.settings_for(given, _split(scores), data=data, images=batch, seed=seed)
+    settings = proxies.settings_for(given, split(scores), data=data, images=batch, seed=seed)
     shards = folder / "shards" / called
     print(f"Scores go to {shards}; interrupt at any time, the same command goes on from there.", file=sys.stderr)
     with screen.progress("cells") as progress:

@@ -20,21 +20,25 @@ def table(path: Path, *, rows: int, numbers: int, texts: bool) -> Any:
         path: the file.
         rows: so many at most; a few bytes can stand for very many.
         numbers: rows times columns, at most.
-        texts: whether columns of texts may be there; they come as dictionaries.
+        texts: whether columns of texts may be there; they come as dictionaries, ordered where the file says so.
 
     Raises:
         ValueError, OSError, pyarrow.ArrowException: no such file, damaged, larger, or a column is given twice.
     """
     with bounded.regular(path) as file:
-        names = [field.name for field in _checked(pq.ParquetFile(file), rows, numbers, texts) if _is_text(field.type)]
+        words = [field for field in _checked(pq.ParquetFile(file), rows, numbers, texts) if _is_text(field.type)]
+        plain = [field.name for field in words if not pa.types.is_dictionary(field.type)]
         file.seek(0)
         found = pq.read_table(
-            file, partitioning=None, read_dictionary=names, page_checksum_verification=True, use_threads=False
+            file, partitioning=None, read_dictionary=plain, page_checksum_verification=True, use_threads=False
         )
-    for name in names:
-        for chunk in found.column(name).chunks:
-            if _longest(chunk) > _TEXT:
-                raise ValueError(f"column {name[:40]!r} has texts of more than {_TEXT} letters")
+    for field in words:
+        chunks = found.column(field.name).chunks
+        if any(_longest(chunk) > _TEXT for chunk in chunks):
+            raise ValueError(f"column {field.name[:40]!r} has texts of more than {_TEXT} letters")
+        ordered = pa.types.is_dictionary(field.type) and field.type.ordered
+        if ordered and any(not chunk.dictionary.equals(chunks[0].dictionary) for chunk in chunks):
+            raise ValueError(f"column {field.name[:40]!r} is ordered, but its parts do not agree on the order")
     return found
 
 

@@ -13,13 +13,38 @@ from pathlib import Path
 import nats_bench
 import numpy as np
 import pytest
-from official_data import ARCHS, REAL, loaded, made, whole, write
+from official_data import ARCHS, REAL, loaded, made, present, whole, write
 
 from nasbench_lab.core import LabError
 from nasbench_lab.interop.nats_bench import NATStopology, create, nats
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.formats import importing
+
+
+@pytest.fixture(scope="module", params=["made", "real"])
+def folder(request, tmp_path_factory):
+    if request.param == "made":
+        return write(tmp_path_factory.mktemp("official") / "simple", {arch: made(arch) for arch in ARCHS})
+    if not present():
+        pytest.skip("needs ../shared/data/official")
+    return REAL
+
+
+@pytest.fixture(scope="module")
+def official(folder):
+    return nats_bench.create(str(folder), "tss", fast_mode=True, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def ours(folder):
+    return nats(folder)
+
+
+@pytest.fixture(scope="module")
+def over_tables(folder):
+    return nats(*importing.read(folder).tables)
+
 
 ROOT = Path(__file__).parents[2]
 MUTATORS = {"update", "state_dict", "load_state_dict", "create_from_state_dict", "debug_test", "update_train_info",

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import math
 
+import nats_bench
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from official_data import ARCHS, REAL, loaded, whole
+from official_data import ARCHS, REAL, loaded, made, present, whole, write
 
 from nasbench_lab.core import LabError
 from nasbench_lab.interop.nats_bench import nats
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
+from nasbench_lab.tables.formats import importing
 
 DATASETS = ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
+
+
+@pytest.fixture(scope="module", params=["made", "real"])
+def folder(request, tmp_path_factory):
+    if request.param == "made":
+        return write(tmp_path_factory.mktemp("official") / "simple", {arch: made(arch) for arch in ARCHS})
+    if not present():
+        pytest.skip("needs ../shared/data/official")
+    return REAL
+
+
+@pytest.fixture(scope="module")
+def official(folder):
+    return nats_bench.create(str(folder), "tss", fast_mode=True, verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +40,16 @@ def older(folder):
     nas_201_api = pytest.importorskip("nas_201_api")
 
     return nas_201_api.NASBench201API(whole(loaded(folder), ("less", "full")), verbose=False)
+
+
+@pytest.fixture(scope="module")
+def ours(folder):
+    return nats(folder)
+
+
+@pytest.fixture(scope="module")
+def over_tables(folder):
+    return nats(*importing.read(folder).tables)
 
 
 def same(left, right, *, exact=True) -> None:

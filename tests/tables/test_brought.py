@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +16,8 @@ from nasbench_lab.core import LabError
 from nasbench_lab.spaces import named, naming
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.tables import stored
+from nasbench_lab.tables.formats import own
+from nasbench_lab.tables.formats.named_columns import Columns, joined, split
 from nasbench_lab.tables.table import Table
 
 
@@ -172,3 +178,38 @@ def test_a_table_is_what_was_saved_of_it(tmp_path_factory, seed, part):
     assert read.frame().equals(table.frame())
     other = made(frame, seconds="time", unit="another", better="lower")
     assert other.digest != table.digest
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_the_order_of_a_files_labels_is_kept_where_it_has_one(tmp_path, suffix):
+    sizes = pd.Categorical(["small", "large", "medium"], categories=["small", "medium", "large"], ordered=True)
+    frame, path = pd.DataFrame({"size": sizes, "val": [1.0, 2.0, 3.0]}), tmp_path / f"t{suffix}"
+    frame.to_parquet(path) if suffix == ".parquet" else frame.to_csv(path, index=False)
+    (decision,) = own.read(path, Columns("t", ("size",), ("val",), unit="points"))[0].space.decisions
+    assert decision.ordered == (suffix == ".parquet")
+    assert decision.options == (("small", "medium", "large") if decision.ordered else ("large", "medium", "small"))
+
+
+def test_parts_of_a_file_that_order_labels_in_two_ways_are_refused(tmp_path):
+    schema = pa.schema([("size", pa.dictionary(pa.int8(), pa.string(), ordered=True)), ("val", pa.float64())])
+    with pq.ParquetWriter(tmp_path / "t.parquet", schema) as writer:
+        for labels in (["s", "m"], ["m", "s"]):
+            column = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), labels, ordered=True)
+            writer.write_table(pa.table({"size": column, "val": [1.0, 2.0]}, schema=schema))
+    with pytest.raises(LabError, match="'size' is ordered, but its parts do not agree"):
+        own.read(tmp_path / "t.parquet", Columns("t", ("size",), ("val",), unit="points"))
+
+
+@given(st.lists(st.text("ab, \"'").map(str.strip).filter(bool), min_size=1, max_size=4))
+def test_names_of_columns_are_told_apart_whatever_they_hold(names):
+    assert split(joined(names)) == tuple(names)
+
+
+def test_what_is_proposed_for_a_name_with_a_comma_can_be_run(tmp_path, lab):
+    frame = small().rename(columns={"op": "op, first"})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    code, _, said = lab("tables", "import", tmp_path / "t.csv")
+    assert code == 2
+    words = shlex.split(said[said.index("nasbench-lab tables import") :].splitlines()[0])[1:]
+    assert lab(*words, "--to", tmp_path)[0] == 0
+    assert stored.read(tmp_path / "t.npz").space.decisions[0].name == "op, first"

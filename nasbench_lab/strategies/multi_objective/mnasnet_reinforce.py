@@ -5,7 +5,9 @@
 "soft" is the paper's alpha = beta = -0.07 (a model of twice the latency must be 5% more accurate), "hard" its alpha = 0,
 beta = -1. "linear" is MONAS' mixed reward (Hsu et al. 2018, arXiv:1806.10332): share * val / 100 - (1 - share) * cost, the
 cost in units of the target, the mean over several. Everything else is `reinforce`; on a task with one objective the
-reward is the accuracy and the two are the same.
+reward is the accuracy and the two are the same. Where less is better, an error say, the product is of the error and of
+(target / cost) ** w, and the reward its negative: a model of twice the latency must have 5% less of it. The linear reward
+of scores that are not percent takes them in units of the median size of the first results'.
 
 Deviations: REINFORCE on one softmax per decision where the paper trains a recurrent controller by PPO. The paper's target
 is a number somebody wants; where none is given it is the median cost of the first results, which teach nothing
@@ -61,6 +63,7 @@ class MnasnetReinforce(Reinforce):
         super().setup()
         self._targets: FloatArray | None = np.ones(0) if len(self.task.objectives) == 1 else None
         self._waiting: list[tuple[Result, FloatArray]] = []
+        self._unit = 100.0  # of scores, in the linear reward
 
     def observe(self, result: Result) -> None:
         costs = costs_of(result, self.task)
@@ -70,16 +73,19 @@ class MnasnetReinforce(Reinforce):
         if self._targets is None and len(self._waiting) >= self.warm_up:
             self._targets = np.median([cost for _, cost in self._waiting], axis=0)
             self._targets[0] = self.target or self._targets[0]
+            if self.task.unit != "%":
+                self._unit = float(np.median([abs(held.val) for held, _ in self._waiting])) or 1.0
         if self._targets is not None:
             for held, cost in self._waiting:
                 super().observe(held._replace(val=self._reward(held.val, cost / self._targets)))
             self._waiting.clear()
 
     def _reward(self, val: float, ratios: FloatArray) -> float:
-        """One number of an accuracy in percent and (m - 1,) costs in units of their targets."""
+        """One number of a score, larger is better, and (m - 1,) costs in units of their targets."""
         if not len(ratios):
             return val
         if self.reward == "linear":
-            return self.share * val / 100.0 - (1.0 - self.share) * float(ratios.mean())
+            return self.share * val / self._unit - (1.0 - self.share) * float(ratios.mean())
         within, beyond = _EXPONENTS[self.reward]
-        return val * float(np.prod(ratios ** np.where(ratios <= 1.0, within, beyond)))
+        constraint = float(np.prod(ratios ** np.where(ratios <= 1.0, within, beyond)))
+        return val * constraint if val >= 0 else val / constraint

@@ -6,7 +6,8 @@ with replacement and gone over from the last decision to the first:
 
     Q(s, a) += learning_rate * (r + max Q(s', .) - Q(s, a))
 
-Q starts at 0.5 (rewards are accuracies in 0..1). Epsilon is 1 for the first `uniform` of the budget, queries or seconds
+Q starts at 0.5 (rewards are accuracies in 0..1; of scores that are not percent, where they lie between the least and the
+largest reward so far). Epsilon is 1 for the first `uniform` of the budget, queries or seconds
 (`_budget.py`), then falls from 0.9 to 0.1 in MetaQNN's proportions (100 cells each down to 0.7, then 150 each).
 MetaQNN's state is the last layer and its depth; memory = 1 is its counterpart, and a memory of all decisions makes the
 state the whole partial cell. MetaQNN itself, made for 2700 cells, is learning_rate=0.01,uniform=0.5556,shaped=false;
@@ -50,7 +51,7 @@ class QLearning(Strategy):
         memory: how many of the last options belong to the state.
         uniform: share of the budget with epsilon 1, in [0, 1).
         cost: name of a known cost of the cells ("flops_m", "params_m") that is taken off the reward; "" for none.
-        cost_weight: points of accuracy that a cost e times as large is worth.
+        cost_weight: points of the score that a cost e times as large is worth.
         shaped: every decision gets its part of the reward.
     """
 
@@ -77,6 +78,7 @@ class QLearning(Strategy):
             raise LabError(f"q_learning: cost must be known of all cells; known are: {known}; got {self.cost!r}")
         self._values: dict[State, list[float]] = {}
         self._memory: list[tuple[int, float]] = []  # cell, reward
+        self._seen = (math.inf, -math.inf)  # the least and the largest reward
         self._budget = Budget(self.task)
 
     def propose(self) -> Query:
@@ -94,9 +96,11 @@ class QLearning(Strategy):
         reward = self._reward(result)
         if math.isfinite(reward):
             self._memory.append((result.query.arch, reward))
+            self._seen = min(reward, self._seen[0]), max(reward, self._seen[1])
         if self._memory:
             for i in self.rng.integers(len(self._memory), size=self.replay).tolist():
-                self._update(*self._memory[i])
+                arch, reward = self._memory[i]
+                self._update(arch, self._scaled(reward))
 
     @property
     def epsilon(self) -> float:
@@ -125,7 +129,14 @@ class QLearning(Strategy):
         if self.cost:
             cost = float(self.task.known[self.cost][result.query.arch])
             reward -= self.cost_weight * (math.log(cost) if cost > 0 else math.nan)
-        return reward / 100
+        return reward
+
+    def _scaled(self, reward: float) -> float:
+        """As Q holds it."""
+        if self.task.unit == "%":
+            return reward / 100
+        low, high = self._seen
+        return (reward - low) / (high - low) if high > low else _START
 
     def _update(self, arch: int, reward: float) -> None:
         row = self.task.space.row(arch)

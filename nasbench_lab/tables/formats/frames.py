@@ -43,7 +43,7 @@ def _parquet(path: Path, rows: int, numbers: int) -> pd.DataFrame:
     found = columns_of.table(path, rows=rows, numbers=numbers, texts=True)
     frame: pd.DataFrame = found.to_pandas(ignore_metadata=True)
     frame = frame.drop(columns=[name for name in frame if str(name).startswith("__index_level_")])  # an index of pandas
-    for name in [name for name in frame if frame[name].dtype == "category"]:
+    for name in [name for name in frame if frame[name].dtype == "category" and not frame[name].cat.ordered]:
         frame[name] = frame[name].astype(object)
     return frame
 

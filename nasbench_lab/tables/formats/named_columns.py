@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -21,3 +24,16 @@ class Columns:
 
     def __bool__(self) -> bool:
         return self != Columns()
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Names with commas between them; one that holds a comma itself stands in double quotes, as in a CSV file."""
+    rows = list(csv.reader([text], skipinitialspace=True)) if text.strip() else []
+    return tuple(name.strip() for row in rows for name in row)
+
+
+def joined(names: Sequence[str]) -> str:
+    """What `split` takes apart."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()

@@ -17,7 +17,7 @@ from nasbench_lab.spaces import named, written
 from nasbench_lab.spaces.space import MOST, Space
 from nasbench_lab.tables import brought
 from nasbench_lab.tables.formats import frames
-from nasbench_lab.tables.formats.named_columns import Columns
+from nasbench_lab.tables.formats.named_columns import Columns, joined
 from nasbench_lab.tables.table import Table
 
 NUMBERS = 1 << 26  # rows times columns of a file
@@ -118,9 +118,9 @@ def proposal(path: Path, frame: pd.DataFrame) -> str:
         raise LabError(f"{path} has one column, {frame.columns[0][:80]!r}: write it with commas between the columns")
     guess = guessed(frame)
     words = ["nasbench-lab", "tables", "import", str(path), "--name", path.name.split(".")[0]]
-    words += ["--decisions", ",".join(guess.decisions) or "COL,COL,..."]
-    words += ["--val", ",".join(guess.val)] if guess.val else []
-    words += ["--test", ",".join(guess.test)] if guess.test else []
+    words += ["--decisions", joined(guess.decisions) or "COL,COL,..."]
+    words += ["--val", joined(guess.val)] if guess.val else []
+    words += ["--test", joined(guess.test)] if guess.test else []
     words += [] if guess.val or guess.test else ["--val", "COL"]
     words += ["--seconds", guess.seconds] if guess.seconds else []
     costs = [metric if known_direction(metric) else f"{metric}:lower" for metric in guess.metrics]

@@ -262,6 +262,7 @@ def test_dppnet_takes_any_surrogate():
 
 def reward(spec, val, latency, target=2.0):
     strategy = build(spec)
+    strategy.start(Task(cell.SPACE, (3,), TWO), 0)
     return strategy._reward(val, np.array([latency / target]))
 
 
@@ -272,6 +273,28 @@ def test_mnasnets_rewards():
     assert reward("mnasnet_reinforce:reward=hard", 80.0, 1.0) == 80.0
     assert reward("mnasnet_reinforce:reward=hard", 80.0, 4.0) == 40.0
     assert reward("mnasnet_reinforce:reward=linear,share=0.75", 80.0, 1.0) == pytest.approx(0.6 - 0.125)
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard", "linear"])
+def test_of_an_error_too_mnasnet_wants_less_and_quicker(kind):
+    def worth(val, latency):
+        return reward(f"mnasnet_reinforce:reward={kind}", val, latency)
+
+    assert worth(-0.3, 3.0) > worth(-0.3, 6.0)
+    assert worth(-0.2, 3.0) > worth(-0.3, 3.0)
+    if kind == "soft":
+        assert worth(-0.3 / 1.05, 4.0) == pytest.approx(worth(-0.3, 2.0), rel=2e-3)
+
+
+def test_mnasnets_linear_reward_does_not_depend_on_the_unit_of_a_score_that_is_not_percent():
+    def policy(scale):
+        strategy = build("mnasnet_reinforce:reward=linear,warm_up=4,learning_rate=0.1")
+        strategy.start(Task(cell.SPACE, (3,), TWO, unit="loss", better="lower"), 0)
+        for arch, (loss, latency) in enumerate([(0.5, 2.0), (0.25, 4.0), (0.125, 1.0), (1.0, 3.0), (0.75, 2.5)]):
+            tell(strategy, arch, -loss * scale, latency)
+        return strategy.probabilities.tolist()
+
+    assert policy(1.0) == policy(2.0**-20)
 
 
 def test_mnasnet_learns_once_the_target_is_known():

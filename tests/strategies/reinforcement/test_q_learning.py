@@ -40,6 +40,20 @@ def test_q_converges_to_the_best_reachable_reward_where_the_state_is_the_whole_p
                 assert strategy.values((decision, *prefix))[option] == pytest.approx(best, abs=1e-3)
 
 
+@pytest.mark.parametrize("scale", [2.0**-20, 2.0**10])
+def test_the_unit_of_scores_that_are_not_percent_does_not_matter(scale):
+    scores = -np.random.default_rng(0).uniform(0.1, 3, 12)
+
+    def learned(factor):
+        strategy = told(
+            started(Task(Space(OPTIONS), (1,), max_queries=100, unit="loss", better="lower")), factor * scores
+        )
+        return strategy._values
+
+    assert learned(scale) == learned(1.0)
+    assert all(0 <= value <= 1.5 for values in learned(scale).values() for value in values)
+
+
 def test_a_first_order_state_is_shared_by_all_that_came_before():
     strategy = told(started(memory=1), np.linspace(10, 90, 12))
     assert set(strategy._values) == {(0,), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2)}
@@ -104,8 +118,8 @@ def test_a_known_cost_is_taken_off_the_reward_as_a_logarithm():
     strategy = told(started(task, cost="flops_m", cost_weight=2.0), [70.0] * 12)
     rewards = dict(strategy._memory)
     assert 3 not in rewards
-    assert rewards[0] == pytest.approx(0.7)
-    assert rewards[11] == pytest.approx(0.7 - 2 * 5 / 100)
+    assert strategy._scaled(rewards[0]) == pytest.approx(0.7)
+    assert strategy._scaled(rewards[11]) == pytest.approx(0.7 - 2 * 5 / 100)
 
 
 def test_a_cost_turns_the_search_to_cheap_cells():
