@@ -194,6 +194,7 @@ def test_the_command_trains_goes_on_and_merges(lab, tmp_path):
     assert "other.npz" in out
 
 
+@pytest.mark.slow
 def test_the_command_trains_chains_where_the_table_is_called_so(lab, tmp_path):
     code, out, err = lab("tables", "train", "chain", "--classes", 3, *SIZES, "--to", tmp_path)
     assert code == 0, err

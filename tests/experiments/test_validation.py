@@ -269,6 +269,7 @@ def test_chains_are_validated_as_cells_are(lab, tmp_path):
         validation.validate(str(table), settings())
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_trainings(tmp_path):
     def run(workers: int):
         return validation.validate("11,284", settings(workers=workers), table="toy")

@@ -13,6 +13,7 @@ from pathlib import Path
 import nats_bench
 import numpy as np
 import pytest
+from conftest import few
 from official_data import ARCHS, REAL, loaded, made, present, whole, write
 
 from nasbench_lab.core import LabError
@@ -22,7 +23,7 @@ from nasbench_lab.tables import catalog
 from nasbench_lab.tables.formats import importing
 
 
-@pytest.fixture(scope="module", params=["made", "real"])
+@pytest.fixture(scope="module", params=few(["made", "real"], "made"))
 def folder(request, tmp_path_factory):
     if request.param == "made":
         return write(tmp_path_factory.mktemp("official") / "simple", {arch: made(arch) for arch in ARCHS})

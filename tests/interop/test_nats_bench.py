@@ -7,6 +7,7 @@ import math
 import nats_bench
 import numpy as np
 import pytest
+from conftest import few
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from official_data import ARCHS, REAL, loaded, made, present, whole, write
@@ -20,7 +21,7 @@ from nasbench_lab.tables.formats import importing
 DATASETS = ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
 
 
-@pytest.fixture(scope="module", params=["made", "real"])
+@pytest.fixture(scope="module", params=few(["made", "real"], "made"))
 def folder(request, tmp_path_factory):
     if request.param == "made":
         return write(tmp_path_factory.mktemp("official") / "simple", {arch: made(arch) for arch in ARCHS})

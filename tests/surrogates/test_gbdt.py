@@ -29,6 +29,7 @@ def test_quantiles_are_skewed_where_the_scores_are() -> None:
     assert (high - middle < (middle - low) / 1.5)[2:].all()
 
 
+@pytest.mark.slow
 def test_the_margin_makes_nine_in_ten_of_the_left_out_lie_between(cells: IntArray) -> None:
     """Of n left-out errors: the share that then lies between is .9 with a standard deviation of .3 / sqrt(n), here .008."""
     y = stream(6, 2).normal(60, 5, 1400)  # nothing to learn: what is learnt all the same must be made up for

@@ -11,7 +11,7 @@ from nasbench_lab.testing.surrogate_kit import check_surrogate, fingerprint
 
 # Nothing that is checked depends on how long these learn; as long as they do by default, they do in the slow session.
 SHORTER = {"gcn": "gcn:steps=60,members=2", "gbdt": "gbdt:iterations=20", "mlp": "mlp:steps=100"}
-UPDATES = "an update tells"  # fits ten times: of those that learn in steps, in the slow session, but of one
+UPDATES = "an update tells"  # fits ten times: in the slow session, but of a few
 VARIANTS = (
     "gp:kernel=wl",
     "mlp:features=path,loss=nll,steps=100",
@@ -24,7 +24,7 @@ APART = "same predictions in a fresh process"  # below, of all in one; each in i
 
 def slow_of(spec: str) -> tuple[str, ...]:
     """How the names of the checks begin that are of the slow session."""
-    return (APART, UPDATES) if spec.startswith(("gcn:", "gbdt:", "mlp:features")) else (APART,)
+    return (APART,) if spec in ("gp", "bayes_linear", "knn", "mlp:steps=100") else (APART, UPDATES)
 
 
 @pytest.mark.parametrize(

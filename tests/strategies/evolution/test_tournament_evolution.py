@@ -46,6 +46,7 @@ def test_the_best_lives_until_something_better_is_found():
     assert best == evaluator.val.max()
 
 
+@pytest.mark.slow
 def test_pairs_are_two_different_individuals_all_equally_likely():
     counts = Counter()
     for seed in range(3000):

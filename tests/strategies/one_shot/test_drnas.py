@@ -23,6 +23,7 @@ def _started() -> Drnas:
     return strategy
 
 
+@pytest.mark.slow
 def test_mixtures_are_drawn_around_the_mean_of_the_concentration():
     strategy, generator = _started(), torch.Generator().manual_seed(2)
     before = torch.get_rng_state()
@@ -41,6 +42,7 @@ def test_mixtures_are_drawn_around_the_mean_of_the_concentration():
     torch.testing.assert_close(torch.from_numpy(strategy.probabilities), mean)
 
 
+@pytest.mark.slow
 def test_the_gradient_passes_through_the_draw():
     """Its mean is the gradient of the mean weight of an operation."""
     strategy, generator = _started(), torch.Generator().manual_seed(3)

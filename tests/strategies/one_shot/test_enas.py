@@ -33,6 +33,7 @@ def test_the_controller_is_a_distribution_over_all_cells():
     np.testing.assert_allclose((log_chance.exp() * entropy).sum(), -(log_chance.exp() * log_chance).sum())
 
 
+@pytest.mark.slow
 def test_the_estimator_is_unbiased():
     """The mean over drawn cells against the exact gradient of the expected reward, summed over all 15,625 cells."""
     controller = _started().controller.double()

@@ -212,6 +212,7 @@ def test_mean_rank_averages_and_puts_the_unknown_last():
 
 
 @pytest.mark.needs("torch")
+@pytest.mark.slow
 def test_meta_training_is_the_same_again():
     from nasbench_lab.surrogates import _meta_linear
 

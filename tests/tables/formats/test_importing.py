@@ -306,6 +306,7 @@ def test_what_the_folder_says_of_the_whole_is_believed_only_with_its_records(tmp
     assert importing.read(tmp_path / "out").tables[0].measured.sum() == 2
 
 
+@pytest.mark.slow
 def test_real_records_round_trip(tmp_path):
     if not present():
         pytest.skip("needs ../shared/data/official")
