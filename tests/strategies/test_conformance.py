@@ -52,7 +52,8 @@ ONE_SHOT = {
 FAST = "same seed, same records"  # of the first variant of those that follow; the rest, about 9 minutes, in the slow session
 FAST_OF = ("darts", "enas", "gdas", "one_shot_evolution", "one_shot_random", "rsps", "smash", "spos")
 SLOW = ("optuna_gp",)  # a second a query: in the slow session
-TABULAR = tuple(name for name in loading.leaves("strategies") if name not in (*ONE_SHOT, *SLOW))
+ELSEWHERE = ("llm_search",)  # needs an endpoint: in a file of its own
+TABULAR = tuple(name for name in loading.leaves("strategies") if name not in (*ONE_SHOT, *SLOW, *ELSEWHERE))
 # Their networks learn for a second before every batch; nothing that is checked depends on how long. By default in the slow session.
 SHORTER = {
     "bananas": "bananas:surrogate=(mlp:features=path,targets=none,calibrated=false,steps=60)",

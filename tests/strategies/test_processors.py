@@ -74,9 +74,9 @@ def test_models_choose_the_same_cells_on_an_older_processor() -> None:
 
 @pytest.mark.slow
 def test_every_strategy_does() -> None:
-    """But for those that train networks themselves, whose scores are a machine's own."""
+    """But for those that train networks themselves, whose scores are a machine's own, and those that ask somebody else."""
     pytest.importorskip("torch"), pytest.importorskip("optuna"), pytest.importorskip("sklearn")
-    own = (".one_shot.", ".external")
+    own = (".one_shot.", ".external", ".llm_search")
     specs = [name for name, module in loading.leaves("strategies").items() if not any(part in module for part in own)]
     further = (
         "npenas:surrogate=knn",
