@@ -24,6 +24,7 @@ VARIANTS = (
     "asha:eta=2",
     "tpe:weights=uniform",
     "bohb:num_samples=4,random_fraction=0,min_bandwidth=0.3,bandwidth_factor=1,replacement=true",
+    "bohb:protocol=nas-bench-201",
     "genetic:crossover=one-point",
     "mcts:prior=0.0,temperature=inf,initial=0",
     "q_learning:shaped=false,uniform=0.5556,learning_rate=0.01",

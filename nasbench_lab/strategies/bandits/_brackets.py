@@ -111,6 +111,10 @@ class Bracketed(Strategy):
     def bracket(self, number: int) -> Bracket:
         """The bracket with this number, counted from 0."""
 
+    def trained(self, bracket: Bracket) -> int:
+        """Epochs that a bracket's next job is really trained for."""
+        return bracket.epochs
+
     def begin(self) -> int | None:
         """A cell for a bracket's first rung; None if there is none."""
         return unseen(self, self._seen)
@@ -147,7 +151,7 @@ class Bracketed(Strategy):
             self._brackets.remove(bracket)
 
     def _ask(self, bracket: Bracket, arch: int) -> Query:
-        query = Query(arch, bracket.epochs)
+        query = Query(arch, self.trained(bracket))
         self._seen.add(arch)
         self._owners.setdefault(query, deque()).append(bracket)
         bracket.take()
