@@ -25,12 +25,30 @@ RANDOM, EVOLUTION, REINFORCE = (
     "regularized_evolution:population=10,sample=3",
     "reinforce:learning_rate=0.01,momentum=0.9",
 )
+BOHB = "bohb:protocol=nas-bench-201"
+HONEST_BOHB = "bohb:num_samples=4,random_fraction=0,min_bandwidth=0.3,bandwidth_factor=1,replacement=true"
+MATCHING = "reinforce:learning_rate=0.05"  # of results/reinforce_rate, on other seeds
 PROTOCOL = {  # strategy: (C10, C100)
     RANDOM: (93.70, 71.04),
     EVOLUTION: (93.92, 71.84),
     REINFORCE: (93.85, 71.71),
+    MATCHING: (93.85, 71.71),
+    BOHB: (93.61, 70.85),
+    HONEST_BOHB: None,
 }
-PROTOCOL_C = {RANDOM: (93.75, 71.18), EVOLUTION: (93.95, 71.97), REINFORCE: (93.80, 71.31)}
+PROTOCOL_C = {
+    RANDOM: (93.75, 71.18),
+    EVOLUTION: (93.95, 71.97),
+    REINFORCE: (93.80, 71.31),
+    BOHB: (93.64, 70.96),
+    HONEST_BOHB: (94.06, 72.35),
+}
+NOISY_C = {  # the same noise
+    RANDOM: (93.59, 70.77),
+    EVOLUTION: (93.77, 71.33),
+    REINFORCE: (93.69, 71.02),
+    BOHB: (93.53, 70.69),
+}
 KNOWN = {(REINFORCE, "cifar100"): ": the learning rate, see benchmarks/README.md and results/reinforce_rate"}
 AT = (50, 100, 150, 200, 500)
 CURVES = {
@@ -62,7 +80,9 @@ def rows(study: str) -> pd.DataFrame:
 
 def main() -> int:
     """Print the comparison; returns how many figures are outside their tolerance."""
-    outside = protocol() + oracle()
+    outside = protocol()
+    trials()
+    outside += oracle()
     one_shot()
     print(f"\n{outside} figures outside their tolerance, known ones aside")
     return min(outside, 1)
@@ -71,18 +91,32 @@ def main() -> int:
 def protocol() -> int:
     print("NAS-Bench-201 protocol: 12,000 s on 12-epoch validation, mean test accuracy over 500 runs")
     print(f"{'strategy':<46}{'scored on':<11}{'ours':>7}{'P':>8}{'differs':>9}{'C':>8}{'differs':>9}")
-    found, outside = rows("nb201_protocol"), 0
+    found, outside = pd.concat([rows("nb201_protocol"), rows("reinforce_rate").query("strategy == @MATCHING")]), 0
     for strategy, published in PROTOCOL.items():
         for i, (table, tolerance) in enumerate((("cifar10", 0.15), ("cifar100", 0.3))):
             ours = found.query("strategy == @strategy and score == @table")["test_mean"].item()
-            other = PROTOCOL_C[strategy][i]
-            bad = abs(ours - published[i]) > tolerance
+            bad = published is not None and abs(ours - published[i]) > tolerance
             outside += int(bad and (strategy, table) not in KNOWN)
-            print(
-                f"{strategy:<46}{table:<11}{ours:7.2f}{published[i]:8.2f}{ours - published[i]:+9.2f}"
-                f"{other:8.2f}{ours - other:+9.2f}{'   outside' + KNOWN.get((strategy, table), '') if bad else ''}"
-            )
+            line = f"{strategy if len(strategy) < 46 else strategy[:42] + '...':<46}{table:<11}{ours:7.2f}"
+            for other in (published, PROTOCOL_C.get(strategy)):
+                line += f"{other[i]:8.2f}{ours - other[i]:+9.2f}" if other else f"{'-':>8}{'':9}"
+            print(line + (f"   outside{KNOWN.get((strategy, table), '')}" if bad else ""))
     return outside
+
+
+def trials() -> None:
+    """The same with the noise of single trials: not judged, as nobody says that the published rows are of these."""
+    print("\nThe same with normal noise of 0.66 points on every answer, as of single trials (is_random=True)")
+    print(f"{'strategy':<46}{'scored on':<11}{'ours':>7}{'mean of two':>13}{'differs':>9}{'C':>8}{'P':>8}")
+    single, means = rows("nb201_noise"), rows("nb201_protocol")
+    for strategy, noisy in NOISY_C.items():
+        for i, table in enumerate(("cifar10", "cifar100")):
+            one, mean = (
+                each.query("strategy == @strategy and score == @table")["test_mean"].item() for each in (single, means)
+            )
+            print(
+                f"{strategy:<46}{table:<11}{one:7.2f}{mean:13.2f}{one - mean:+9.2f}{noisy[i]:8.2f}{PROTOCOL[strategy][i]:8.2f}"
+            )
 
 
 def oracle() -> int:
