@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from nasbench_lab.cli.audit import audit
+from nasbench_lab.cli.bring import bring
 from nasbench_lab.cli.check import check
 from nasbench_lab.cli.commands import Commands, sentences
 from nasbench_lab.cli.compare import compare, run
@@ -71,6 +72,7 @@ app.command()(audit)
 app.command("front")(front)
 app.command()(query)
 app.command()(report)
+app.command()(bring)
 app.command()(latex)
 app.command()(plot)
 app.command("serve-ask")(serve_ask)

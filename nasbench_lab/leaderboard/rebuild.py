@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nasbench_lab import core, loading, trust
 from nasbench_lab.errors import LabError
@@ -112,7 +115,13 @@ def entries(collected: Collected, named: Sequence[Row] = ()) -> Iterator[Entry]:
                 settings[key] = _setting(group.task, scored)
             setting, reading = settings[key], group.header["evaluator"].get("reading", "")
             read = reread(runs, reading, setting.truth, group.task.text.max_seconds)
-            yield Entry(setting, group.spec, read, mark)
+            yield Entry(setting, group.spec, _undecided(read) if replays.is_outside(group.spec) else read, mark)
+
+
+def _undecided(runs: store.Runs) -> store.Runs:
+    """Runs whose strategy decided nothing: what reading a file took says nothing of what choosing its cells did."""
+    unknown = np.full(len(runs.columns["seed"]), math.nan)
+    return replace(runs, columns={**runs.columns, store.MEASURED: unknown})
 
 
 def _setting(planned: PlannedTask, scored: Table) -> Setting:
