@@ -18,6 +18,7 @@ from nasbench_lab.cli.compare import compare, run
 from nasbench_lab.cli.front import front
 from nasbench_lab.cli.leaderboard import leaderboard
 from nasbench_lab.cli.listing import list_plugins
+from nasbench_lab.cli.measure import proxies, train
 from nasbench_lab.cli.new import new
 from nasbench_lab.cli.paper import latex, plot
 from nasbench_lab.cli.report import query, report
@@ -30,11 +31,10 @@ from nasbench_lab.cli.validate import validate
 
 app = Commands(
     help="Compare neural-architecture-search strategies honestly, in seconds.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of all commands
 )
+tables_app.command()(train)
+tables_app.command()(proxies)
 app.add_typer(tables_app, name="tables")
 
 

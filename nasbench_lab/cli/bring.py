@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 
 
 def bring(
@@ -23,7 +23,11 @@ def bring(
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option(metavar="TABLE", help="Table whose cells the trials are; the embedded one if left out."),
+        typer.Option(
+            metavar="TABLE",
+            autocompletion=complete.tables,
+            help="Table whose cells the trials are; the embedded one if left out.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where the trials go, a CSV file.")] = Path("trials.csv"),
     force: screen.Force = False,
@@ -32,7 +36,9 @@ def bring(
 
     Parameters have to be called as the decisions of the table are (see `tables info`). Scores and costs are the table's.
 
-    Example: nasbench-lab bring optuna.db --table digits --out mine.csv
+    Examples:
+        nasbench-lab bring optuna.db --table digits --out mine.csv
+        nasbench-lab bring optuna.db --study tpe_0 --study tpe_1
     """
     from nasbench_lab.interop import optuna
     from nasbench_lab.tables import catalog

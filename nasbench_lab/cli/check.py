@@ -6,14 +6,25 @@ from typing import Annotated, Literal
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="A name, pkg.module:Class or file.py, with :key=value,... if wanted.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=complete.strategies,
+            help="A name, pkg.module:Class or file.py, with :key=value,... if wanted.",
+        ),
+    ],
     kind: Annotated[Literal["strategy", "surrogate"], typer.Option(help="What it is.")] = "strategy",
 ) -> None:
-    """Run the conformance kit on a strategy or a surrogate; exit code 1 if a check fails."""
+    """Run the conformance kit on a strategy or a surrogate; exit code 1 if a check fails.
+
+    Examples:
+        nasbench-lab check my_search.py
+        nasbench-lab check --kind surrogate "sklearn.svm:SVR:C=10"
+    """
     from nasbench_lab.testing.strategy_kit import CheckFailed, check_strategy, check_surrogate
 
     console = screen.console()
