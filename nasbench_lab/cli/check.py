@@ -28,14 +28,18 @@ def check(
     from nasbench_lab.testing.strategy_kit import CheckFailed, check_strategy, check_surrogate
 
     console = screen.console()
-    failed = 0
+    failed: dict[str, list[str]] = {}  # cause -> checks
     for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
         try:
             test()
         except CheckFailed as error:
-            failed += 1
-            console.print(f"FAIL  {test.name}: {error}", style="red", highlight=False, markup=False)
+            failed.setdefault(str(error), []).append(test.name)
+            console.print(f"FAIL  {test.name}", style="red", highlight=False, markup=False)
         else:
             console.print(f"pass  {test.name}", highlight=False, markup=False)
-    console.print(f"{failed} checks failed" if failed else "all checks passed", highlight=False)
+    for cause, checks in failed.items():
+        share = f"{len(checks)} checks, {checks[0]} the first" if len(checks) > 1 else checks[0]
+        console.print(f"\n{share}:\n    {cause}", style="red", highlight=False, markup=False)
+    count = sum(map(len, failed.values()))
+    console.print(f"\n{count} checks failed" if failed else "all checks passed", highlight=False)
     raise typer.Exit(1 if failed else 0)
