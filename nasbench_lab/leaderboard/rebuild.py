@@ -30,6 +30,7 @@ from nasbench_lab.tables import trainings
 from nasbench_lab.tables.table import Table
 
 Row = dict[str, Any]
+PLACES = 100  # of curves; a manifest without them is of a day when curves had checkpoints alone, and is made again so
 
 
 def rebuild(plan: Plan, out: Path) -> Leaderboard:
@@ -86,7 +87,7 @@ def texts(
         measured: the decision seconds of rows, where the runs cannot say what they were.
     """
     members = list(entries(collected, content["runs"]))
-    board = ranking.build(plan.study.title, members, said)
+    board = ranking.build(plan.study.title, members, said, places=content.get("places", 0))
     for row in board.rows if measured is not None else ():
         value = (measured or {}).get(key_of(row))
         row["decision_seconds_per_query"] = math.nan if value is None else value
@@ -95,7 +96,7 @@ def texts(
 
 def _write(plan: Plan, collected: Collected, said: Sequence[str], out: Path, content: Row) -> Leaderboard:
     members = list(entries(collected, content["runs"]))
-    board = ranking.build(plan.study.title, members, said)
+    board = ranking.build(plan.study.title, members, said, places=content.get("places", 0))
     written.write(board, out, content)
     write_atomically(out / "details.json", details.to_json(members).encode())
     return board
@@ -199,8 +200,8 @@ def manifest(
         "versions": {name: of for group in plan.groups for name, of in group.header["versions"].items()},
         "runs": runs,
     }
-    known = {"kernel": kernel(), "strategies": facts_of(plan)} if then is None else then
-    found |= {name: known[name] for name in ("kernel", "strategies") if known.get(name)}
+    known = {"kernel": kernel(), "strategies": facts_of(plan), "places": PLACES} if then is None else then
+    found |= {name: known[name] for name in ("kernel", "strategies", "places") if known.get(name)}
     if said:
         found["notes"] = list(said)
     return found | {"checklist": checklist.of(found)}
