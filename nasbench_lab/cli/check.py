@@ -33,7 +33,8 @@ def check(
         try:
             test()
         except CheckFailed as error:
-            failed.setdefault(str(error), []).append(test.name)
+            cause = next((known for known in failed if str(error).endswith(known)), str(error))
+            failed.setdefault(cause, []).append(test.name)
             console.print(f"FAIL  {test.name}", style="red", highlight=False, markup=False)
         else:
             console.print(f"pass  {test.name}", highlight=False, markup=False)

@@ -200,7 +200,9 @@ def manifest(
         "versions": {name: of for group in plan.groups for name, of in group.header["versions"].items()},
         "runs": runs,
     }
-    known = {"kernel": kernel(), "strategies": facts_of(plan), "places": PLACES} if then is None else then
+    known: Mapping[str, Any] = (
+        {"kernel": kernel(), "strategies": facts_of(plan), "places": PLACES} if then is None else then
+    )
     found |= {name: known[name] for name in ("kernel", "strategies", "places") if known.get(name)}
     if said:
         found["notes"] = list(said)
