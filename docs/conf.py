@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,10 @@ def _of(command: Any, path: str, level: int) -> Iterator[str]:
     if inner is None or path != "nasbench-lab":
         yield f"{'#' * level} {path}"
         yield ""
-        yield re.sub(r"([*_\\<])", r"\\\1", (command.help or "").strip())
+        said, _, examples = (command.help or "").partition("\b\nExamples:\n")
+        yield re.sub(r"([*_\\<])", r"\\\1", said.strip())
+        if examples:
+            yield f"\n```sh\n{textwrap.dedent(examples).strip()}\n```"
         yield ""
     if inner is not None:
         for name in sorted(inner):

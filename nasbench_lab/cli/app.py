@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 
 from nasbench_lab.cli.audit import audit
+from nasbench_lab.cli.bring import bring
 from nasbench_lab.cli.check import check
 from nasbench_lab.cli.commands import Commands, sentences
 from nasbench_lab.cli.compare import compare, run
 from nasbench_lab.cli.front import front
 from nasbench_lab.cli.leaderboard import leaderboard
 from nasbench_lab.cli.listing import list_plugins
+from nasbench_lab.cli.measure import proxies, train
 from nasbench_lab.cli.new import new
 from nasbench_lab.cli.paper import latex, plot
 from nasbench_lab.cli.report import query, report
@@ -29,11 +31,10 @@ from nasbench_lab.cli.validate import validate
 
 app = Commands(
     help="Compare neural-architecture-search strategies honestly, in seconds.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of all commands
 )
+tables_app.command()(train)
+tables_app.command()(proxies)
 app.add_typer(tables_app, name="tables")
 
 
@@ -71,6 +72,7 @@ app.command()(audit)
 app.command("front")(front)
 app.command()(query)
 app.command()(report)
+app.command()(bring)
 app.command()(latex)
 app.command()(plot)
 app.command("serve-ask")(serve_ask)

@@ -7,14 +7,21 @@ from typing import Annotated
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 
 
 def audit(
-    tables: Annotated[list[str] | None, typer.Argument(help="Tables; the embedded one if left out.")] = None,
+    tables: Annotated[
+        list[str] | None, typer.Argument(autocompletion=complete.tables, help="Tables; the embedded one if left out.")
+    ] = None,
     strategies: Annotated[
         list[str] | None,
-        typer.Option("--strategy", metavar="NAME", help="Name or spec; repeat. Eight cheap ones if left out."),
+        typer.Option(
+            "--strategy",
+            metavar="NAME",
+            autocompletion=complete.strategies,
+            help="Name or spec; repeat. Eight cheap ones if left out.",
+        ),
     ] = None,
     readings: Annotated[
         list[str] | None,
@@ -32,6 +39,9 @@ def audit(
 
     Every reading runs the same strategies and seeds beside the plain one: eight cheap strategies, 50 seeds and 100 queries
     take half a minute a table. What each reading is and where it was found: docs/audit.md. Exit code 0 however much moves.
+
+    Examples:
+        nasbench-lab audit digits --seeds 20
     """
     import json
 
@@ -46,7 +56,7 @@ def audit(
         catalog.load(name)  # a name misspelt is told before anything runs
     contents = []
     for table in names:
-        with screen.progress("readings") as progress:
+        with screen.progress("readings", to=out) as progress:
             contents.append(
                 audits.audit(
                     table,

@@ -6,25 +6,41 @@ from typing import Annotated, Literal
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="A name, pkg.module:Class or file.py, with :key=value,... if wanted.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=complete.strategies,
+            help="A name, pkg.module:Class or file.py, with :key=value,... if wanted.",
+        ),
+    ],
     kind: Annotated[Literal["strategy", "surrogate"], typer.Option(help="What it is.")] = "strategy",
 ) -> None:
-    """Run the conformance kit on a strategy or a surrogate; exit code 1 if a check fails."""
+    """Run the conformance kit on a strategy or a surrogate; exit code 1 if a check fails.
+
+    Examples:
+        nasbench-lab check my_search.py
+        nasbench-lab check --kind surrogate "sklearn.svm:SVR:C=10"
+    """
     from nasbench_lab.testing.strategy_kit import CheckFailed, check_strategy, check_surrogate
 
     console = screen.console()
-    failed = 0
+    failed: dict[str, list[str]] = {}  # cause -> checks
     for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
         try:
             test()
         except CheckFailed as error:
-            failed += 1
-            console.print(f"FAIL  {test.name}: {error}", style="red", highlight=False, markup=False)
+            cause = next((known for known in failed if str(error).endswith(known)), str(error))
+            failed.setdefault(cause, []).append(test.name)
+            console.print(f"FAIL  {test.name}", style="red", highlight=False, markup=False)
         else:
             console.print(f"pass  {test.name}", highlight=False, markup=False)
-    console.print(f"{failed} checks failed" if failed else "all checks passed", highlight=False)
+    for cause, checks in failed.items():
+        share = f"{len(checks)} checks, {checks[0]} the first" if len(checks) > 1 else checks[0]
+        console.print(f"\n{share}:\n    {cause}", style="red", highlight=False, markup=False)
+    count = sum(map(len, failed.values()))
+    console.print(f"\n{count} checks failed" if failed else "all checks passed", highlight=False)
     raise typer.Exit(1 if failed else 0)

@@ -27,6 +27,11 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(s
 class Commands(typer.Typer):
     """Commands whose paths may begin with `~`, whose options of one value are given once, and that end in one sentence."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            cls=once.Group, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, **options
+        )
+
     def command(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:
         """As Typer's, of a function that is called as described above."""
         register = super().command(*arguments, cls=once.Command, **options)

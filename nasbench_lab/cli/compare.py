@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasbench_lab.cli import baseline as cli_baseline
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -20,19 +20,25 @@ if TYPE_CHECKING:
 def compare(
     context: typer.Context,
     strategies: Annotated[
-        list[str] | None, typer.Argument(help="Names or specs, name:key=value,... (see `list`).")
+        list[str] | None,
+        typer.Argument(autocompletion=complete.strategies, help="Names or specs, name:key=value,... (see `list`)."),
     ] = None,
     table: Annotated[
         list[str] | None,
         typer.Option(
             metavar="TABLE",
+            autocompletion=complete.tables,
             help="Table to search (see `tables list`); repeat for several, each scored on itself. If left out digits; without "
             "strategies as well, the suite: all measured tables of the package.",
         ),
     ] = None,
     score: Annotated[
         list[str] | None,
-        typer.Option(metavar="TABLE", help="Table to score on; repeat for several. The searched one if left out."),
+        typer.Option(
+            metavar="TABLE",
+            autocompletion=complete.tables,
+            help="Table to score on; repeat for several. The searched one if left out.",
+        ),
     ] = None,
     search: screen.Search = None,
     seeds: Annotated[int, typer.Option(help="Runs per strategy.", metavar="N", min=1)] = 50,
@@ -50,6 +56,7 @@ def compare(
         typer.Option(
             "--source",
             metavar="TABLE",
+            autocompletion=complete.tables,
             help="A table of another dataset whose validation scores may be read; repeat for several.",
         ),
     ] = None,
@@ -69,16 +76,22 @@ def compare(
     alpha: cli_baseline.Alpha = 0.01,
     trust: screen.Trust = None,
     as_json: screen.AsJson = False,
+    explain: screen.Explain = False,
 ) -> None:
     """Compare strategies on a table over many seeds, and write the leaderboard.
 
     With --baseline DIR the study is that folder's, run anew: exit code 3 if a strategy got significantly worse.
+
+    Examples:
+        nasbench-lab compare
+        nasbench-lab compare tpe local_search:improvement=best --table digits --seeds 30 --out results/mine
+        nasbench-lab compare my_search.py gp_bo --max-seconds 200 --workers 2
     """
     from nasbench_lab import api
 
     if baseline:
         again = cli_baseline.study_of(context, baseline, strategies or [], seeds, screen.trusted(trust))
-        _run(again, out, workers, backend, as_json, baseline=baseline, alpha=alpha)
+        _run(again, out, workers, backend, as_json, explain=explain, baseline=baseline, alpha=alpha)
         return
     study = api.make_study(
         strategies or [],
@@ -96,7 +109,7 @@ def compare(
         objectives=("val", *(objectives or ())),
         sources=tuple(sources or ()),
     )
-    _run(study, out, workers, backend, as_json)
+    _run(study, out, workers, backend, as_json, explain=explain)
 
 
 def run(
@@ -110,8 +123,14 @@ def run(
     baseline: cli_baseline.Baseline = None,
     alpha: cli_baseline.Alpha = 0.01,
     as_json: screen.AsJson = False,
+    explain: screen.Explain = False,
 ) -> None:
-    """Run a study file, going on where an interrupted run stopped; exit code 3 if it is worse than the baseline."""
+    """Run a study file, going on where an interrupted run stopped; exit code 3 if it is worse than the baseline.
+
+    Examples:
+        nasbench-lab run benchmarks/digits.toml --seeds 5
+        nasbench-lab run mine.toml --out results/mine --workers 2
+    """
     from dataclasses import replace
 
     from nasbench_lab.study.study import read_study
@@ -119,7 +138,16 @@ def run(
     chosen = read_study(study)
     name = study.stem if seeds in (None, chosen.seeds) else f"{study.stem}-{seeds}-seeds"
     chosen = replace(chosen, seeds=seeds) if seeds else chosen
-    _run(chosen, out or Path("results") / name, workers, backend, as_json, baseline=baseline, alpha=alpha)
+    _run(
+        chosen,
+        out or Path("results") / name,
+        workers,
+        backend,
+        as_json,
+        explain=explain,
+        baseline=baseline,
+        alpha=alpha,
+    )
 
 
 def _run(
@@ -129,6 +157,7 @@ def _run(
     backend: str,
     as_json: bool,
     *,
+    explain: bool,
     baseline: Path | None = None,
     alpha: float = 0.01,
 ) -> None:
@@ -142,12 +171,12 @@ def _run(
     said = notes.notes(plan)
     for note in said:
         print(f"note: {' '.join(note.split())}", file=sys.stderr)
-    with screen.progress(kept="runs (in blocks of 25 seeds, those that train one by one)") as progress:
+    with screen.progress(kept="runs (in blocks of 25 seeds, those that train one by one)", to=out) as progress:
         execute.run(plan, out, workers=workers, backend=backend, progress=progress)
         board = rebuild(plan, out)
     for note in board.notes:
         if note not in said:  # known only after the runs
             print(f"note: {' '.join(note.split())}", file=sys.stderr)
-    screen.show(board, out, as_json)
+    screen.show(board, out, as_json, explain=explain)
     if baseline:
         raise typer.Exit(cli_baseline.judge(board, plan, baseline, alpha, as_json=as_json))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,10 @@ def front(
         list[str],
         typer.Option(metavar="METRIC", help="A metric of the table beside its test score; repeat for several."),
     ],
-    table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", autocompletion=complete.tables, help="Table; the embedded one if left out."),
+    ] = None,
     results: Annotated[
         Path | None, typer.Option(help="A results folder with runs of a study with these objectives.")
     ] = None,
@@ -29,7 +32,12 @@ def front(
     ] = None,
     as_json: screen.AsJson = False,
 ) -> None:
-    """The exact front of test scores and further objectives, and what strategies reached of it."""
+    """The exact front of test scores and further objectives, and what strategies reached of it.
+
+    Examples:
+        nasbench-lab front --table digits --objectives params_m
+        nasbench-lab front --objectives params_m --results results/multi_objective
+    """
     from nasbench_lab.experiments import front_report
     from nasbench_lab.study.study import load_study
     from nasbench_lab.tables import catalog

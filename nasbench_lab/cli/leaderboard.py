@@ -21,8 +21,14 @@ def leaderboard(
         bool, typer.Option("--all", help="Rebuild all from their runs; write index.md and index.html.")
     ] = False,
     as_json: screen.AsJson = False,
+    explain: screen.Explain = False,
 ) -> None:
-    """Rebuild and show the leaderboard of a results folder (shows the written one where runs are not there)."""
+    """Rebuild and show the leaderboard of a results folder (shows the written one where runs are not there).
+
+    Examples:
+        nasbench-lab leaderboard results/compare --explain
+        nasbench-lab leaderboard --all
+    """
     from nasbench_lab.leaderboard import written as boards
     from nasbench_lab.leaderboard.rebuild import again
     from nasbench_lab.study.study import load_study
@@ -36,7 +42,7 @@ def leaderboard(
         raise LabError("which results folder? nasbench-lab leaderboard DIR, or --all")
     load_study(folder)  # says what is no results folder
     try:
-        screen.show(again(folder), folder, as_json)
+        screen.show(again(folder), folder, as_json, explain=explain)
         return
     except LabError as error:  # no runs here, or no table: the page that was written still stands
         note = f"nasbench-lab: as written, not rebuilt: {error}"

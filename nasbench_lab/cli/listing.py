@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasbench_lab import extras
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -23,12 +23,20 @@ _WIDEST = 120  # of a line
 def list_plugins(
     name: Annotated[
         str | None,
-        typer.Argument(help="Explain this one, parameter by parameter: a name, a file.py or pkg.module:Class."),
+        typer.Argument(
+            autocompletion=complete.strategies,
+            help="Explain this one, parameter by parameter: a name, a file.py or pkg.module:Class.",
+        ),
     ] = None,
     family: Annotated[str | None, typer.Option(metavar="NAME", help="Only the strategies of this family.")] = None,
     as_json: screen.AsJson = False,
 ) -> None:
-    """The strategies at hand by family, surrogates, evaluators and zero-cost scores, with their parameters; or one of them."""
+    """The strategies at hand by family, surrogates, evaluators and zero-cost scores, with their parameters; or one of them.
+
+    Examples:
+        nasbench-lab list --family evolution
+        nasbench-lab list gp_bo
+    """
     from nasbench_lab.listing import plugins
 
     if name and family:

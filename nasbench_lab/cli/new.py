@@ -19,7 +19,12 @@ def new(
     kind: Annotated[Literal["strategy", "surrogate"], typer.Option(help="What it is.")] = "strategy",
     force: screen.Force = False,
 ) -> None:
-    """Write a small strategy or surrogate that works, to be changed into your own."""
+    """Write a small strategy or surrogate that works, to be changed into your own.
+
+    Examples:
+        nasbench-lab new my_search.py
+        nasbench-lab new my_predictor.py --kind surrogate
+    """
     from nasbench_lab.files import writing
 
     if path.suffix != ".py" or not path.stem.isidentifier() or keyword.iskeyword(path.stem):

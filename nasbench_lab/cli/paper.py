@@ -22,7 +22,11 @@ def latex(
 ) -> None:
     r"""Leaderboards as one LaTeX table: best in bold, who is not told apart from it marked, protocol in the caption.
 
-    The preamble needs \usepackage{booktabs}. Example: nasbench-lab latex results/compare results/mine --out table.tex
+    The preamble needs \usepackage{booktabs}.
+
+    Examples:
+        nasbench-lab latex results/compare
+        nasbench-lab latex results/compare results/mine --out table.tex
     """
     from nasbench_lab import api
     from nasbench_lab.files import writing
@@ -59,7 +63,8 @@ def plot(
 ) -> None:
     """A figure for a paper, as wide as asked for: one kind of chart of one or several boards side by side.
 
-    Example: nasbench-lab plot regret results/digits results/mine --width text --font serif --out figure.pdf
+    Examples:
+        nasbench-lab plot regret results/digits results/mine --width text --font serif --out figure.pdf
     """
     from nasbench_lab.files import writing
     from nasbench_lab.report import figures

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -29,7 +29,13 @@ def report(
         bool, typer.Option("--all", help="The pages of all results folders, and one that lists them.")
     ] = False,
 ) -> None:
-    """Write a results folder as one HTML page that needs nothing else: no network, no other file."""
+    """Write a results folder as one HTML page that needs nothing else: no network, no other file.
+
+    Examples:
+        nasbench-lab report results/compare
+        nasbench-lab report results/compare --charts pdf
+        nasbench-lab report --all
+    """
     from nasbench_lab.report import publish
 
     if all_ and (out or charts):
@@ -53,13 +59,21 @@ def query(
             "0..15624, six ops, or the official string."
         ),
     ],
-    table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", autocompletion=complete.tables, help="Table; the embedded one if left out."),
+    ] = None,
     svg: Annotated[Path | None, typer.Option(help="Draw the cell into this file.")] = None,
     force: screen.Force = False,
     every: Annotated[bool, typer.Option("--every-table", help="Ranks on every table at hand.")] = False,
     as_json: screen.AsJson = False,
 ) -> None:
-    """Everything known of one cell: its options, class, costs, all scores with their ranks, its best neighbours."""
+    """Everything known of one cell: its options, class, costs, all scores with their ranks, its best neighbours.
+
+    Examples:
+        nasbench-lab query 1462
+        nasbench-lab query "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|none~0|skip_connect~1|nor_conv_3x3~2|" --table toy
+    """
     from nasbench_lab.tables import catalog, describe
 
     chosen = catalog.load(table or catalog.default())

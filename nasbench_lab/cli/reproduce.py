@@ -30,6 +30,10 @@ def reproduce(
 
     Where runs/ is not there, as in a fresh clone, the manifest's study is run elsewhere and compared by digest.
     Strategies that are somebody's files, classes or programs are run only with --trust.
+
+    Examples:
+        nasbench-lab reproduce results/compare
+        nasbench-lab reproduce results/digits --workers 2
     """
     from collections import Counter
 

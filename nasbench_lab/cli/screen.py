@@ -98,6 +98,9 @@ def trusted(names: list[str] | None) -> list[str] | None:
 AsJson = Annotated[bool, typer.Option("--json", callback=_aside, help="Print rows as JSON instead of a table.")]
 
 
+Explain = Annotated[bool, typer.Option("--explain", help="Say what every column means, too.")]
+
+
 def now_and_then() -> Callable[[str], None]:
     """Says on stderr how far something is: what it is told, once `_OFTEN` seconds have passed since it said something."""
     import time
@@ -114,8 +117,8 @@ def now_and_then() -> Callable[[str], None]:
 
 
 @contextmanager
-def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int], None]]:
-    """A bar with time left, on stderr, elsewhere than on a terminal a line now and then.
+def progress(what: str = "runs", kept: str = "", to: Path | str | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A bar with time left, on stderr, elsewhere than on a terminal a line now and then; both say where it is written `to`.
 
     An interruption becomes a message, which says what is `kept` (`what` if left out).
     """
@@ -129,8 +132,9 @@ def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int]
         TimeRemainingColumn,
     )
 
+    where = f" to {to}" if to else ""
     columns = (
-        TextColumn(what),
+        TextColumn(what + where, markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -144,7 +148,7 @@ def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int]
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
-            say(f"{what}: {done:,} of {total:,}")
+            say(f"{what}{where}: {done:,} of {total:,}")
 
         try:
             yield update
@@ -154,8 +158,8 @@ def progress(what: str = "runs", kept: str = "") -> Iterator[Callable[[int, int]
             ) from None
 
 
-def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
-    """The leaderboard, section by section, or its rows as JSON."""
+def show(board: Leaderboard, folder: Path, as_json: bool, *, explain: bool = False) -> None:
+    """The leaderboard, section by section, and what its columns mean where that is asked for; or its rows as JSON."""
     import json
 
     from nasbench_lab.leaderboard import wording
@@ -166,8 +170,24 @@ def show(board: Leaderboard, folder: Path, as_json: bool) -> None:
         return
     files = "leaderboard.md, .csv, .json, curves.csv, details.json, manifest.json; runs/"
     print_blocks(wording.blocks(board), f"Written to {folder}: {files}")
+    if explain:
+        _explain(board)
     if said := wording.answer(board):
         console().print(f"\n{said}", style="bold", highlight=False, markup=False)
+
+
+def _explain(board: Leaderboard) -> None:
+    """Every column that is shown, with what it means."""
+    from rich.table import Table as Grid
+
+    from nasbench_lab.leaderboard import wording
+
+    grid = Grid(box=None, pad_edge=False, show_header=False)
+    for head, meaning in wording.explained(board).items():
+        grid.add_row(head, meaning)
+    terminal = console()
+    terminal.print("\nColumns", style="bold")
+    terminal.print(grid, highlight=False)
 
 
 def print_blocks(blocks: Iterable[Block], end: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 from nasbench_lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 def serve_ask(
     table: Annotated[
-        str | None, typer.Option(metavar="TABLE", help="Table that answers; the embedded one if left out.")
+        str | None,
+        typer.Option(
+            metavar="TABLE", autocompletion=complete.tables, help="Table that answers; the embedded one if left out."
+        ),
     ] = None,
     seed: screen.Seed = 0,
     search: screen.Search = None,
@@ -36,7 +39,11 @@ def serve_ask(
     objectives: screen.Objectives = None,
     out: Annotated[Path | None, typer.Option(help="Also write the run's records to this Parquet file.")] = None,
 ) -> None:
-    """Answer queries over stdin and stdout, a line of JSON each, so that a strategy in any language can be tried."""
+    """Answer queries over stdin and stdout, a line of JSON each, so that a strategy in any language can be tried.
+
+    Examples:
+        nasbench-lab serve-ask --table digits --seed 3 --max-queries 20
+    """
     from nasbench_lab.evaluators.tabular import Tabular
     from nasbench_lab.strategies.foreign._lines import Standard
     from nasbench_lab.study import runner

@@ -7,17 +7,23 @@ from typing import Annotated, Any
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 
 
 def supernet(
     strategies: Annotated[
         list[str] | None,
-        typer.Argument(help="One-shot strategies, names or specs: how the supernet is trained. spos if left out."),
+        typer.Argument(
+            autocompletion=complete.strategies,
+            help="One-shot strategies, names or specs: how the supernet is trained. spos if left out.",
+        ),
     ] = None,
     data: Annotated[str, typer.Option(help="Trained on: digits, cifar10-valid, cifar100, ImageNet16-120.")] = "digits",
     table: Annotated[
-        str | None, typer.Option(metavar="TABLE", help="Table that is the truth; the data's own if left out.")
+        str | None,
+        typer.Option(
+            metavar="TABLE", autocompletion=complete.tables, help="Table that is the truth; the data's own if left out."
+        ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs of every supernet; its own if left out.", metavar="N", min=1)
@@ -42,7 +48,11 @@ def supernet(
     ),
     as_json: screen.AsJson = False,
 ) -> None:
-    """Train supernets, score cells with their weights, and say how well that ranking agrees with the table's."""
+    """Train supernets, score cells with their weights, and say how well that ranking agrees with the table's.
+
+    Examples:
+        nasbench-lab supernet spos --epochs 12 --seeds 2 --cells 100 --out results/supernet_try
+    """
     from nasbench_lab.experiments import supernet_report, supernets
     from nasbench_lab.training.problem import check_device, make_problem
 
@@ -54,7 +64,7 @@ def supernet(
     settings = supernets.Settings(
         specs, table or data.removesuffix("-valid"), seeds, cells, every, images, calibration, target
     )
-    with screen.progress("supernets") as progress:
+    with screen.progress("supernets", to=out) as progress:
         jobs = supernets.run(settings, out, workers=workers, progress=progress)
     content = supernet_report.build(settings, jobs)
     written = supernet_report.write(content, out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 from nasbench_lab.errors import LabError
 from nasbench_lab.extras import MissingPackage
 
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
 def surrogates(
     specs: Annotated[
-        list[str] | None, typer.Argument(help="Names or specs, name:key=value,...; all that are installed if left out.")
+        list[str] | None,
+        typer.Argument(
+            autocompletion=complete.surrogates,
+            help="Names or specs, name:key=value,...; all that are installed if left out.",
+        ),
     ] = None,
-    table: Annotated[str | None, typer.Option(metavar="TABLE", help="Table; the embedded one if left out.")] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", autocompletion=complete.tables, help="Table; the embedded one if left out."),
+    ] = None,
     train: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +57,12 @@ def surrogates(
     ),
     as_json: screen.AsJson = False,
 ) -> None:
-    """Fit surrogates on n random cells and score them on held-out ones: order, errors, calibration, time, regret."""
+    """Fit surrogates on n random cells and score them on held-out ones: order, errors, calibration, time, regret.
+
+    Examples:
+        nasbench-lab surrogates gp mlp --train 50,200 --seeds 3
+        nasbench-lab surrogates "sklearn.ensemble:ExtraTreesRegressor:n_estimators=300" gp
+    """
     from nasbench_lab.experiments import assessment, assessment_report
     from nasbench_lab.tables import catalog
 
@@ -67,7 +79,7 @@ def surrogates(
         test_size=held_out,
         max_queries=max_queries,
     )
-    with screen.progress("fits and searches") as progress:
+    with screen.progress("fits and searches", to=out) as progress:
         jobs = assessment.run(settings, out, workers=workers, progress=progress)
     content = assessment_report.build(settings, jobs, out)
     written = assessment_report.write(content, out)

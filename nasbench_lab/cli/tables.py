@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 from nasbench_lab.cli.commands import Commands
 from nasbench_lab.errors import LabError
 
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from nasbench_lab.tables.table import Table
 
 tables_app = Commands(
-    help="The benchmarks at hand: list, describe, fetch, import, export, measure, score without training.",
-    no_args_is_help=True,
+    help="The benchmarks at hand: list, describe, fetch, import, export, measure, score without training."
 )
 
 
 @tables_app.command("list")
 def tables_list(as_json: screen.AsJson = False) -> None:
-    """The tables at hand and where they lie; only their headers are read."""
+    """The tables at hand and where they lie; only their headers are read.
+
+    Examples:
+        nasbench-lab tables list
+    """
     from rich.table import Table as Grid
 
     rows = list(_listed())
@@ -59,8 +62,15 @@ def _listed() -> Iterator[dict[str, Any]]:
 
 
 @tables_app.command("info")
-def tables_info(name: str, as_json: screen.AsJson = False) -> None:
-    """Size, space, optimum, fidelities, trials, noise, local optima, digest and source of a table."""
+def tables_info(
+    name: Annotated[str, typer.Argument(autocompletion=complete.tables, help="A table, by name or path.")],
+    as_json: screen.AsJson = False,
+) -> None:
+    """Size, space, optimum, fidelities, trials, noise, local optima, digest and source of a table.
+
+    Examples:
+        nasbench-lab tables info digits
+    """
     from nasbench_lab.tables import catalog, describe
 
     facts = describe.table_facts(catalog.load(name))
@@ -124,7 +134,12 @@ def tables_import(
     force: screen.Force = False,
     workers: screen.Workers = 2,
 ) -> None:
-    """Turn a file into tables, one per dataset; nothing is run from it or written unless the whole file is right."""
+    """Turn a file into tables, one per dataset; nothing is run from it or written unless the whole file is right.
+
+    Examples:
+        nasbench-lab tables import mine.csv --decisions layers,width --val val_1,val_2 --test test --seconds seconds
+        nasbench-lab tables import NATS-tss-v1_0-3ffb9-simple
+    """
     from nasbench_lab.tables.formats import importing
     from nasbench_lab.tables.formats.named_columns import Columns, split
 
@@ -156,7 +171,12 @@ def tables_fetch(
     to: To = None,
     force: screen.Force = False,
 ) -> None:
-    """Download a benchmark's public parts (nb201 25 MB, transnas 8, macro 1; checked by hash) and make tables of them."""
+    """Download a benchmark's public parts (nb201 25 MB, transnas 8, macro 1; checked by hash) and make tables of them.
+
+    Examples:
+        nasbench-lab tables fetch nb201 --dataset cifar10
+        nasbench-lab tables fetch transnas
+    """
     from nasbench_lab.files.downloads import Unreachable
     from nasbench_lab.tables import catalog
     from nasbench_lab.tables.fetching import offers
@@ -177,7 +197,9 @@ def tables_fetch(
 
 @tables_app.command("export")
 def tables_export(
-    names: Annotated[list[str], typer.Argument(help="Tables; several only for nats-simple.")],
+    names: Annotated[
+        list[str], typer.Argument(autocompletion=complete.tables, help="Tables; several only for nats-simple.")
+    ],
     format: Annotated[str, typer.Option(help="nats-simple, csv, parquet or syne-tune.")],
     to: Annotated[Path | None, typer.Option(help="File or folder; named after the table, here, if left out.")] = None,
     fill: Annotated[
@@ -186,7 +208,12 @@ def tables_export(
     ] = False,
     force: screen.Force = False,
 ) -> None:
-    """Write a table in a format of other tools."""
+    """Write a table in a format of other tools.
+
+    Examples:
+        nasbench-lab tables export digits --format csv
+        nasbench-lab tables export digits --format syne-tune --fill --to exported
+    """
     from nasbench_lab.tables import catalog
     from nasbench_lab.tables.formats import exporting
 
@@ -217,7 +244,7 @@ def _there(path: Path) -> Table | None:
         return None
 
 
-def _replaceable(path: Path, table: Table, *, force: bool) -> bool:
+def replaceable(path: Path, table: Table, *, force: bool) -> bool:
     """Whether a table has yet to be written to a path.
 
     Raises:
@@ -251,116 +278,9 @@ def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
     if len({table.name for table in found}) < len(found):
         raise LabError(f"two tables are both called {found[0].name!r}; nothing was written")
     paths = {table.name: folder / f"{names.checked(table.name, 'a table')}.npz" for table in found}
-    changed = [table for table in found if _replaceable(paths[table.name], table, force=force)]
+    changed = [table for table in found if replaceable(paths[table.name], table, force=force)]
     writing.write_together({paths[table.name]: table.content(compress=True) for table in changed})
     for table in found:
         measured = int(table.measured.sum())
         cells = f"{measured:,} cells" if measured == len(table.truth) else f"{measured:,} of {len(table.truth):,} cells"
         print(f"{table.name}: {cells}, schedules {', '.join(map(str, table.schedules))} -> {paths[table.name]}")
-
-
-@tables_app.command("train")
-def tables_train(
-    name: Annotated[str, typer.Argument(help="Name of the table; NAME.npz is written.")],
-    space: Annotated[
-        str | None,
-        typer.Option(help="Whose networks; if left out, of the space called NAME, else nas-bench-201's cells."),
-    ] = None,
-    data: Annotated[str, typer.Option(help="What is trained on.")] = "digits",
-    seed: screen.Seeds = None,
-    more: screen.MoreSeeds = None,
-    best: Annotated[int, typer.Option(help="How many best classes by the first seed get further seeds.")] = 500,
-    random: Annotated[int, typer.Option(help="How many other classes do.")] = 500,
-    classes: Annotated[int | None, typer.Option(help="Only so many classes, a random sample.")] = None,
-    epochs: screen.Epochs = None,
-    part_size: screen.PartSize = None,
-    held_out_size: screen.HeldOutSize = None,
-    workers: screen.Workers = 1,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    shards: Annotated[
-        Path | None, typer.Option(help="Folder of finished blocks; finished ones are not repeated.")
-    ] = None,
-    merge: Annotated[Path | None, typer.Option(help="Train nothing: make the table of this folder of shards.")] = None,
-    partial: Annotated[bool, typer.Option(help="Allow classes without a training; not searchable.")] = False,
-    to: To = None,
-    force: screen.Force = False,
-) -> None:
-    """Measure a table: train classes x seeds in resumable shards, then merge them into one file."""
-    from nasbench_lab.experiments import measuring
-    from nasbench_lab.files import names
-    from nasbench_lab.tables import catalog
-    from nasbench_lab.training import networks
-    from nasbench_lab.training.problem import make_problem
-
-    folder = to or catalog.target_folder()
-    path = folder / f"{names.checked(name, 'a table')}.npz"
-    done = merge
-    if done is None:
-        whose = space or (name if name in networks.NETWORKS else networks.CELLS.space.name)
-        sizes = {"epochs": epochs, "part_size": part_size, "held_out_size": held_out_size}
-        problem = make_problem(data, space=whose, **sizes)
-        seeds = {"seeds": tuple(seed or (777,)), "more": tuple(more or ())}
-        plan = measuring.Plan(problem, **seeds, best=best, random=random, classes=classes)
-        done = shards or folder / "shards" / f"{name}-{plan.problem.digest(device)[:12]}"
-        print(
-            f"Trainings go to {done}; interrupt at any time, the same command goes on from there.",
-            file=sys.stderr,
-            flush=True,
-        )
-        with screen.progress("trainings") as progress:
-            measuring.run(plan, done, workers=workers, device=device, progress=lambda a, b, _left: progress(a, b))
-    table = measuring.merge(name, done, partial=partial or classes is not None)
-    if _replaceable(path, table, force=force):
-        table.save(path, compress=True)
-    print(
-        f"{name}: {int(table.measured.sum()):,} of {len(table.truth):,} cells, {path.stat().st_size / 1e6:.2f} MB -> {path}"
-    )
-
-
-@tables_app.command("proxies")
-def tables_proxies(
-    table: Annotated[str, typer.Argument(help="Table whose cells are scored; of a space that networks are built of.")],
-    scores: Annotated[
-        str,
-        typer.Option(metavar="NAME,NAME,...", help="Zero-cost scores; all that the table does not have if left out."),
-    ] = "",
-    cells: Annotated[
-        int | None, typer.Option(metavar="N", help="Only so many classes of equal cells, a random sample.")
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="Images: random, or a data set's; the table's own where that is digits, else random."),
-    ] = None,
-    batch: Annotated[int, typer.Option(help="Images of the batch.", metavar="N", min=2)] = 64,
-    seed: Annotated[int, typer.Option(help="Of weights, images and what scores draw.", metavar="N", min=0)] = 0,
-    workers: screen.Workers = 1,
-    name: Annotated[str, typer.Option(help="Of the new table; NAME-proxies if left out.")] = "",
-    to: To = None,
-    force: screen.Force = False,
-) -> None:
-    """Compute zero-cost scores of a table's cells, resumable, and write a table that has them as metrics `proxy/<name>`."""
-    import numpy as np
-
-    from nasbench_lab.experiments import proxies
-    from nasbench_lab.files import names
-    from nasbench_lab.tables import catalog
-    from nasbench_lab.tables.formats.named_columns import split
-
-    given = catalog.load(table)
-    called = name or f"{given.name.removesuffix('-proxies')}-proxies"
-    folder = to or catalog.target_folder()
-    path = folder / f"{names.checked(called, 'a table')}.npz"
-    settings = proxies.settings_for(given, split(scores), data=data, images=batch, seed=seed)
-    shards = folder / "shards" / called
-    print(f"Scores go to {shards}; interrupt at any time, the same command goes on from there.", file=sys.stderr)
-    with screen.progress("cells") as progress:
-        found = proxies.run(settings, proxies.cells_of(given, cells), shards, workers=workers, progress=progress)
-    made = proxies.added(given, called, settings, found)
-    if _replaceable(path, made, force=force):
-        made.save(path, compress=True)
-    for score in settings.scores:
-        values, cpu = (proxies.column(found, what, score) for what in ("values", "cpu"))
-        print(
-            f"proxy/{score:<12} {int((~np.isnan(values)).sum()):6,} of {len(values):,} cells, {cpu.mean():.4f} CPU s each"
-        )
-    print(f"{called}: {path.stat().st_size / 1e6:.2f} MB -> {path}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 from nasbench_lab.files import names, paths
 
 
@@ -33,7 +33,12 @@ def validate(
         ),
     ] = False,
     table: Annotated[
-        str | None, typer.Option(metavar="TABLE", help="Table that predicts; the target's, or the embedded one.")
+        str | None,
+        typer.Option(
+            metavar="TABLE",
+            autocompletion=complete.tables,
+            help="Table that predicts; the target's, or the embedded one.",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     workers: screen.Workers = 1,
@@ -41,18 +46,23 @@ def validate(
         Path | None, typer.Option(help="Where the report goes; the results folder, or results/validate-TARGET.")
     ] = None,
 ) -> None:
-    """Train the best candidates for real, with new seeds, and compare with what the table said."""
+    """Train the best candidates for real, with new seeds, and compare with what the table said.
+
+    Examples:
+        nasbench-lab validate results/compare --top 5 --seeds 3
+        nasbench-lab validate 13714,1462,0 --tune 12
+    """
     from nasbench_lab.experiments import candidates, validation, validation_report
     from nasbench_lab.training.problem import make_problem
 
     space = candidates.space_of(target, table)
     problem = make_problem(data, space=space, epochs=epochs, part_size=part_size, held_out_size=held_out_size)
     settings = validation.Settings(problem, top, random, seeds, first_seed, tune, device, workers, inherit)
-    with screen.progress("trainings") as progress:
-        content = validation.validate(target, settings, table=table, progress=progress)
     folder = out or (
         paths.home(target) if paths.is_folder(target) else Path("results") / f"validate-{names.slug(target, kept='')}"
     )
+    with screen.progress("trainings", to=folder) as progress:
+        content = validation.validate(target, settings, table=table, progress=progress)
     written = validation_report.write(content, folder)
     print(validation_report.to_markdown(content))
     print(f"Written to {folder}: {', '.join(path.name for path in written)}")

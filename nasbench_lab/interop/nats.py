@@ -54,7 +54,7 @@ class Nats:
     verbose = False
 
     def __init__(self, trainings: Trainings, seed: int = 0, *, fast_mode: bool = False) -> None:
-        self._trainings, self._fast_mode = trainings, fast_mode
+        self.trainings, self._fast_mode = trainings, fast_mode
         self.filename = trainings.name
         self.meta_archs = list(official.names_of(trainings.space))
         self.archstr2index = {text: arch for arch, text in enumerate(self.meta_archs)}
@@ -76,12 +76,12 @@ class Nats:
     @property
     def archive_dir(self) -> str | None:
         """The folder of records, in fast mode."""
-        return self.filename if self._fast_mode and isinstance(self._trainings, OfRecords) else None
+        return self.filename if self._fast_mode and isinstance(self.trainings, OfRecords) else None
 
     @property
     def evaluated_indexes(self) -> set[int]:
         """The cells that there is something of; in fast mode those asked for so far."""
-        return set(self._asked) if self._fast_mode else {*self._trainings.archs, *self._reloaded}
+        return set(self._asked) if self._fast_mode else {*self.trainings.archs, *self._reloaded}
 
     @property
     def arch2infos_dict(self) -> Mapping[int, Mapping[str, ArchResults]]:
@@ -106,10 +106,10 @@ class Nats:
         if source is None:
             raise LabError("reload takes the folder of records to read from: archive_root")
         found = OfRecords(paths.home(source))
-        if found.space != self._trainings.space:
-            raise LabError(f"{source} holds networks of {found.space.name}, not of {self._trainings.space.name}")
+        if found.space != self.trainings.space:
+            raise LabError(f"{source} holds networks of {found.space.name}, not of {self.trainings.space.name}")
         if index is None:
-            self._trainings, self.filename = found, found.name
+            self.trainings, self.filename = found, found.name
         else:
             found.of(self._index(index))
             self._reloaded[index] = found
@@ -132,7 +132,7 @@ class Nats:
         return self.query_meta_info_by_index(index, hp).get_net_param(dataset, seed)
 
     def _record(self, index: int) -> Record:
-        found = self._reloaded.get(index, self._trainings).of(index)
+        found = self._reloaded.get(index, self.trainings).of(index)
         self._asked.add(index)
         return found
 
@@ -260,8 +260,8 @@ class Nats:
         self, arch: Any, dataset: str, iepoch: int | None = None, hp: str | int = "12", account_time: bool = True
     ) -> tuple[float, float | None, float, float]:
         """Train and validate: validation accuracy, latency, seconds of this query, seconds of all so far."""
-        if dataset not in self._trainings.datasets:
-            raise ValueError(f"Invalid dataset name : {dataset} vs {self._trainings.datasets}")
+        if dataset not in self.trainings.datasets:
+            raise ValueError(f"Invalid dataset name : {dataset} vs {self.trainings.datasets}")
         index, trained = self._index(arch), "cifar10-valid" if dataset == "cifar10" else dataset
         info = self.get_more_info(index, trained, iepoch, hp)
         if "valid-accuracy" in info:
@@ -323,7 +323,7 @@ class Nats:
             ValueError: no such schedule.
         """
         last = _epochs(hp)
-        if last not in self._trainings.lasts:
+        if last not in self.trainings.lasts:
             raise ValueError(f"there are hyper-parameters {self.avaliable_hps}, not {hp!r}")
         fallback = dataset, _SETS.get(metric_on_set, metric_on_set)
         dataset, split = _REMAP.get((dataset, metric_on_set), fallback)
@@ -342,9 +342,9 @@ class Nats:
         """Cells, and for each its mean accuracy, FLOPs and parameters; kept, as records are read one by one."""
         key = dataset, split, last
         if key not in self._best:
-            archs = sorted({*self._trainings.archs, *self._reloaded})
+            archs = sorted({*self.trainings.archs, *self._reloaded})
             own = [arch for arch in archs if arch not in self._reloaded]
-            columns = [list(part) for part in self._trainings.scored(dataset, split, last, own)]
+            columns = [list(part) for part in self.trainings.scored(dataset, split, last, own)]
             for arch in (arch for arch in archs if arch in self._reloaded):
                 for column, value in zip(
                     columns, self._reloaded[arch].scored(dataset, split, last, [arch]), strict=True

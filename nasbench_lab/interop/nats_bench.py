@@ -5,7 +5,7 @@
     api = nats_bench.create("digits", "tss")                                 # a table, several, a folder, an official file
     valid, latency, seconds, total = api.simulate_train_eval(1462, "cifar10", hp="12")
 
-A script that imports `nats_bench` itself runs as it is:
+A script that imports `nats_bench` itself, or its predecessor `nas_201_api`, runs as it is:
 
     python -m nasbench_lab.interop.nats_bench script.py --dataset cifar10 ...
 
@@ -28,7 +28,9 @@ from typing import Any
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import paths
+from nasbench_lab.interop import nas_201
 from nasbench_lab.interop.nats import Nats
+from nasbench_lab.interop.results import ArchResults, ResultsCount
 from nasbench_lab.interop.trainings import OfRecords, OfTables, Trainings
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
@@ -90,6 +92,23 @@ def NATSsize(file_path_or_dict: Source = None, fast_mode: bool = False, verbose:
     return create(file_path_or_dict, "sss", fast_mode, verbose)
 
 
+def NASBench201API(file_path_or_dict: Source = None, verbose: bool = True) -> Nats:
+    """As the class of nas_201_api: `create` for "tss", with the defaults of the version that is installed, else of 1.3.
+
+    An official file that is not there is said on stderr, and what `create(None)` finds stands for it.
+    """
+    given = file_path_or_dict
+    if (
+        isinstance(given, (str, Path))
+        and Path(given).name.startswith("NAS-Bench-201")
+        and not paths.home(given).exists()
+    ):
+        file_path_or_dict = _at_hand("tss")
+        found = file_path_or_dict if isinstance(file_path_or_dict, list) else [file_path_or_dict]
+        print(f"note: {given} is not there; instead of it: {', '.join(map(str, found))}", file=sys.stderr)
+    return nas_201.kind()(_opened(_at_hand("tss") if file_path_or_dict is None else file_path_or_dict))
+
+
 def _opened(source: Source) -> Trainings:
     if isinstance(source, Mapping):
         return OfRecords(source)
@@ -123,7 +142,7 @@ def _at_hand(kind: str) -> Source:
 
 
 def stand_in() -> None:
-    """From here on `import nats_bench` in this process brings the functions of this module.
+    """From here on `import nats_bench` and `import nas_201_api` in this process bring the functions of this module.
 
     What the official package has besides (`genotype_utils`) is its own, where it is installed.
     """
@@ -142,6 +161,9 @@ def stand_in() -> None:
         vars(part).update(shown, ALL_BASE_NAMES=[base])
         sys.modules[part.__name__] = part
         setattr(package, name, part)
+    older = ModuleType("nas_201_api", __doc__)
+    vars(older).update(NASBench201API=NASBench201API, ArchResults=ArchResults, ResultsCount=ResultsCount)
+    sys.modules["nas_201_api"] = older
 
 
 if __name__ == "__main__":  # a script, with its arguments

@@ -1,19 +1,31 @@
-"""A table as an objective of Optuna's studies, and the distributions of its decisions.
+"""A table as an objective of Optuna's studies, the distributions of its decisions, and finished studies as rows of a board.
 
     f = optuna_objective("digits")
     study = optuna.create_study(direction=f.function.direction, pruner=optuna.pruners.MedianPruner())
     study.optimize(f, n_trials=100)
+
+    write_trials([study], "digits", "mine.csv")
+    nasbench_lab.compare("outside:file=mine.csv", "tpe", seeds=1)
 
 Optuna itself is imported when a trial ends early, or when distributions are made.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from nasbench_lab import extras
 from nasbench_lab.core import Evaluator, LabError, direction
+from nasbench_lab.files import paths, spreadsheet, writing
 from nasbench_lab.interop.objectives import Objective, objective, plain_options, space_of
+from nasbench_lab.spaces import naming
+from nasbench_lab.spaces.space import Space
+from nasbench_lab.strategies.foreign.outside import EPOCHS, RUN
 from nasbench_lab.tables.table import Table
 
 
@@ -106,3 +118,94 @@ def _pruned(why: str) -> Exception:
 
     found: Exception = optuna.TrialPruned(why)
     return found
+
+
+def write_trials(studies: Sequence[Any], of: Any, path: str | Path, *, force: bool = False) -> list[str]:
+    """Write the trials of finished studies as a file that the strategy `outside` asks for again: they are a row of a board.
+
+    Complete trials are of the highest fidelity, pruned ones of the last step that they reported, which are epochs. Others
+    (failed, unfinished, pruned before any report: in a listed space, no cell) are no queries, and are left out.
+
+    Args:
+        studies: of Optuna, one for each seed; parameters are called as the decisions are.
+        of: an objective, a table (itself or by name), or a space: whose cells the trials are.
+        path: of the CSV file.
+        force: replace a file that is there.
+
+    Returns:
+        Notes: how many trials were left out, and why.
+
+    Raises:
+        LabError: a trial is no cell of the space, a study has no trial that counts, or a file is there already.
+    """
+    space, found = space_of(of), paths.home(path)
+    writing.not_there([found], force=force)
+    left: Counter[str] = Counter()
+    rows = [row for run, study in enumerate(studies) for row in _trials(study, space, run, left)]
+    if len({row[RUN] for row in rows}) < max(1, len(studies)):
+        raise LabError(f"a study has no trial that was answered; left out: {_counted(left) or 'nothing'}")
+    frame = pd.DataFrame(rows).astype({EPOCHS: "Int64"})
+    writing.write_atomically(found, spreadsheet.to_csv(frame).encode())
+    return [f"left out: {_counted(left)}"] if left else []
+
+
+def _counted(left: Counter[str]) -> str:
+    return ", ".join(f"{count} {why}" for why, count in left.items())
+
+
+def _trials(study: Any, space: Space, run: int, left: Counter[str]) -> list[dict[str, Any]]:
+    """The rows of one study in the order in which its trials were asked for."""
+    rows = []
+    for trial in sorted(study.get_trials(deepcopy=False), key=lambda each: each.number):
+        state, steps = trial.state.name.lower(), trial.intermediate_values
+        if state != "complete" and not (state == "pruned" and steps):
+            left["pruned before any report" if state == "pruned" else state] += 1
+            continue
+        try:
+            naming.of_labels(space, trial.params)
+        except ValueError as error:
+            raise LabError(f"trial {trial.number} of study {study.study_name!r} is no cell: {error}") from None
+        rows.append({RUN: run, EPOCHS: None if state == "complete" else max(steps), **trial.params})
+    return rows
+
+
+def stored_studies(storage: str, names: Sequence[str] = ()) -> list[Any]:
+    """Studies of a storage of Optuna's, in the order of their names, or those named; nothing is written to it.
+
+    Args:
+        storage: a file of SQLite (.db, .sqlite, .sqlite3), a journal (.log, .jsonl, .journal), or a URL as Optuna takes it.
+        names: of studies; all if there are none.
+
+    Raises:
+        LabError: there is no such file or study, or it cannot be read.
+        MissingPackage: Optuna is not installed.
+    """
+    extras.need("reading Optuna's studies", "optuna")
+    import optuna
+
+    try:
+        opened = _opened(storage)
+        there = sorted(optuna.get_all_study_names(opened))
+        if missing := [name for name in names if name not in there]:
+            raise LabError(f"{storage} has no study {missing[0]!r}; it has: {', '.join(there) or 'none'}")
+        return [optuna.load_study(study_name=name, storage=opened) for name in names or there]
+    except LabError:
+        raise
+    except Exception as error:  # SQLAlchemy and Optuna raise dozens of kinds for what is no storage
+        raise LabError(f"{storage} cannot be read as a storage of Optuna: {error}".splitlines()[0][:300]) from error
+
+
+def _opened(storage: str) -> Any:
+    """A storage; files are opened so that nothing can be written to them."""
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    url = storage.removeprefix("sqlite:///")
+    if "://" in url:
+        return RDBStorage(url)
+    path = paths.home(url)
+    if not path.is_file():
+        raise LabError(f"no such file: {path}")
+    if path.suffix in (".log", ".jsonl", ".journal"):
+        return JournalStorage(JournalFileBackend(str(path)))
+    return RDBStorage(f"sqlite:///file:{path.absolute()}?mode=ro&uri=true")

@@ -53,9 +53,9 @@ def _evaluators(manifest: Row) -> set[str]:
 
 
 def _own(spec: str) -> bool:
-    """Whether a strategy is not one of this package: a file, another package's class, or a program of its own."""
+    """Whether a strategy is not one of this package: a file, another package's class, a program, or trials of elsewhere."""
     head = spec.split("=", maxsplit=1)[0]
-    return "." in head or head.split(":")[0] == "external"
+    return "." in head or head.split(":")[0] in ("external", "outside")
 
 
 def _one_shot(manifest: Row) -> list[str]:

@@ -15,7 +15,7 @@ from nasbench_lab.leaderboard import wording, written
 from nasbench_lab.stats import measures
 
 Row = dict[str, Any]
-HEADS = ("study", "table", "search sees", "budget", "seeds", "strategies", "may be the best", "test %")
+HEADS = ("study", "may be the best", "test %", "table", "search sees", "budget", "seeds", "strategies")
 NOTE = (
     "May be the best: strategies whose rank 1 the tests cannot exclude (sign-flip tests of paired means, Holm"
     " over all pairs, 5%); their best mean test accuracy."
@@ -103,11 +103,11 @@ def _cells(rows: list[Row]) -> list[str]:
     measure = measures.of(first)
     unit = "" if measure.plain else f" {wording.unit_of(first)}"
     return [
+        shown,
+        measure.text(max(top, key=lambda value: measure.sign * value)) + unit if top else "",
         first["table"] + kind + scored,
         wording.noted(wording.seen(str(first["search"])), plain=measure.plain),
         first["budget"] + (f", {first['policy']}" if first["policy"] else ""),
         str(first["runs"]),
         str(len(rows)),
-        shown,
-        measure.text(max(top, key=lambda value: measure.sign * value)) + unit if top else "",
     ]

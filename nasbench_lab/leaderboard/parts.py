@@ -70,7 +70,7 @@ COLUMNS = MappingProxyType(
 MARK_COLUMNS = MappingProxyType(
     {  # of boards with strategies that are not of this package
         "mark": "what is to be known of a strategy of somebody else: its runs were not repeated where no table can be opened, or "
-        "were others there; empty where they were the same",
+        "were others there, or its trials were made elsewhere; empty where they were the same",
     }
 )
 MEASURE_COLUMNS = MappingProxyType(

@@ -26,8 +26,15 @@ _DIFFERENCES = ("difference", "low", "high")  # of a pair
 _SETTING = ("table", "score", "kind", "search", "budget", "policy")
 
 
-def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Leaderboard:
-    """Rank the strategies of every setting."""
+def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = (), *, places: int = 0) -> Leaderboard:
+    """Rank the strategies of every setting.
+
+    Args:
+        title: of the leaderboard.
+        entries: what is ranked.
+        notes: what is to be known of it.
+        places: of curves along a run; 0: the checkpoints that rows are computed at, as boards of an older day have.
+    """
     sections, curves, scored = [], [], []
     settings = _by_setting(entries)
     for setting, members in settings:
@@ -37,11 +44,12 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
         ranks = progress.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
         rows, by = [], f"test {setting.read_as.name}"
         for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
-            low, high = (unit * end for end in intervals.mean_interval(test / unit, possible=setting.possible / unit))
-            high = np.minimum(high, np.nanmax(setting.possible))
+            low, high = _interval(setting, test, unit)
             rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))
             rows[-1]["regret_area"] = _area(setting, test, axis)
-            curves.append(_curve(entry, axis, test[:, :-1], low[:-1], high[:-1]))
+            curves.append(
+                _drawn(entry, unit, places) if places else _curve(entry, axis, test[:, :-1], low[:-1], high[:-1])
+            )
         decisive = {entry.strategy: test[:, -1] for entry, (test, _) in zip(members, tests, strict=True)}
         if setting.front is not None:
             decisive, by, unit = _add_fronts(setting, members, rows, curves[-len(members) :]), "hypervolume", 1.0
@@ -52,7 +60,8 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = ()) -> Le
         own_noise.add(setting, members, tested)
         sections.append(Section(rows, _reference(setting, members), tested))
         if setting.random_is_exact:
-            curves.append(_random_curve(setting, max(1, *(int(entry.runs.counts.max()) for entry in members))))
+            most = max(1, *(int(entry.runs.counts.max()) for entry in members))
+            curves.append(_random_curve(setting, _points(most, places)))
     single = [each for each in scored if each.setting.front is None]
     overall = standings.overall(
         [each.end for each in single],
@@ -178,14 +187,25 @@ def _by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
     return list(found.values())
 
 
-def _tests(entry: Entry) -> tuple[FloatArray, list[tuple[str, float]]]:
-    """(R, C + 1) test accuracy of the incumbent at C checkpoints and, last, at the end; and the checkpoints."""
+def _interval(setting: Setting, test: FloatArray, unit: float) -> tuple[FloatArray, FloatArray]:
+    """The 95% interval of the mean of (R, C) test scores, (C,) each; no further than the best cell."""
+    low, high = (unit * end for end in intervals.mean_interval(test / unit, possible=setting.possible / unit))
+    return low, np.minimum(high, np.nanmax(setting.possible))
+
+
+def _points(most: int, places: int) -> list[int]:
+    """Numbers of queries up to the `most` that a run has."""
+    return progress.places(float(most), places) if places else progress.checkpoints(float(most))
+
+
+def _tests(entry: Entry, places: int = 0) -> tuple[FloatArray, list[tuple[str, float]]]:
+    """(R, C + 1) test accuracy of the incumbent at C checkpoints (or places) and, last, at the end; and these."""
     runs, setting = entry.runs, entry.setting
-    queries = progress.checkpoints(float(runs.counts.max())) if len(runs.columns["seed"]) else []
+    queries = _points(int(runs.counts.max()), places) if len(runs.columns["seed"]) else []
     incumbents = [runs.incumbents_at_queries(np.array(queries, dtype=np.int64))]
     axis: list[tuple[str, float]] = [("queries", float(q)) for q in queries]
     if math.isfinite(setting.max_seconds):
-        seconds = np.linspace(0, setting.max_seconds, 21)[1:]
+        seconds = np.linspace(0, setting.max_seconds, 1 + (places or 20))[1:]
         incumbents.append(runs.incumbents_at_seconds(seconds))
         axis += [("seconds", float(s)) for s in seconds]
     incumbents.append(runs.last("incumbent")[:, None].astype(np.float64))
@@ -296,9 +316,15 @@ def _curve(
     return _labelled(frame, entry.setting, entry.strategy).dropna(subset=["test_mean"])
 
 
-def _random_curve(setting: Setting, queries: int) -> pd.DataFrame:
-    """Random search without replacement, exactly, at every checkpoint up to `queries`."""
-    points = progress.checkpoints(float(queries))
+def _drawn(entry: Entry, unit: float, places: int) -> pd.DataFrame:
+    """The curve of a strategy at as many places along its runs."""
+    test, axis = _tests(entry, places)
+    low, high = _interval(entry.setting, test, unit)
+    return _curve(entry, axis, test[:, :-1], low[:-1], high[:-1])
+
+
+def _random_curve(setting: Setting, points: list[int]) -> pd.DataFrame:
+    """Random search without replacement, exactly, after so many queries."""
     mean = references.random_search_expectation(setting.seen, setting.truth, points)
     regret = setting.truth.max() - mean
     frame = pd.DataFrame(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nasbench_lab import core, loading, trust
 from nasbench_lab.errors import LabError
@@ -27,6 +30,7 @@ from nasbench_lab.tables import trainings
 from nasbench_lab.tables.table import Table
 
 Row = dict[str, Any]
+PLACES = 100  # of curves; a manifest without them is of a day when curves had checkpoints alone, and is made again so
 
 
 def rebuild(plan: Plan, out: Path) -> Leaderboard:
@@ -83,7 +87,7 @@ def texts(
         measured: the decision seconds of rows, where the runs cannot say what they were.
     """
     members = list(entries(collected, content["runs"]))
-    board = ranking.build(plan.study.title, members, said)
+    board = ranking.build(plan.study.title, members, said, places=content.get("places", 0))
     for row in board.rows if measured is not None else ():
         value = (measured or {}).get(key_of(row))
         row["decision_seconds_per_query"] = math.nan if value is None else value
@@ -92,7 +96,7 @@ def texts(
 
 def _write(plan: Plan, collected: Collected, said: Sequence[str], out: Path, content: Row) -> Leaderboard:
     members = list(entries(collected, content["runs"]))
-    board = ranking.build(plan.study.title, members, said)
+    board = ranking.build(plan.study.title, members, said, places=content.get("places", 0))
     written.write(board, out, content)
     write_atomically(out / "details.json", details.to_json(members).encode())
     return board
@@ -112,7 +116,13 @@ def entries(collected: Collected, named: Sequence[Row] = ()) -> Iterator[Entry]:
                 settings[key] = _setting(group.task, scored)
             setting, reading = settings[key], group.header["evaluator"].get("reading", "")
             read = reread(runs, reading, setting.truth, group.task.text.max_seconds)
-            yield Entry(setting, group.spec, read, mark)
+            yield Entry(setting, group.spec, _undecided(read) if replays.is_outside(group.spec) else read, mark)
+
+
+def _undecided(runs: store.Runs) -> store.Runs:
+    """Runs whose strategy decided nothing: what reading a file took says nothing of what choosing its cells did."""
+    unknown = np.full(len(runs.columns["seed"]), math.nan)
+    return replace(runs, columns={**runs.columns, store.MEASURED: unknown})
 
 
 def _setting(planned: PlannedTask, scored: Table) -> Setting:
@@ -190,8 +200,10 @@ def manifest(
         "versions": {name: of for group in plan.groups for name, of in group.header["versions"].items()},
         "runs": runs,
     }
-    known = {"kernel": kernel(), "strategies": facts_of(plan)} if then is None else then
-    found |= {name: known[name] for name in ("kernel", "strategies") if known.get(name)}
+    known: Mapping[str, Any] = (
+        {"kernel": kernel(), "strategies": facts_of(plan), "places": PLACES} if then is None else then
+    )
+    found |= {name: known[name] for name in ("kernel", "strategies", "places") if known.get(name)}
     if said:
         found["notes"] = list(said)
     return found | {"checklist": checklist.of(found)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from nasbench_lab.files import markdown
@@ -26,6 +27,21 @@ MARKDOWN = (
     "ms/query",
 )
 
+INTERVAL = "95% interval"
+_MEANING = MappingProxyType(
+    {  # head of a column -> the name under which `columns` explains it
+        "rank": "rank_low",
+        "more seeds": "seeds_to_next",
+        "median": "test_median",
+        "regret": "regret_mean",
+        "val regret": "val_regret_mean",
+        "mean rank": "rank_mean",
+        "to optimum": "queries_to_optimum_mean",
+        "reached": "reached_optimum",
+        "ms/query": "decision_seconds_per_query",
+        "hypervolume": "hypervolume_mean",
+    }
+)
 FULL = "full"  # how a search of a table that counts no epochs is called
 _MOST_DIGITS = 6  # of an interval that is narrow
 
@@ -40,6 +56,19 @@ def heads_of(row: Row) -> tuple[str, ...]:
         heads = tuple(f"val regret, {other.unit}" if head == "val regret" else head for head in heads)
     place = heads.index("queries")
     return (*heads[:place], *(("seconds",) if _timed(row) else ()), *heads[place:])
+
+
+def meaning(head: str, columns: Mapping[str, str]) -> str:
+    """What the numbers under a head mean, by the `columns` of its leaderboard; "" where that is not known."""
+    if head == INTERVAL:
+        return "where the mean over seeds lies: 95% interval by studentised bootstrap"
+    return columns.get("test_mean" if head.startswith("test ") else _MEANING.get(head.partition(",")[0], head), "")
+
+
+def explained(board: Leaderboard) -> dict[str, str]:
+    """Every head of a leaderboard's tables of rows, with what it means, in their order."""
+    heads = dict.fromkeys(head for section in board.sections for head in heads_of(section.rows[0]))
+    return {head: meaning(head, board.columns) for head in heads}
 
 
 def _timed(row: Row) -> bool:

@@ -18,13 +18,13 @@ from nasbench_lab.plots import compare, rank_ranges, style
 from nasbench_lab.plots import curves as plots_curves
 from nasbench_lab.plots import landscape as plots_landscape
 from nasbench_lab.plots.curves import Reference
-from nasbench_lab.stats import measures
+from nasbench_lab.stats import intervals, measures
 from nasbench_lab.stats.measures import Measure
 
 Row = dict[str, Any]
 Key = tuple[str, ...]
 _EXACT = "(exact) "
-_RECOMMENDED = "the cell the search would recommend, mean over seeds with 95% interval"
+_RECOMMENDED = "the cell the search would recommend, mean over seeds"
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,16 @@ def _series(setting: Setting, axis: str, mean: str, low: str, high: str, turn: f
     return own[["strategy", "at"]].assign(**values)
 
 
+def _bands(frame: pd.DataFrame, named: Sequence[str]) -> str:
+    """Which intervals a chart of curves shows, in a sentence."""
+    known = frame.dropna(subset=["low"])
+    without = [name for name in named if name in set(frame["strategy"]) - set(known["strategy"])]
+    if not len(known):
+        return f"No intervals are shown: they take {intervals.FEWEST} seeds."
+    some = f"; of {', '.join(without)} none is known" if without else ""
+    return f"Shaded: 95% intervals of the strategies that are named at their ends{some}."
+
+
 def _grid(strategies: Sequence[str], at: Sequence[float], values: Sequence[Sequence[float]]) -> pd.DataFrame:
     """A matrix of details as the frame that charts take."""
     rows = [(s, a, v) for s, line in zip(strategies, values, strict=True) for a, v in zip(at, line, strict=True)]
@@ -205,6 +215,7 @@ def _curves(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
                 else f"How much worse than the best test score of the table is that of {_RECOMMENDED}, in {measure.points}; "
                 f"{least:g} stands for anything less."
             )
+            about = f"{about} {_bands(frame, named)}"
             references = _references(setting, axis)
             spec = plots_curves.regret(frame, names, order, axis=axis, references=references, measure=measure)
             also = [each.label for each in references]
@@ -311,7 +322,7 @@ def _fronts(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
             spec = plots_curves.hypervolume(frame, names, setting.order, axis=axis)
             about = (
                 "Normalised hypervolume of the cells queried as a share of the exact front's, mean over seeds; less than "
-                "the axis shows is drawn at its foot."
+                f"the axis shows is drawn at its foot. {_bands(frame, style.emphasised(setting.order))}"
             )
             named = style.emphasised(setting.order)
             yield Chart(f"hypervolume-{axis}", "fronts", f"Hypervolume over {along}", about, spec, named)

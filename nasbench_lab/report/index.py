@@ -10,29 +10,36 @@ from nasbench_lab.leaderboard.index import Line
 from nasbench_lab.report import sections as html
 from nasbench_lab.report.pages import frame, section
 
+PAGE = "report.html"  # of a study, in its folder
 _NUMBERS = ("seeds", "strategies", "test %")
 
 
-def page(root: Path, target: str) -> str:
-    """The page as HTML text.
+def page(root: Path) -> str:
+    """The page as HTML text: study by study, each title leading to the study's page, or to its leaderboard where none was made.
 
     Args:
         root: the folder of results folders.
-        target: the file in each of them that its title leads to.
 
     Raises:
         LabError: a leaderboard cannot be read, or there is none.
     """
     lines = index.lines(root)
     heads = "".join(_head(head) for head in index.HEADS)
-    rows = "".join(_row(line, target) for line in lines)
+    known: set[str] = set()
+    rows = ""
+    for line in lines:
+        rows += _row(line, _target(root, line.folder), again=line.folder in known)
+        known.add(line.folder)
     table = html.element("table", f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>", class_="rank index")
     note = html.element("p", html.escaped(index.NOTE), class_="note")
     body = section("leaderboard", "All leaderboards", html.scrolling(table, "Table of all leaderboards") + note)
-    count = len({line.folder for line in lines})
-    lead = f"{count} studies, a row for each setting. Every title leads to the study's {target}."
-    by = "nasbench-lab report --all" if target.endswith(".html") else "nasbench-lab leaderboard --all"
+    lead = f"{len(known)} {'study' if len(known) == 1 else 'studies'}, a row for each setting; a title leads to the study's page."
+    by = "nasbench-lab report --all"
     return frame("nasbench_lab: results", "", html.element("p", html.escaped(lead), class_="lead"), body, by)
+
+
+def _target(root: Path, folder: str) -> str:
+    return f"{folder}/{PAGE if (root / folder / PAGE).is_file() else 'leaderboard.md'}"
 
 
 def _head(name: str) -> str:
@@ -40,24 +47,25 @@ def _head(name: str) -> str:
     return html.element("th", button, scope="col", class_=_class(name))
 
 
-def _row(line: Line, target: str) -> str:
-    link = html.element("a", html.escaped(line.title), href=f"{line.folder}/{target}")
+def _row(line: Line, target: str, *, again: bool) -> str:
+    link = html.element("a", html.escaped(line.title), href=target)
     cells = [
         html.element("td", html.breakable(text), class_=_class(head))
         for head, text in zip(index.HEADS[1:], line.cells, strict=True)
     ]
-    return html.element("tr", html.element("th", link, scope="row", class_="text") + "".join(cells))
+    name = html.element("th", link, scope="row", class_="text")
+    return html.element("tr", name + "".join(cells), class_="again" if again else None)
 
 
 def _class(head: str) -> str | None:
     return None if head in _NUMBERS else "text"
 
 
-def write(root: Path, name: str = "index.html", target: str = "leaderboard.md") -> Path:
-    """Write the page into the folder of results folders, whole or not at all.
+def write(root: Path) -> Path:
+    """Write index.html into the folder of results folders, whole or not at all.
 
     Raises:
         LabError: a leaderboard cannot be read, there is none, or the folder cannot be written.
     """
-    write_atomically(root / name, page(root, target).encode())
-    return root / name
+    write_atomically(root / "index.html", page(root).encode())
+    return root / "index.html"

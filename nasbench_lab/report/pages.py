@@ -238,12 +238,17 @@ def _filters(content: Content) -> str:
     fields = []
     for name, (label, values) in choices.items():
         several = list(dict.fromkeys(values))
+        if len(several) < 2:  # nothing to choose
+            continue
         options = "".join(html.element("option", html.escaped(value), value=value) for value in several)
         options = '<option value="">all</option>' + options
         fields.append(html.element("label", label + html.element("select", options, id=f"filter-{name}")))
-    fields.append(
-        '<label>Strategy<input type="search" id="filter-text" autocomplete="off" placeholder="part of its name"></label>'
-    )
+    if len(content.board.looks) > 1:
+        fields.append(
+            '<label>Strategy<input type="search" id="filter-text" autocomplete="off" placeholder="part of its name"></label>'
+        )
+    if not fields:
+        return ""
     fields.append('<span id="filter-status" role="status" class="note"></span>')
     return html.element("div", "".join(fields), class_="filters needs-script", role="group", aria_label="Filters")
 

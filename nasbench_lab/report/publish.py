@@ -18,7 +18,7 @@ from nasbench_lab.report.explorer import Shown
 from nasbench_lab.report.pages import Content
 from nasbench_lab.tables import catalog, proxy_ranks
 
-PAGE = "report.html"
+PAGE = index.PAGE
 
 
 def content(folder: Path) -> Content:
@@ -106,4 +106,4 @@ def write_all(root: Path) -> list[Path]:
     """
     contents = {folder: content(folder) for folder in results.folders(root)}
     written = [pages.write(shown, folder / PAGE) for folder, shown in contents.items()]
-    return [*written, index.write(root, PAGE, PAGE)]
+    return [*written, index.write(root)]

@@ -15,20 +15,7 @@ from nasbench_lab.report.charts import Board, Row, Setting
 from nasbench_lab.spaces import cell, cells, drawing
 from nasbench_lab.stats import measures, shares, standings
 
-_MEANING = {  # head of a column -> the name under which `columns` explains it
-    "rank": "rank_low",
-    "more seeds": "seeds_to_next",
-    "95% interval": "test_lo",
-    "median": "test_median",
-    "regret": "regret_mean",
-    "val regret": "val_regret_mean",
-    "mean rank": "rank_mean",
-    "to optimum": "queries_to_optimum_mean",
-    "reached": "reached_optimum",
-    "ms/query": "decision_seconds_per_query",
-    "hypervolume": "hypervolume_mean",
-}
-_INTERVAL = "95% interval of the mean over seeds; drawn on one scale for the whole table, cut where it goes further"
+_DRAWN = "; drawn on one scale for the whole table, cut where it goes further"
 _ALL_PAIRS = 8  # strategies up to which the page lists every pair, not only neighbours
 
 
@@ -181,8 +168,7 @@ def _p(value: Any) -> str:
 
 
 def _head(name: str, place: int, columns: Mapping[str, str], number: int) -> str:
-    column = "test_mean" if name.startswith("test ") else _MEANING.get(name.partition(",")[0], name)
-    meaning = _INTERVAL if name == "95% interval" else columns.get(column, "")
+    meaning = wording.meaning(name, columns) + (_DRAWN if name == wording.INTERVAL else "")
     tip = f"tip-{number}-{place}"
     words = element("span", escaped(meaning), role="tooltip", id=tip, class_="tip") if meaning else ""
     button = element("button", escaped(name), type="button", aria_describedby=tip if meaning else None)
@@ -204,7 +190,7 @@ def _row(
         if name == "strategy":
             link = element("a", swatch(looks[spec]) + breakable(text), href=f"#s{index[spec]}")
             out.append(element("th", link, scope="row", class_="text"))
-        elif name == "95% interval" and not drawn:
+        elif name == wording.INTERVAL and not drawn:
             drawn = True
             out.append(
                 element(

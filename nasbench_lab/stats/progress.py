@@ -74,3 +74,10 @@ def checkpoints(limit: float, *, per_decade: Sequence[float] = (1, 1.5, 2, 2.5, 
     """Whole numbers at roughly even steps of the logarithm, from 1 to `limit`, which is always the last."""
     points = {round(step * 10**power) for power in range(9) for step in per_decade if step * 10**power <= limit}
     return sorted({p for p in points if p >= 1} | {int(limit)})
+
+
+def places(limit: float, most: int) -> list[int]:
+    """Every whole number from 1 to `limit`; of more than `most` as many, at even steps of the logarithm, and `checkpoints`."""
+    if limit <= most:
+        return list(range(1, int(limit) + 1))
+    return sorted({round(at) for at in np.geomspace(1, limit, most).tolist()} | set(checkpoints(limit)))

@@ -51,6 +51,11 @@ _MARKS = MappingProxyType({SAME: "", DIFFERS: "other records without tables", KN
 _DEALS, _EARLY, _BLIND = 6, 100, 0.05
 _DEALT = 15  # stream
 UNCHECKED = "not checked for peeking"
+OUTSIDE = "brought from outside"
+_BROUGHT = (
+    f"{OUTSIDE}: its cells were chosen elsewhere, which nobody can repeat or check for peeking here; scores, costs and noise are "
+    "the table's, as of any row, and how long it took to decide is not known"
+)
 
 
 def of(collected: Collected, kept: Mapping[str, Row] | None = None) -> dict[str, Row]:
@@ -74,6 +79,11 @@ def is_program(spec: str) -> bool:
     return loading.split_spec(spec)[0] == "external"
 
 
+def is_outside(spec: str) -> bool:
+    """Whether a strategy asks for trials that were made elsewhere: who chose them, and how, is not seen from here."""
+    return loading.split_spec(spec)[0] == "outside"
+
+
 def kept(manifest: Mapping[str, Any]) -> dict[str, Row]:
     """The same, as a manifest has stored it."""
     return {str(run["id"]): run["replayed"] for run in manifest.get("runs", ()) if "replayed" in run}
@@ -81,6 +91,8 @@ def kept(manifest: Mapping[str, Any]) -> dict[str, Row]:
 
 def mark(group: Group, found: Row | None) -> str:
     """What a row says of a strategy beside its name; "" of this package's own and of those whose runs were the same."""
+    if is_outside(group.spec):
+        return OUTSIDE
     return _MARKS.get((found or {}).get("verdict", ""), UNCHECKED) if group.foreign else ""
 
 
@@ -88,7 +100,7 @@ def sentences(collected: Collected, found: Mapping[str, Row]) -> list[str]:
     """What was found, for people; one sentence for all of which the same is to be said."""
     said: dict[str, list[str]] = {}
     for group, _ in collected:
-        for words in _said(found.get(group.id, {})) if group.foreign else ():
+        for words in [_BROUGHT] if is_outside(group.spec) else _said(found.get(group.id, {})) if group.foreign else ():
             said.setdefault(words, []).append(group.spec)
     return [f"{', '.join(dict.fromkeys(specs))}: {words}" for words, specs in said.items()]
 

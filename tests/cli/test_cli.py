@@ -151,7 +151,12 @@ def test_check_passes_a_right_strategy_and_fails_a_wrong_one(lab, tmp_path):
     (tmp_path / "raises.py").write_text(FILE.replace("return Query(self.cell, self.task.full)", "return 1 / 0"))
     code, out, err = lab("check", tmp_path / "raises.py")
     assert code == 1
-    assert "FAIL  same seed, same records: ZeroDivisionError" in out
+    assert "FAIL  same seed, same records\n" in out
+    failed = out.count("FAIL  ")
+    assert failed > 1
+    assert out.count("ZeroDivisionError") == 1  # one cause
+    assert f"{failed} checks, " in out
+    assert out.endswith(f"\n{failed} checks failed\n")
     assert "Traceback" not in out + err
 
 

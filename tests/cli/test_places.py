@@ -167,7 +167,7 @@ def test_files_of_odd_names_are_compared_reproduced_and_shown(tmp_path, lab, mon
         Path(spec.removesuffix(":level=2")).write_text(PLAIN)
     code, out, err = lab("compare", *specs, "random_search", *QUICK, "--out", "r", "--json")
     assert code == 0
-    progress = re.compile(r"runs: [\d,]+ of [\d,]+")  # where a machine is slow enough for a line of it
+    progress = re.compile(r"runs to r: [\d,]+ of [\d,]+")  # where a machine is slow enough for a line of it
     assert all(line.startswith("note: ") or progress.fullmatch(line) for line in err.splitlines())
     assert {row["strategy"] for row in json.loads(out)} == {"random_search", *specs}
     assert lab("reproduce", "r", "--trust", "all")[0] == 0

@@ -37,7 +37,7 @@ def test_compare_says_how_far_it_is_where_nobody_watches(lab, tmp_path, monkeypa
     _, out, err = lab(
         "compare", "random_search", "--table", "toy", "--seeds", 2, "--max-queries", 2, "--out", tmp_path / "out"
     )
-    assert "runs: 2 of 2\n" in err
+    assert f"runs to {tmp_path / 'out'}: 2 of 2\n" in err
     assert "runs: 2 of 2" not in out
 
 

@@ -181,11 +181,11 @@ def test_the_best_of_all_cells_is_found_at_once(over_tables):
     assert found == (found[0], api.query_meta_info_by_index(found[0]).get_metrics("toy", "x-test")["accuracy"])
     some = [5, 6, 7]
     for dataset, split in (("toy", "x-valid"), ("toy", "ori-test")):
-        means = api._trainings.scored(dataset, split, 12, some)[0]
+        means = api.trainings.scored(dataset, split, 12, some)[0]
         each = [api.query_meta_info_by_index(arch).get_metrics(dataset, split)["accuracy"] for arch in some]
         assert means.tolist() == each
     for dataset, split in (("cifar10-valid", "x-valid"), ("cifar10", "ori-test"), ("cifar100", "ori-test")):
-        means = over_tables._trainings.scored(dataset, split, 200, ARCHS)[0]
+        means = over_tables.trainings.scored(dataset, split, 200, ARCHS)[0]
         each = [over_tables.query_meta_info_by_index(a, 200).get_metrics(dataset, split)["accuracy"] for a in ARCHS]
         assert means.tolist() == each
 

@@ -356,3 +356,25 @@ def test_a_strategys_card_gives_every_score_its_own_unit(tmp_path):
     heads, places = sections.places([own[0], own[2]])
     assert heads == ("setting", "rank", "test %", "regret")
     assert places[0][2] == wording.cells_of(own[0])[2]
+
+
+def test_curves_have_their_bounds_at_every_place_and_rows_are_the_same(made):
+    """At every query of few, at a hundred places of many; and a board of an older day is made again as it was."""
+    board, entries, _ = made
+    dense = ranking.build("Title", entries, places=100)
+    assert json.dumps(dense.rows) == json.dumps(board.rows)  # nan is itself there
+    name = entries[0].strategy
+    for found, at in ((board, progress.checkpoints(12)), (dense, list(range(1, 13)))):
+        curve = found.curves[(found.curves["strategy"] == name) & (found.curves["axis"] == "queries")]
+        assert curve["at"].tolist() == at
+    common = board.curves.merge(dense.curves, on=["strategy", "axis", "at"])
+    assert len(common) == len(board.curves)
+    assert common["test_mean_x"].tolist() == common["test_mean_y"].tolist()
+
+
+def test_places_are_every_number_of_few_and_as_many_of_more():
+    assert progress.places(7, 100) == list(range(1, 8))
+    many = progress.places(5000, 100)
+    assert set(progress.checkpoints(5000)) <= set(many)
+    assert (many[0], many[-1]) == (1, 5000)
+    assert 80 <= len(many) <= 130

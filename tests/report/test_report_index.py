@@ -35,13 +35,34 @@ def results(made_once, tmp_path):
 def test_all_pages_are_written_and_one_leads_to_them(lab, results):
     code, out, _ = lab("report", "--all", results)
     assert code == 0
-    assert out.count("report.html") == 3
-    text = (results / "report.html").read_text()
+    assert out.count("report.html") == 2
+    text = (results / "index.html").read_text()
     links = re.findall(r'href="([^"#]+/[^"]+)"', text)
     assert links == ["one/report.html", "two/report.html"]
     assert all((results / link).is_file() for link in links)
     assert "(synthetic)" in text
     assert "6 queries" in text
+
+
+def test_settings_of_a_study_stand_together_with_the_best_second(results):
+    one = results / "one"
+    content = json.loads((one / "leaderboard.json").read_text())
+    content["rows"] += [{**row, "budget": "9 queries"} for row in content["rows"]]
+    (one / "leaderboard.json").write_text(json.dumps(seal(content)))
+    rows = re.findall(r"<tr( class=\"again\")?><th[^>]*><a href=\"(\w+)/", index.page(results))
+    assert rows == [("", "one"), (' class="again"', "one"), ("", "two")]
+    heads = re.findall(r"<th scope=\"col\".*?>([^<>]+)</button>", index.page(results))
+    assert heads[:3] == ["study", "may be the best", "test %"]
+
+
+def test_a_filter_has_something_to_choose(lab, results):
+    assert lab("report", results / "one")[0] == 0
+    text = (results / "one" / "report.html").read_text()
+    assert [name for name in ("table", "budget", "family", "text") if f'id="filter-{name}"' in text] == [
+        "family",
+        "text",
+    ]
+    assert "No intervals are shown: they take 20 seeds." in text
 
 
 def test_the_index_leads_to_leaderboards_that_are_there_without_any_page(lab, results):
@@ -59,7 +80,7 @@ def test_the_strategies_that_may_be_the_best_are_named(results):
     for row in content["rows"]:
         row["rank_low"] = 1 if row["strategy"] == "random_search" else 2
     path.write_text(json.dumps(seal(content)))
-    page = index.page(results, "leaderboard.md").replace("<wbr>", "")
+    page = index.page(results).replace("<wbr>", "")
     row = re.search(r"<tr><th[^>]*><a href=\"one/.*?</tr>", page)[0]
     assert "random_search" in row
     assert "local_search" not in row
