@@ -181,7 +181,7 @@ def _by_setting(entries: Sequence[Entry]) -> list[tuple[Setting, list[Entry]]]:
 def _tests(entry: Entry) -> tuple[FloatArray, list[tuple[str, float]]]:
     """(R, C + 1) test accuracy of the incumbent at C checkpoints and, last, at the end; and the checkpoints."""
     runs, setting = entry.runs, entry.setting
-    queries = progress.checkpoints(float(runs.counts.max())) if len(runs.columns["seed"]) else []
+    queries = progress.checkpoints(float(runs.counts.max())) if runs.offsets[-1] else []
     incumbents = [runs.incumbents_at_queries(np.array(queries, dtype=np.int64))]
     axis: list[tuple[str, float]] = [("queries", float(q)) for q in queries]
     if math.isfinite(setting.max_seconds):

@@ -1,6 +1,6 @@
-"""Jobs: what a process gets to compute, one block of seeds of one strategy on one task, as plain data that says all it needs.
+"""Jobs: what a process gets to compute, consecutive seeds of one strategy on one task, as plain data that says all it needs.
 
-A block is the unit of work and one file, so that a killed study goes on where it was.
+What it computed comes back as the content of a file: whoever planned the job keeps it, so that no folder need be shared.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import pickle
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import Any, NamedTuple
 
 from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError, Strategy
-from nasbench_lab.files import names
 from nasbench_lab.study import runner, store
-from nasbench_lab.study.plan import Group, Plan, open_evaluator, without_seeds
+from nasbench_lab.study.plan import Group, Plan, open_evaluator
 from nasbench_lab.tables import catalog
+
+_PIECES = 8
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ class Job:
         table: where the searched table is: an absolute path, or a name of the package's own.
         sources: the same for tables of other datasets, by the name the study gives them.
         seeds: to run.
-        path: of the file to write, absolute.
     """
 
     header: store.Header
@@ -43,50 +43,38 @@ class Job:
     table: str
     sources: tuple[tuple[str, str], ...]
     seeds: range
-    path: Path
     carried: bytes | None = None
 
-    @property
-    def done(self) -> bool:
-        """Whether the file is there, whole, and what this job would write."""
-        try:
-            return not sources.changed(self.read().files)
-        except LabError:
-            return False
+    def __str__(self) -> str:
+        last = self.seeds[-1] if self.seeds else None
+        which = f"seed {last}" if len(self.seeds) == 1 else f"seeds {self.seeds.start}..{last}"
+        return f"{self.header['strategy']} on {self.header['evaluator']['table']}, {which}"
 
-    def read(self) -> store.Runs:
-        """The runs of this job's seeds; the file may hold more of the block.
+    def cut(self) -> list[Job]:
+        """The same in eight pieces, or as many as there are seeds."""
+        step = max(1, -(-len(self.seeds) // _PIECES))
+        starts = range(self.seeds.start, self.seeds.stop, step)
+        return [self.of(range(first, min(first + step, self.seeds.stop))) for first in starts]
 
-        Raises:
-            LabError: not there, damaged, of another job, or of code that was edited since.
-        """
-        found = store.read(self.path)
-        if without_seeds(found.header) != without_seeds(self.header) or not set(self.seeds) <= set(found.ended):
-            raise LabError(f"{self.path} holds other runs than the study describes")
-        if edited := sources.changed(found.files, data=False):
-            raise LabError(f"{self.path} holds runs of other code: {edited[0]} was edited since")
-        return found.only(self.seeds)
+    def of(self, seeds: range) -> Job:
+        """The same for other seeds."""
+        return replace(self, header=self.header | {"seeds": [seeds.start, seeds.stop]}, seeds=seeds)
 
 
-def of(plan: Plan, out: Path) -> list[Job]:
-    """All jobs of a plan, group by group."""
-    return [job for group in plan.groups for job in of_group(plan, group, out)]
+class Done(NamedTuple):
+    """What came of a job: the content of a file of its runs, and the seconds they took."""
+
+    content: bytes
+    seconds: float
 
 
-def of_group(plan: Plan, group: Group, out: Path) -> list[Job]:
-    """The blocks of one strategy on one task."""
+def of_group(plan: Plan, group: Group) -> Job:
+    """All runs of one strategy on one task as one job, to be cut."""
     study, task = plan.study, group.task.text
-    stop, size = study.first_seed + study.seeds, study.block or study.seeds
-    name = f"{names.slug(Path(group.spec).stem)}-{names.slug(Path(task.table).stem)}-{group.id}"
-    spec, table = loading.located(group.spec), catalog.located(task.table)
     tables = tuple((name, catalog.located(name)) for name in task.sources)
     carried = pickled(group) if group.given else None
-    jobs = []
-    for first in range(study.first_seed, stop, size):
-        seeds = range(first, min(first + size, stop))
-        path = (out / "runs" / f"{name}-{first:06d}.parquet").absolute()
-        jobs.append(Job(group.header | {"seeds": [seeds.start, seeds.stop]}, spec, table, tables, seeds, path, carried))
-    return jobs
+    job = Job(group.header, loading.located(group.spec), catalog.located(task.table), tables, range(0), carried)
+    return job.of(range(study.first_seed, study.first_seed + study.seeds))
 
 
 def pickled(group: Group) -> bytes:
@@ -156,8 +144,8 @@ def _unpickled(job: Job) -> Strategy:
     return strategy
 
 
-def run(job: Job) -> int:
-    """Run one block and write its file; returns how many runs it holds. This is what a worker process executes.
+def run(job: Job) -> Done:
+    """Run one block. This is what a worker process executes.
 
     Raises:
         LabError: the strategy failed (says where), or this process runs other code than the one that planned the job.
@@ -170,10 +158,13 @@ def run(job: Job) -> int:
             f"the code of {header['strategy']} or of the lab is another one here than where the study was planned: it was "
             "edited meanwhile, or changed in memory; run it again"
         )
-    runs = dict(searched(job, found))
+    begin = perf_counter()
+    rows = store.Rows(tuple(header["evaluator"]["objectives"]))
+    for seed, each in searched(job, found):
+        rows.add(seed, each)
+    seconds = perf_counter() - begin
     taken = {} if job.carried else sources.taken(*parts)
-    store.write(job.path, header, runs, tuple(header["evaluator"]["objectives"]), taken)
-    return len(job.seeds)
+    return Done(store.encoded(header, rows.columns, rows.ended, taken), seconds)
 
 
 def searched(job: Job, found: Opened) -> Iterator[tuple[int, runner.Run]]:
