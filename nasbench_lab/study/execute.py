@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +50,9 @@ def run(
     dispatch.check(backend)
     shelf.sweep(out / "runs")
     kept = shelf.Shelf(out)
-    groups = {group.id: _Group.of(plan, group, kept) for group in plan.groups}  # tasks may differ in what is scored alone
+    groups = {
+        group.id: _Group.of(plan, group, kept) for group in plan.groups
+    }  # tasks may differ in what is scored alone
     for each in groups.values():
         if each.left:
             _try(each.group, each.left[0].start)
@@ -58,9 +61,14 @@ def run(
     report = progress or (lambda _done, _total: None)
     report(done, total)
     size = _Size(plan.study.block, workers, dispatch.seconds(backend, workers))
-    blocks = _blocks(list(groups.values()), size)
+    blocks = _Blocks(list(groups.values()), size)
+    tables = {table.digest: table for table in plan.tables.values()}
+    content = cache(lambda digest: tables[digest].content(compress=True))
     try:
         for job, found in dispatch.execute(jobs.run, blocks, workers, backend, cut=jobs.Job.cut, say=say):
+            if isinstance(found, jobs.Lacking):
+                blocks.again.append(job.with_tables(map(content, found.digests)))
+                continue
             groups[run_id(job.header)].keep(job, found)
             done += len(job.seeds)
             report(done, total)
@@ -130,11 +138,20 @@ class _Group:
         return max(1, int(min(seconds / run, _RECORDS / self.records, _GROWTH * self.largest, fair)))
 
 
-def _blocks(groups: list[_Group], size: _Size) -> Iterator[jobs.Job]:
+class _Blocks(Iterator[jobs.Job]):
     """The jobs that are left, group by group; how large the next one is depends on those that have come back."""
-    for each in groups:
-        while each.left:
-            yield each.next(size)
+
+    def __init__(self, groups: list[_Group], size: _Size) -> None:
+        self._groups, self._size = groups, size
+        self.again: list[jobs.Job] = []  # that lacked something where they were to be run
+
+    def __next__(self) -> jobs.Job:
+        if self.again:
+            return self.again.pop()
+        for each in self._groups:
+            if each.left:
+                return each.next(self._size)
+        raise StopIteration
 
 
 def _try(group: Group, seed: int) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError, Strategy
-from nasbench_lab.study import runner, store
+from nasbench_lab.study import runner, sent, store
 from nasbench_lab.study.plan import Group, Plan, open_evaluator
 from nasbench_lab.tables import catalog
 
@@ -36,6 +37,7 @@ class Job:
         table: where the searched table is: an absolute path, or a name of the package's own.
         sources: the same for tables of other datasets, by the name the study gives them.
         seeds: to run.
+        tables: contents of tables, for a process that lacks them (`Lacking`).
     """
 
     header: store.Header
@@ -44,6 +46,14 @@ class Job:
     sources: tuple[tuple[str, str], ...]
     seeds: range
     carried: bytes | None = None
+    tables: tuple[bytes, ...] = ()
+
+    @property
+    def wanted(self) -> list[tuple[str, str]]:
+        """The tables it needs: where each is, and its digest."""
+        policy = self.header["evaluator"]
+        others = policy.get("sources", {})
+        return [(self.table, policy["digest"]), *((where, others.get(name, "")) for name, where in self.sources)]
 
     def __str__(self) -> str:
         last = self.seeds[-1] if self.seeds else None
@@ -56,6 +66,10 @@ class Job:
         starts = range(self.seeds.start, self.seeds.stop, step)
         return [self.of(range(first, min(first + step, self.seeds.stop))) for first in starts]
 
+    def with_tables(self, contents: Iterable[bytes]) -> Job:
+        """The same with tables."""
+        return replace(self, tables=tuple(contents))
+
     def of(self, seeds: range) -> Job:
         """The same for other seeds."""
         return replace(self, header=self.header | {"seeds": [seeds.start, seeds.stop]}, seeds=seeds)
@@ -66,6 +80,12 @@ class Done(NamedTuple):
 
     content: bytes
     seconds: float
+
+
+class Lacking(NamedTuple):
+    """What comes of a job where tables are not there that it needs: their digests."""
+
+    digests: tuple[str, ...]
 
 
 def of_group(plan: Plan, group: Group) -> Job:
@@ -112,8 +132,9 @@ def opened(job: Job) -> Opened:
     """
     header, policy = job.header, job.header["evaluator"]
     policies = {name: policy[name] for name in ("search", "trials", "noise", "objectives") if name in policy}
-    policies["sources"] = {name: catalog.load(where) for name, where in job.sources}
-    evaluator = open_evaluator(policy["evaluator"], catalog.load(job.table), policies)
+    searched, *others = (sent.load(where, digest) for where, digest in job.wanted)
+    policies["sources"] = {name: table for (name, _), table in zip(job.sources, others, strict=True)}
+    evaluator = open_evaluator(policy["evaluator"], searched, policies)
     if evaluator.policy["digest"] != policy["digest"]:
         now, then = evaluator.policy["digest"][:12], policy["digest"][:12]
         raise LabError(f"table {job.table!r} is another one now: digest {now}, the runs used {then}")
@@ -144,19 +165,24 @@ def _unpickled(job: Job) -> Strategy:
     return strategy
 
 
-def run(job: Job) -> Done:
-    """Run one block. This is what a worker process executes.
+def run(job: Job) -> Done | Lacking:
+    """Run one block, if all is here that it needs. This is what a worker process executes.
 
     Raises:
         LabError: the strategy failed (says where), or this process runs other code than the one that planned the job.
     """
+    sent.receive(job.tables)
+    if lacking := sent.lacking(job.wanted):
+        return Lacking(lacking)
+    _check_packages(job.header)
     header, found = job.header, opened(job)
     parts = type(found.strategy), type(found.evaluator), (job.strategy, header["evaluator"]["evaluator"])
     code = header["code"] if job.carried else sources.digest(*parts)
-    if code != header["code"] or sources.installed(header["versions"]) != header["versions"]:
+    if code != header["code"]:
         raise LabError(
-            f"the code of {header['strategy']} or of the lab is another one here than where the study was planned: it was "
-            "edited meanwhile, or changed in memory; run it again"
+            f"the code of {header['strategy']} or of the lab is another one {_here()} than where the study was planned "
+            f"({code}, not {header['code']}): it was edited meanwhile, or changed in memory, or another one is installed; run it "
+            "again with the same everywhere"
         )
     begin = perf_counter()
     rows = store.Rows(tuple(header["evaluator"]["objectives"]))
@@ -165,6 +191,21 @@ def run(job: Job) -> Done:
     seconds = perf_counter() - begin
     taken = {} if job.carried else sources.taken(*parts)
     return Done(store.encoded(header, rows.columns, rows.ended, taken), seconds)
+
+
+def _check_packages(header: store.Header) -> None:
+    """Refuse to run where other packages are installed than where the study was planned.
+
+    Raises:
+        LabError: names them, and where that is.
+    """
+    now = sources.installed(header["versions"])
+    if other := [f"{name} {now[name]}, not {then}" for name, then in header["versions"].items() if now[name] != then]:
+        raise LabError(f"{'; '.join(other)} {_here()}: a run needs the same as where the study was planned")
+
+
+def _here() -> str:
+    return f"on {socket.gethostname()}"
 
 
 def searched(job: Job, found: Opened) -> Iterator[tuple[int, runner.Run]]:

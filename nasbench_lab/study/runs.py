@@ -138,7 +138,9 @@ class Runs:
         rows = np.flatnonzero(hit[incumbents] & (incumbents >= 0))
         out = np.full(len(self.seeds), np.inf)
         if rows.size:
-            next_hit = np.searchsorted(rows, self.offsets[:-1])  # the first hit from a run's first row on, if it is its own
+            next_hit = np.searchsorted(
+                rows, self.offsets[:-1]
+            )  # the first hit from a run's first row on, if it is its own
             at = rows[np.minimum(next_hit, len(rows) - 1)]
             own = (at >= self.offsets[:-1]) & (at < self.offsets[1:])
             out[own] = (at - self.offsets[:-1] + 1)[own]

@@ -119,7 +119,9 @@ def digest(columns: Mapping[str, NDArray[Any]]) -> str:
     return sha.hexdigest()
 
 
-def _seal(header: Header, ended: Any, columns: Mapping[str, NDArray[Any]], files: Mapping[str, str] | None = None) -> str:
+def _seal(
+    header: Header, ended: Any, columns: Mapping[str, NDArray[Any]], files: Mapping[str, str] | None = None
+) -> str:
     """SHA-256 of all that a file says but the measured column; `ended` as it stands there."""
     said = [header, ended, digest(columns), *([files] if files else [])]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -57,7 +57,9 @@ def test_a_study_killed_at_20_random_moments_ends_with_the_same_results(tmp_path
         process = subprocess.Popen(
             command(tmp_path, out.name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        moment = rng.randrange(12)  # when so many files are there, of which some become one meanwhile, and a little later
+        moment = rng.randrange(
+            12
+        )  # when so many files are there, of which some become one meanwhile, and a little later
         while process.poll() is None and len(list(out.glob("runs/*.parquet"))) < moment:
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.1))

@@ -19,7 +19,10 @@ from nasbench_lab.errors import brief
 from nasbench_lab.study.engines.engine import Died, Engine, Lost, Say, Token
 
 TRIES = 3  # processes that a single run may kill
-_SECONDS, _HANDFUL = 2.0, 10.0  # a job should take; jobs a second that whoever keeps the results is sure to keep up with
+_SECONDS, _HANDFUL = (
+    2.0,
+    10.0,
+)  # a job should take; jobs a second that whoever keeps the results is sure to keep up with
 _LONG = 300.0  # seconds, of an engine whose jobs take seconds to begin
 SILENT = 30.0  # seconds without a result, after which one is told on what is waited, and again after twice as long
 _LOOK = 1.0  # seconds between two looks
@@ -197,7 +200,9 @@ class _Dispatch(Generic[J]):
         except Lost as error:
             self.losses[str(job)] += 1
             if self.losses[str(job)] > _LOSSES:
-                raise LabError(f"{brief(str(job))} was lost {_LOSSES} times ({error}). What is finished is kept") from error
+                raise LabError(
+                    f"{brief(str(job))} was lost {_LOSSES} times ({error}). What is finished is kept"
+                ) from error
             self.again.append(job)
         except ImportError as error:  # of a worker that cannot even read what it got
             raise LabError(f"a worker cannot run a job: {error}. Is nasbench_lab installed there, the same?") from error
