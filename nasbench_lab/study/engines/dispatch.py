@@ -15,7 +15,6 @@ from typing import Any, Generic, TypeVar
 
 from nasbench_lab import extras
 from nasbench_lab.core import LabError
-from nasbench_lab.errors import brief
 from nasbench_lab.study.engines.engine import Died, Engine, Lost, Say, Token
 
 TRIES = 3  # processes that a single run may kill
@@ -27,6 +26,7 @@ _LONG = 300.0  # seconds, of an engine whose jobs take seconds to begin
 SILENT = 30.0  # seconds without a result, after which one is told on what is waited, and again after twice as long
 _LOOK = 1.0  # seconds between two looks
 _DEATHS = 30  # processes that died one after the other, with no result between
+_LONGEST = 200  # letters of a job in a message
 _LOSSES = 10  # times that a job may be lost
 _MOST = 1024  # processes of this machine; more is a slip of the finger
 _NEEDS = {"dask": ("distributed",), "ray": ("ray",), "slurm": ("submitit",)}  # packages that the core does not bring
@@ -201,7 +201,7 @@ class _Dispatch(Generic[J]):
             self.losses[str(job)] += 1
             if self.losses[str(job)] > _LOSSES:
                 raise LabError(
-                    f"{brief(str(job))} was lost {_LOSSES} times ({error}). What is finished is kept"
+                    f"{str(job)[:_LONGEST]} was lost {_LOSSES} times ({error}). What is finished is kept"
                 ) from error
             self.again.append(job)
         except ImportError as error:  # of a worker that cannot even read what it got
@@ -223,6 +223,6 @@ class _Dispatch(Generic[J]):
             del self.kills[name]
             self.kills.update({str(piece): 1 for piece in pieces})
         elif self.kills[name] >= TRIES:
-            self.out.append(f"{brief(name)} ({error})")
+            self.out.append(f"{name[:_LONGEST]} ({error})")
             return
         (self.suspects if self.engine.shared_fate else self.again).extend(pieces)
