@@ -13,6 +13,7 @@ import distributed
 from distributed.comm import CommClosedError
 
 from nasbench_lab.core import LabError
+from nasbench_lab.study.engines import afar
 from nasbench_lab.study.engines.engine import Died, Futures, Lost, Say, Token, Work
 
 PATIENCE = 300.0  # seconds that a scheduler may be away
@@ -80,7 +81,7 @@ class Dask(Futures):
         while True:
             try:
                 if self._client.status == "running":
-                    future = self._client.submit(Work(function, os.getpid()), job, pure=False)
+                    future = self._client.submit(afar.call, afar.packed(Work(function, os.getpid()), job), pure=False)
                     self._out.add(future)
                     return future
                 if self._client.status in ("closed", "closing") and self._own:

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray import exceptions
 
+from nasbench_lab.study.engines import afar
 from nasbench_lab.study.engines.engine import Died, Futures, Lost, Token, Work
 
 
@@ -28,7 +29,7 @@ class Ray(Futures):
         own = {} if address else {"num_cpus": workers, "include_dashboard": False}
         self._address, self._workers, self._own = address, workers, not ray.is_initialized()
         ray.init(address=address or None, ignore_reinit_error=True, log_to_driver=False, **own)
-        self._run = ray.remote(max_retries=0)(_call)  # what died is tried again here, where it is counted
+        self._run = ray.remote(max_retries=0)(afar.call)  # what died is tried again here, where it is counted
         self._functions: dict[int, Any] = {}
 
     @property
@@ -39,7 +40,7 @@ class Ray(Futures):
 
     def submit(self, function: Callable[[Any], Any], job: Any) -> Token:
         """As of `Futures`."""
-        return self._run.remote(Work(function, os.getpid()), job).future()
+        return self._run.remote(afar.packed(Work(function, os.getpid()), job)).future()
 
     def result(self, token: Token) -> Any:
         """As of `Engine`."""
@@ -61,7 +62,3 @@ class Ray(Futures):
         """As of `Engine`."""
         if self._own:
             ray.shutdown()
-
-
-def _call(function: Callable[[Any], Any], job: Any) -> Any:
-    return function(job)
