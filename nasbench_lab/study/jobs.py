@@ -11,7 +11,7 @@ import pickle
 import socket
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from time import perf_counter
@@ -214,15 +214,19 @@ def searched(job: Job, found: Opened) -> Iterator[tuple[int, runner.Run]]:
     Raises:
         LabError: the strategy failed; says where.
     """
-    for seed in job.seeds:
-        try:
-            with _same_folder(), one_blas_thread(), imports.watched(sources.owner(job.strategy)):
-                run = runner.search(found.strategy, found.evaluator, seed=seed, **found.loop)
-        except LabError:
-            raise
-        except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
-            raise LabError(f"{job.header['strategy']} failed with seed {seed}: {errors.place(error)}") from error
-        yield seed, run
+    owner, loaded = sources.owner(job.strategy), -1
+    with ExitStack() as limits:
+        for seed in job.seeds:
+            if loaded != (loaded := len(sys.modules)) or not _is_one_blas_thread():
+                limits.enter_context(one_blas_thread())
+            try:
+                with _same_folder(), imports.watched(owner):
+                    run = runner.search(found.strategy, found.evaluator, seed=seed, **found.loop)
+            except LabError:
+                raise
+            except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
+                raise LabError(f"{job.header['strategy']} failed with seed {seed}: {errors.place(error)}") from error
+            yield seed, run
 
 
 @contextmanager
@@ -244,6 +248,12 @@ def one_blas_thread() -> Any:
     a model could choose otherwise from one machine to the next; and on small matrices they are slower.
     """
     return _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
+
+
+def _is_one_blas_thread() -> bool:
+    """Whether numpy still computes with one: asking takes a tenth of the time of telling it."""
+    libraries = _libraries(len(sys.modules)).lib_controllers
+    return all(each.num_threads == 1 for each in libraries if each.user_api == "blas")
 
 
 @lru_cache(maxsize=1)
