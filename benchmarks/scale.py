@@ -47,7 +47,7 @@ def memory() -> float:
 def timed_run(seeds: int, out: Path, backend: str, workers: int) -> Row:
     """Run what is left; in this process."""
     plan, begin, busy = resolve(study_of(seeds)), time.perf_counter(), time.process_time()
-    looked = []
+    looked: list[tuple[int, float]] = []
 
     def progress(done: int, _total: int) -> None:
         looked.append((done, time.perf_counter() - begin)) if not looked else None
@@ -156,12 +156,15 @@ def limits(found: Row) -> list[str]:
     """What follows for more workers: runs per second that they make, and what the caller would have to take."""
     run = 1e-3 * found["run_ms"] + 1e-6 * QUERIES * found["query_us"]
     caller = 1e6 / found["caller_cpu_us_a_run"]
-    said = [f"the caller keeps up with {caller:,.0f} such runs a second, {caller * found['bytes_a_run'] / 1e6:.1f} MB/s"]
+    said = [
+        f"the caller keeps up with {caller:,.0f} such runs a second, {caller * found['bytes_a_run'] / 1e6:.1f} MB/s"
+    ]
     for workers in (64, 1_000, 10_000):
         made, block = workers / run, max(2.0, workers / 10)
+        share = min(1.0, caller / made)
         least = 1e3 * workers / caller
         said.append(
-            f"{workers:>6,} workers make {made:>12,.0f} runs of {1e3 * run:.2f} ms a second, the caller {min(1.0, caller / made):.0%} "
+            f"{workers:>6,} workers make {made:>12,.0f} runs of {1e3 * run:.2f} ms a second, the caller {share:.0%} "
             f"of them; with runs of {least:,.0f} ms and more, all. Blocks of {block:,.0f} s: {workers / block:.0f} jobs a second"
         )
     return said

@@ -33,7 +33,13 @@ class Endings(Mapping[int, str]):
     """Seed -> why its run ended, kept as stretches: a million runs that end alike are one of them."""
 
     def __init__(self, stretches: Iterable[Stretch]) -> None:
-        self.stretches = tuple(sorted(stretches))
+        found: list[Stretch] = []
+        for each in sorted(stretches):
+            if found and (found[-1].stop, found[-1].why) == (each.first, each.why):
+                found[-1] = found[-1]._replace(stop=each.stop)
+            else:
+                found.append(each)
+        self.stretches = tuple(found)
 
     @classmethod
     def of(cls, ended: Mapping[int, str]) -> Endings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ _TEXTS = ("partition", "account", "qos", "constraint")
 _NUMBERS = {"time": "timeout_min", "mem_gb": "mem_gb", "cpus": "cpus_per_task"}  # ours -> submitit's
 OPTIONS = (*_TEXTS, *_NUMBERS, "folder", "cluster")
 _LOOK = 0.5  # seconds between two looks
+_GONE = 60.0  # seconds for which Slurm knows nothing of a job before it is taken for dead, where no accounting says why
 _LOST = ("NODE_FAIL", "PREEMPTED", "REQUEUED", "REVOKED", "BOOT_FAIL")
 
 
@@ -49,6 +52,8 @@ class Slurm(Engine):
             name="nasbench-lab", slurm_array_parallelism=workers, **({"timeout_min": 60} | named | counted)
         )
         self._out: dict[str, Token] = {}
+        self._seen: dict[str, float] = {}  # when Slurm was last known to know of a job
+        self._queue = shutil.which("squeue") if cluster == "slurm" else None
 
     def start(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Token]:
         """As of `Engine`; one array.
@@ -62,6 +67,7 @@ class Slurm(Engine):
         except submitit.core.utils.FailedJobError as error:
             raise LabError(f"Slurm does not take the job: {error}") from error
         self._out.update({job.job_id: job for job in started})
+        self._seen.update(dict.fromkeys(self._out, time.monotonic()))
         return [job.job_id for job in started]
 
     def finished(self, seconds: float) -> list[Token]:
@@ -69,11 +75,27 @@ class Slurm(Engine):
         until = time.monotonic() + seconds
         while not (found := [name for name, job in self._out.items() if job.done()]) and time.monotonic() < until:
             time.sleep(_LOOK)
-        return found
+        return found or self._gone()
+
+    def _gone(self) -> list[Token]:
+        """Jobs that are not in the queue any more and gave nothing: without accounting nothing else tells."""
+        now = time.monotonic()
+        if self._queue is None or not any(now - self._seen[name] > _GONE / 2 for name in self._out):
+            return []
+        told = subprocess.run(
+            [self._queue, "--noheader", "--array", "--format=%i"], capture_output=True, text=True, check=False
+        )
+        if told.returncode:  # Slurm is away: nothing is known
+            return []
+        self._seen.update(dict.fromkeys(told.stdout.split(), now))
+        return [name for name in self._out if now - self._seen[name] > _GONE]
 
     def result(self, token: Token) -> Any:
         """As of `Engine`."""
         job = self._out.pop(token)
+        self._seen.pop(token, None)
+        if not job.done():
+            raise Died(f"Slurm job {job.job_id} is not in the queue any more and gave nothing; see {job.paths.stderr}")
         try:
             found: _Told = job.result()
         except submitit.core.utils.UncompletedJobError as error:

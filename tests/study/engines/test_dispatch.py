@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +44,7 @@ class Made(Engine):
         if kills and self.shared_fate:
             found, self.ends = list(self.ends), deque()
             self.deaths += 1
-            self.made |= {token: "died" for token in found}
+            self.made |= dict.fromkeys(found, "died")
             return found
         return [self.ends.popleft()]
 
@@ -91,7 +90,9 @@ def test_all_but_what_kills_is_computed_once_and_what_kills_is_named(data):
     jobs = ranges(data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=8)))
     numbers = list(range(jobs[-1][1]))
     killers = data.draw(st.sets(st.sampled_from(numbers), max_size=3))
-    engine = Made(data.draw(st.integers(1, 4)), killers, data.draw(st.integers(0, 5)), together=data.draw(st.booleans()))
+    engine = Made(
+        data.draw(st.integers(1, 4)), killers, data.draw(st.integers(0, 5)), together=data.draw(st.booleans())
+    )
     found, said = dispatched(engine, jobs)
     assert sorted(found) == [number for number in numbers if number not in killers]
     assert all(f"({number}, {number + 1})" in said for number in killers)
