@@ -88,5 +88,5 @@ def runs_of(out: Path, identity: str, seeds: range) -> store.Runs:
     """
     try:
         return shelf.read(shelf.by_id(out / "runs").get(identity, ()), identity, seeds)
-    except LabError as error:
-        raise LabError(f"in {out / 'runs'} {error}") from None
+    except shelf.Missing as error:
+        raise LabError(str(error).replace("are not there", f"are not in {out / 'runs'}", 1)) from None
