@@ -89,4 +89,6 @@ def runs_of(out: Path, identity: str, seeds: range) -> store.Runs:
     try:
         return shelf.read(shelf.by_id(out / "runs").get(identity, ()), identity, seeds)
     except shelf.Missing as error:
+        if error.wrong:
+            raise LabError(error.wrong[0]) from None
         raise LabError(str(error).replace("are not there", f"are not in {out / 'runs'}", 1)) from None

@@ -236,12 +236,13 @@ def each(paths: Iterable[Path]) -> Iterator[Runs]:
 
 
 class Missing(LabError):
-    """Runs that are not there; `count` of them, and `why`, in parentheses, where something is known."""
+    """Runs that are not there: `count` of them; `wrong`: what is wrong with files, the first in parentheses as `why`."""
 
     def __init__(self, identity: str, left: list[range], of: int, wrong: list[str]) -> None:
         self.count = sum(map(len, left))
         some = ", ".join(str(seed) for each in left for seed in each[:3])
         some = some if self.count <= 3 else ", ".join(some.split(", ")[:3]) + " ..."
+        self.wrong = wrong
         self.why = f" ({wrong[0]})" if wrong else ""
         super().__init__(f"{self.count} of {of} runs of {identity} are not there: seeds {some}{self.why}")
 
