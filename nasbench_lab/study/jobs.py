@@ -37,6 +37,7 @@ class Job:
         table: where the searched table is: an absolute path, or a name of the package's own.
         sources: the same for tables of other datasets, by the name the study gives them.
         seeds: to run.
+        digests: of the searched table and of those of other datasets; empty: whatever is there by their names.
         tables: contents of tables, for a process that lacks them (`Lacking`).
     """
 
@@ -46,14 +47,14 @@ class Job:
     sources: tuple[tuple[str, str], ...]
     seeds: range
     carried: bytes | None = None
+    digests: tuple[str, ...] = ()
     tables: tuple[bytes, ...] = ()
 
     @property
     def wanted(self) -> list[tuple[str, str]]:
-        """The tables it needs: where each is, and its digest."""
-        policy = self.header["evaluator"]
-        others = policy.get("sources", {})
-        return [(self.table, policy["digest"]), *((where, others.get(name, "")) for name, where in self.sources)]
+        """The tables it needs, the searched one first: where each is, and its digest, "" for any."""
+        places = [self.table, *(where for _, where in self.sources)]
+        return list(zip(places, self.digests or [""] * len(places), strict=True))
 
     def __str__(self) -> str:
         last = self.seeds[-1] if self.seeds else None
@@ -93,7 +94,10 @@ def of_group(plan: Plan, group: Group) -> Job:
     study, task = plan.study, group.task.text
     tables = tuple((name, catalog.located(name)) for name in task.sources)
     carried = pickled(group) if group.given else None
-    job = Job(group.header, loading.located(group.spec), catalog.located(task.table), tables, range(0), carried)
+    digests = tuple(plan.tables[name].digest for name in (task.table, *task.sources))
+    job = Job(
+        group.header, loading.located(group.spec), catalog.located(task.table), tables, range(0), carried, digests
+    )
     return job.of(range(study.first_seed, study.first_seed + study.seeds))
 
 

@@ -1,34 +1,37 @@
-"""Tables where jobs are run: as they are found there, or as they were sent, once for every process that lacks them."""
+"""Tables where jobs are run: as they are found there, or as they were sent, once for every home folder that lacks them."""
 
 from __future__ import annotations
 
 import io
-from collections import OrderedDict
 from collections.abc import Iterable
+from pathlib import Path
+
+import platformdirs
 
 from nasbench_lab.core import LabError
+from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.tables import catalog, stored
 from nasbench_lab.tables.table import Table
 
-_MOST = 16  # tables that were sent and are kept
-_received: OrderedDict[str, Table] = OrderedDict()  # by digest
+
+def folder() -> Path:
+    """Where tables that were sent are kept, by digest; a cache of the user's, which can be removed."""
+    return Path(platformdirs.user_cache_dir("nasbench_lab")) / "tables"
 
 
 def receive(contents: Iterable[bytes]) -> None:
     """Keep tables that came with a job.
 
     Raises:
-        LabError: one was damaged on its way.
+        LabError: one was damaged on its way, or the cache cannot be written.
     """
     for content in contents:
         table = stored.read_file(io.BytesIO(content), "a table that was sent")
-        _received[table.digest] = table
-        if len(_received) > _MOST:
-            _received.popitem(last=False)
+        write_atomically(_place(table.digest), content)
 
 
 def load(where: str, digest: str) -> Table:
-    """A table: the one that is there, or, where that is another or none, the one of this digest that was sent.
+    """A table: the one that is there, or, where that is another or none, the one of this digest ("" for any) that was sent.
 
     Raises:
         LabError: there is none.
@@ -36,10 +39,11 @@ def load(where: str, digest: str) -> Table:
     try:
         found = catalog.load(where)
     except LabError:
-        if digest in _received:
-            return _received[digest]
+        if _place(digest).is_file():
+            return catalog.load(str(_place(digest)))
         raise
-    return found if found.digest == digest else _received.get(digest, found)
+    other = digest not in ("", found.digest)
+    return catalog.load(str(_place(digest))) if other and _place(digest).is_file() else found
 
 
 def lacking(wanted: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -49,6 +53,10 @@ def lacking(wanted: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
 def _there(where: str, digest: str) -> bool:
     try:
-        return load(where, digest).digest == digest
+        return digest in ("", load(where, digest).digest)
     except LabError:
         return False
+
+
+def _place(digest: str) -> Path:
+    return folder() / f"{digest}.npz"

@@ -49,7 +49,7 @@ class Cluster:
     def _start(self, what: str, *told: str, root: Path = ROOT) -> subprocess.Popen[bytes]:
         here = self.folder / f"{what}{len(self.workers)}"
         here.mkdir(parents=True, exist_ok=True)
-        env = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+        env = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(here / "cache")}
         env.pop("NASBENCH_LAB_DATA", None)
         log = (here / "log").open("ab")
         command = [sys.executable, "-m", "distributed.cli.dask_" + what, *told]
