@@ -25,6 +25,7 @@ EXTRAS: Mapping[str, str] = MappingProxyType(  # package, as it is imported -> t
         "optuna": "optuna",
         "pytest": "test",
         "ray": "ray",
+        "submitit": "slurm",
         "sklearn": "models",
         "torch": "training",
     }

@@ -77,6 +77,7 @@ COMMANDS = {  # what needs more -> the extra that is named
     "compare optuna_gp": "optuna,training",
     "compare --backend dask": "dask",
     "compare --backend ray:ray://host:1": "ray",
+    "compare --backend slurm:partition=cpu": "slurm",
     "check gcn --kind surrogate": "training",
     "supernet spos": "training",
     "surrogates gp forest": "models",

@@ -171,7 +171,7 @@ def _run(
     said = notes.notes(plan)
     for note in said:
         print(f"note: {' '.join(note.split())}", file=sys.stderr)
-    with screen.progress(kept="runs (in blocks of 25 seeds, those that train one by one)", to=out) as progress:
+    with screen.progress(kept="runs (in blocks of a few seconds, those that train one by one)", to=out) as progress:
         execute.run(plan, out, workers=workers, backend=backend, progress=progress)
         board = rebuild(plan, out)
     for note in board.notes:

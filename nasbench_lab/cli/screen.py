@@ -50,7 +50,16 @@ Objectives = Annotated[
     typer.Option(metavar="METRIC", help="A further objective, a metric of the table; repeat for several."),
 ]
 Workers = Annotated[int, typer.Option(help="Processes to run with.", metavar="N", min=1)]
-Backend = Annotated[str, typer.Option(help="joblib engine: loky, threading, sequential, dask, ray.")]
+Backend = Annotated[
+    str,
+    typer.Option(
+        metavar="ENGINE",
+        help="Who computes: loky (processes here), threading, sequential; dask, ray (started here), dask:ADDRESS or "
+        "dask:SCHEDULER_FILE.json, ray:ADDRESS (running elsewhere, all its workers unless --workers says fewer); "
+        "slurm:partition=P,time=MINUTES,... Results are written here, whoever computes: see 'From a laptop to a cluster' in "
+        "the guide.",
+    ),
+]
 Epochs = Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)]
 PartSize = Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)]
 HeldOutSize = Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)]

@@ -157,7 +157,7 @@ def _scores(study: Study, task: StudyTask, runs: Path) -> Scores:
         if np.isnan(last).any():
             raise LabError(f"a run of {entry.strategy} ended without an answer; allow more queries")
         columns.append(entry.setting.test_of(entry.runs.seeds, last))
-        decided = max(decided, float(entry.runs.columns[MEASURED].sum()) / len(last))
+        decided = max(decided, float(entry.runs.total(MEASURED).sum()) / len(last))
     values = np.stack(columns, axis=1)
     return Scores(values, significance.compare(values / unit), decided, unit, scored.sign)
 

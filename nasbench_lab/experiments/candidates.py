@@ -15,7 +15,7 @@ from nasbench_lab.core import LabError, stream
 from nasbench_lab.files import paths, sealed
 from nasbench_lab.spaces import naming
 from nasbench_lab.spaces.space import Space
-from nasbench_lab.study import store
+from nasbench_lab.study import shelf
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
@@ -114,7 +114,7 @@ def _of_study(folder: Path, name: str | None, top: int) -> tuple[Table, list[Can
     Equal scores are ordered by how many runs ended there, then by index.
     """
     manifest = _manifest(folder)
-    blocks = [store.read(path) for path in runs_of(folder)]
+    blocks = list(shelf.each(runs_of(folder)))
     tables = {str(block.header["evaluator"]["table"]): block.header["evaluator"] for block in blocks}
     if len(tables) > 1 and name is None:
         raise LabError(f"the study searched {', '.join(tables)}; say which one with --table")

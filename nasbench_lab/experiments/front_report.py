@@ -156,7 +156,7 @@ def attained(front: Front, study: Study, folder: Path) -> list[Attained]:
         )
     found = []
     for group, runs in recorded.look(folder, tasks).collected:
-        if len(runs.columns["seed"]):
+        if runs.offsets[-1]:
             where = f" ({_setting(group)})" if len(tasks) > 1 else ""
             found.append(Attained(group.spec + where, Reached(runs, front.target, group.task.full)))
     return sorted(found, key=lambda each: -float(each.reached.hypervolume.mean()))

@@ -21,7 +21,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.evaluators.training import default_cache, train_and_keep
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import agreement
-from nasbench_lab.study import store
+from nasbench_lab.study import shelf
 from nasbench_lab.training import trainer
 from nasbench_lab.training.cache import Cache, Trained
 from nasbench_lab.training.data import Data
@@ -52,7 +52,7 @@ def of_study(files: list[Path]) -> list[Found]:
         LabError: there is none.
     """
     found = []
-    for block in map(store.read, files):
+    for block in shelf.each(files):
         spec = str(block.header["strategy"])
         if trust.foreign("strategies", spec):  # somebody's: none of its code is run for this
             continue

@@ -15,7 +15,7 @@ from typing import Any
 from nasbench_lab.core import LabError
 from nasbench_lab.files import names, sealed
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.study import engines
+from nasbench_lab.study.engines import dispatch
 
 Header = dict[str, Any]
 Outcome = dict[str, Any]
@@ -94,6 +94,6 @@ def run(
         raise LabError(f"{out} cannot be written: {error}") from error
     done = len(jobs) - len(todo)
     report(done)
-    for count in engines.execute(function, todo, workers):
+    for _, count in dispatch.execute(function, iter(todo), workers):
         done += count
         report(done)

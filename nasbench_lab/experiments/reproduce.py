@@ -317,7 +317,7 @@ def _block(folder: _Folder, kept: store.Runs, seeds: list[int], tables: dict[str
             yield Outcome(f"{identity}:{seed}", name, "not run", refused)
             continue
         try:
-            job = Job(header, name, table, others, range(seed, seed + 1), Path())
+            job = Job(header, name, table, others, range(seed, seed + 1))
             columns = store.columns_of(dict(jobs.searched(job, jobs.opened(job))), objectives)
         except LabError as error:
             yield Outcome(f"{identity}:{seed}", name, "not run", str(error))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from nasbench_lab.errors import LabError, brief
 from nasbench_lab.files import bounded, sealed
+from nasbench_lab.study import shelf
 
 FILES = ("leaderboard.json", "leaderboard.csv", "leaderboard.md", "curves.csv", "details.json", "manifest.json")
 MEASURED = "decision_seconds_per_query"  # in a clone nothing says what was measured
@@ -61,7 +62,8 @@ def others(folder: Path, ids: Iterable[str]) -> Others:
         folders[:] = [name for name in folders if name not in own]
         found.unchecked.extend(f"{inside / name}/" for name in own)
         for name in files:
-            if inside.parts == ("runs",) and name.endswith(".parquet") and any(part in name for part in known):
+            of_runs = name.endswith(".parquet") and any(part in name for part in known)
+            if inside.parts == ("runs",) and (of_runs or name == shelf.INDEX):
                 continue
             if name.casefold() in FILES:
                 found.posing.extend([str(inside / name)] if inside.parts or name not in FILES else [])

@@ -201,7 +201,7 @@ def _points(most: int, places: int) -> list[int]:
 def _tests(entry: Entry, places: int = 0) -> tuple[FloatArray, list[tuple[str, float]]]:
     """(R, C + 1) test accuracy of the incumbent at C checkpoints (or places) and, last, at the end; and these."""
     runs, setting = entry.runs, entry.setting
-    queries = _points(int(runs.counts.max()), places) if len(runs.columns["seed"]) else []
+    queries = _points(int(runs.counts.max()), places) if runs.offsets[-1] else []
     incumbents = [runs.incumbents_at_queries(np.array(queries, dtype=np.int64))]
     axis: list[tuple[str, float]] = [("queries", float(q)) for q in queries]
     if math.isfinite(setting.max_seconds):

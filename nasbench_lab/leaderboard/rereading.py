@@ -22,8 +22,8 @@ def reread(runs: Runs, reading: str, truth: FloatArray, max_seconds: float) -> R
         max_seconds: simulated seconds allowed; records that the later clock moves beyond are gone.
     """
     if reading == RUNNING_MAXIMUM:
-        return replace(runs, columns={**runs.columns, "incumbent": _best_so_far(runs, truth)})
-    return _later(runs, max_seconds) if reading == REAL_TIME else runs
+        return runs.each(lambda part: replace(part, columns={**part.columns, "incumbent": _best_so_far(part, truth)}))
+    return runs.each(lambda part: _later(part, max_seconds)) if reading == REAL_TIME else runs
 
 
 def _best_so_far(runs: Runs, truth: FloatArray) -> NDArray[np.int32]:

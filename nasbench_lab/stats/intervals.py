@@ -7,13 +7,16 @@ at 20 runs and 92 to 95% at 50; the symmetric studentised bootstrap used here ho
 which leaves nothing to resample, the bound on what was not seen does (`unseen`, `docs/statistics.md`).
 
 Memory does not grow with runs times resamples: from `_MANY` runs on resamples are drawn as they are used, a part at a time.
+From `_VERY_MANY` on it is drawn how often each value comes, not each run, which has the same distribution; and where a mean is of
+more values than `_VALUES`, Student's t is taken, from which the symmetric studentised bootstrap then differs by the order of
+1 / runs (Hall 1988).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +32,8 @@ FEWEST = 20  # runs below which no interval is shown: none covers as it says on 
 _TRIM = 0.25  # of each tail, by the interquartile mean
 _WIDEST = 3.0  # of `mean_interval`, in units of Student's interval
 _CHUNK = 4_000_000  # numbers of draws turned into floats at once
+_VERY_MANY = 20_000  # runs from which on values are drawn
+_VALUES = 4096  # different ones of a mean, beyond which nothing is drawn at all
 _MANY = 1024  # runs from which on counting draws is faster than drawing counts, and too much to keep
 
 
@@ -70,9 +75,9 @@ def mean_interval(
     error = np.where(same, 0.0, values.std(axis=0, ddof=1) / np.sqrt(runs))
     with np.errstate(all="ignore"):
         unit = np.where(error > 0, (values - mean) / (error * np.sqrt(runs)), 0.0)
-        deviations = _deviations(unit, resamples, seed)
+        found = _quantiles(unit, confidence, resamples, seed)
     student = float(stats.t.ppf(0.5 + confidence / 2, runs - 1))
-    factor = np.clip(np.quantile(deviations, confidence, axis=0), student, _WIDEST * student)
+    factor = np.clip(found, student, _WIDEST * student)
     low, high = mean - factor * error, mean + factor * error
     if possible is None:
         return low, high
@@ -85,15 +90,39 @@ def mean_interval(
     return np.where(inside, np.maximum(low, known.min()), low), np.where(inside, np.minimum(high, known.max()), high)
 
 
-def _deviations(unit: FloatArray, resamples: int, seed: int) -> FloatArray:
-    """(B, C) |mean| / standard error of resamples of (R, C) values with mean 0; 0 where a resample has no spread."""
-    runs, found = len(unit), []
-    for counts in _draws(runs, resamples, seed):
+def _quantiles(unit: FloatArray, confidence: float, resamples: int, seed: int) -> FloatArray:
+    """(C,) quantiles of `_deviations` of (R, C) values; 0 where Student's t says as much."""
+    runs = len(unit)
+    if runs < _VERY_MANY:
+        return np.asarray(np.quantile(_deviations(unit, runs, _draws(runs, resamples, seed)), confidence, axis=0))
+    found = np.zeros(unit.shape[1])
+    for column in range(unit.shape[1]):
+        values, draws = _values(unit[:, column], resamples, seed)
+        if len(values) <= _VALUES:
+            found[column] = np.quantile(_deviations(values[:, None], runs, draws), confidence)
+    return found
+
+
+def _deviations(unit: FloatArray, runs: int, draws: Iterator[NDArray[Any]]) -> FloatArray:
+    """(B, C) |mean| / standard error of resamples of (K, C) values with mean 0; 0 where a resample has no spread.
+
+    `draws`: (B, K) how often each value is among the runs.
+    """
+    found = []
+    for counts in draws:
         weights = counts / runs
         means = weights @ unit
         errors = np.sqrt(np.maximum(weights @ unit**2 - means**2, 0.0) / (runs - 1))
         found.append(np.where(errors > 1e-9, np.abs(means) / errors, 0.0))
     return np.concatenate(found)
+
+
+def _values(column: FloatArray, resamples: int, seed: int) -> tuple[FloatArray, Iterator[NDArray[np.int64]]]:
+    """The (K,) different values of (R,) runs, ascending, and (B, K) how often each is in resamples, a part at a time."""
+    values, counts = np.unique(column, return_counts=True)
+    rng, step = np.random.default_rng(seed), max(1, _CHUNK // len(values))
+    sizes = (min(step, resamples - start) for start in range(0, resamples, step))
+    return values, (rng.multinomial(len(column), counts / len(column), size) for size in sizes)
 
 
 def median_interval(values: FloatArray, *, confidence: float = 0.95) -> Ends:
@@ -158,21 +187,27 @@ def aggregate_interval(
     runs, tasks = scores.shape
     if runs < FEWEST or np.isnan(scores).any():
         return float("nan"), float("nan")
-    draws = [_draws(runs, resamples, seed if paired else seed + task) for task in range(tasks)]
+    draws: list[Iterator[NDArray[Any]]]
+    if tasks == 1 and runs >= _VERY_MANY:
+        values, drawn = _values(scores[:, 0], resamples, seed)
+        scores, draws = values[:, None], [drawn]
+    else:
+        draws = [_draws(runs, resamples, seed if paired else seed + task) for task in range(tasks)]
     found = np.concatenate([_aggregates(scores, kind, part) for part in zip(*draws, strict=True)])
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
-def _aggregates(scores: FloatArray, kind: Aggregate, draws: tuple[NDArray[np.uint8], ...]) -> FloatArray:
+def _aggregates(scores: FloatArray, kind: Aggregate, draws: tuple[NDArray[Any], ...]) -> FloatArray:
     """`aggregate` of resamples: (R, T) scores drawn (B, R) times in each of the T tasks -> (B,)."""
+    runs = int(draws[0][0].sum(dtype=np.int64))
     if kind == "iqm":
-        return _trimmed(scores, np.stack(draws, axis=2))
-    means = np.stack([draw.astype(np.float64) @ scores[:, t] / len(scores) for t, draw in enumerate(draws)], axis=1)
+        return _trimmed(scores, np.stack(draws, axis=2), runs)
+    means = np.stack([draw.astype(np.float64) @ scores[:, t] / runs for t, draw in enumerate(draws)], axis=1)
     return np.asarray(means.mean(axis=1) if kind == "mean" else np.median(means, axis=1))
 
 
-def _draws(runs: int, resamples: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+def _draws(runs: int, resamples: int, seed: int) -> Iterator[NDArray[Any]]:
     """(B, R) how often each run is drawn, as many of the B at once as fit into memory as floats.
 
     That one is drawn 256 times does not happen: its chance is below 1e-500.
@@ -195,10 +230,10 @@ def _resampled(runs: int, resamples: int, seed: int) -> NDArray[np.uint8]:
     return frozen(counts.astype(np.uint8))
 
 
-def _trimmed(scores: FloatArray, counts: NDArray[np.uint8]) -> FloatArray:
-    """Interquartile means of resamples: (R, T) scores drawn (B, R, T) times -> (B,)."""
-    order = np.argsort(scores, axis=None, kind="stable")
-    cut = int(_TRIM * scores.size)
+def _trimmed(scores: FloatArray, counts: NDArray[Any], runs: int) -> FloatArray:
+    """Interquartile means of resamples of so many runs: (R, T) scores drawn (B, R, T) times -> (B,)."""
+    order, size = np.argsort(scores, axis=None, kind="stable"), runs * scores.shape[1]
+    cut = int(_TRIM * size)
     upto = np.cumsum(counts.reshape(len(counts), -1)[:, order], axis=1, dtype=np.float64)
-    kept = np.diff(np.clip(upto, cut, scores.size - cut), axis=1, prepend=cut)
-    return np.asarray(kept @ scores.ravel()[order] / (scores.size - 2 * cut))
+    kept = np.diff(np.clip(upto, cut, size - cut), axis=1, prepend=cut)
+    return np.asarray(kept @ scores.ravel()[order] / (size - 2 * cut))

@@ -25,6 +25,7 @@ ALPHA = 0.05  # chance of any false difference among all pairs of a setting
 POWER = 0.8  # chance with which a difference that is there shall be found
 _FEW = 13  # runs of which scipy tries all patterns of signs where differences tie
 _FLIPS = 9999  # random sign patterns, at least
+_LIMIT = 20_000  # differences
 _CHUNK = 2_000_000  # signs, or sums, in memory at once
 
 
@@ -37,6 +38,9 @@ def pairs(strategies: int) -> tuple[IntArray, IntArray]:
 def permutation_test(differences: FloatArray, *, flips: int | None = None, seed: int = 0) -> FloatArray:
     """Two-sided sign-flip test of mean zero; all 2^R patterns where they are few, else random ones.
 
+    From `_LIMIT` differences that are not 0 on the sum over random patterns is normal for all that p-values of so many
+    patterns can tell, and none are drawn.
+
     Args:
         differences: (R, P) paired differences; columns share their patterns.
         flips: random patterns; by default so many that P pairs can still be told apart after Holm.
@@ -48,6 +52,8 @@ def permutation_test(differences: FloatArray, *, flips: int | None = None, seed:
     differences = np.asarray(differences, dtype=np.float64)
     runs, count = differences.shape
     flips = max(_FLIPS, 40 * count) if flips is None else flips
+    if runs >= _LIMIT:
+        return np.array([_one_of_many(column, flips, seed) for column in differences.T])
     exact = runs <= math.log2(flips)
     unit = np.nan_to_num(differences)
     unit /= np.abs(unit).sum(axis=0) + 1e-300
@@ -59,6 +65,17 @@ def permutation_test(differences: FloatArray, *, flips: int | None = None, seed:
             beyond[some] += (np.abs(signs @ unit[:, some]) >= observed[some]).sum(axis=0)
     p = beyond / 2**runs if exact else (1 + beyond) / (1 + flips)
     return np.where(np.isnan(differences).any(axis=0), np.nan, p)
+
+
+def _one_of_many(differences: FloatArray, flips: int, seed: int) -> float:
+    """The test of one pair of very many runs: those that agree have no sign to flip, and of the others the limit is taken."""
+    apart = differences[differences != 0]
+    if np.isnan(apart).any():
+        return math.nan
+    if len(apart) < _LIMIT:
+        return float(permutation_test(apart[:, None], flips=flips, seed=seed)[0]) if len(apart) else 1.0
+    z = abs(float(apart.sum())) / math.sqrt(float((apart**2).sum()))
+    return max(2 * float(stats.norm.sf(z)), 1 / (1 + flips))
 
 
 def _all_patterns(runs: int) -> Iterator[FloatArray]:

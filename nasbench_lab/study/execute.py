@@ -1,53 +1,157 @@
-"""Runs a plan: its jobs on any joblib engine; what is done is skipped, and what is finished is collected."""
+"""Runs a plan: its jobs on any engine; what is done is skipped, what comes back is kept here, what is finished is collected."""
 
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError
-from nasbench_lab.study import engines, jobs, store
-from nasbench_lab.study.plan import Group, Plan
+from nasbench_lab.study import jobs, shelf, store
+from nasbench_lab.study.engines import dispatch
+from nasbench_lab.study.engines.engine import Say
+from nasbench_lab.study.plan import Group, Plan, run_id
 
 Progress = Callable[[int, int], None]  # runs done, runs in all
 Collected = list[tuple[Group, store.Runs]]
+_FIRST, _GROWTH = 4, 8  # seeds of a group's first block; how much larger than any that came back the next one may be
+_RECORDS = 400_000  # of a block, at most: some 20 MB on their way
 
 
-def run(plan: Plan, out: Path, *, workers: int = 1, backend: str = "loky", progress: Progress | None = None) -> None:
-    """Run what is not done yet.
+def run(
+    plan: Plan,
+    out: Path,
+    *,
+    workers: int = 1,
+    backend: str = "loky",
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> None:
+    """Run what is not done yet. Workers compute, and this process writes what they send back.
 
     Args:
         plan: what to run.
         out: results folder; runs go to `out/runs`.
         workers: processes.
-        backend: any joblib back end: "loky", "threading", "sequential", "dask" or "ray", the last two with an address
-            if they are not to start locally: "dask:tcp://host:8786".
+        backend: who computes: one of `dispatch.ENGINES`, "dask", "ray" and "slurm" with where or how if they are not to start
+            locally: "dask:tcp://host:8786".
         progress: called with (runs done, runs in all) as blocks finish.
+        say: told on what is waited where nothing happens; stderr if left out.
 
     Raises:
-        LabError: a strategy does not go with its task or failed, or results cannot be written.
+        LabError: a strategy does not go with its task or failed, results cannot be written, or runs killed their processes.
     """
     if workers < 1:
         raise LabError(f"workers must be at least 1, got {workers}")
-    engines.check(backend)
-    _sweep(out / "runs")
-    todo, total = [], 0
-    for group in plan.groups:
-        planned = jobs.of_group(plan, group, out)
-        left = [job for job in planned if not job.done]
-        if left:
-            _try(group, left[0].seeds.start)
-        todo += left
-        total += sum(len(job.seeds) for job in planned)
-    done = total - sum(len(job.seeds) for job in todo)
+    dispatch.check(backend)
+    shelf.sweep(out / "runs")
+    kept = shelf.Shelf(out)
+    groups = {
+        group.id: _Group.of(plan, group, kept) for group in plan.groups
+    }  # tasks may differ in what is scored alone
+    for each in groups.values():
+        if each.left:
+            _try(each.group, each.left[0].start)
+    total = len(groups) * plan.study.seeds
+    done = total - sum(each.count for each in groups.values())
     report = progress or (lambda _done, _total: None)
     report(done, total)
-    for count in engines.execute(jobs.run, todo, workers, backend):
-        done += count
-        report(done, total)
+    size = _Size(plan.study.block, workers, dispatch.seconds(backend, workers))
+    blocks = _Blocks(list(groups.values()), size)
+    tables = {table.digest: table for table in plan.tables.values()}
+    content = cache(lambda digest: tables[digest].content(compress=True))
+    try:
+        for job, found in dispatch.execute(jobs.run, blocks, workers, backend, cut=jobs.Job.cut, say=say):
+            if isinstance(found, jobs.Lacking):
+                blocks.again.append(job.with_tables(map(content, found.digests)))
+                continue
+            groups[run_id(job.header)].keep(job, found)
+            done += len(job.seeds)
+            report(done, total)
+    finally:
+        kept.save_index()
+    for each in groups.values():
+        each.kept.tidy(each.job.seeds)
+    kept.save_index()
+
+
+class _Size(NamedTuple):
+    """Of blocks: seeds, or, if None, the seconds that one should take."""
+
+    block: int | None
+    workers: int
+    seconds: float
+
+
+@dataclass(eq=False)
+class _Group:
+    """A group while it is run: what is left of it, and how long its runs take."""
+
+    group: Group
+    job: jobs.Job  # all of its runs
+    kept: shelf.Kept
+    left: list[range]
+    seconds: float = 0.0  # of a run, as the last block had it
+    largest: int = 0  # block that came back
+    records: float = field(default=1.0)  # of a run
+
+    @classmethod
+    def of(cls, plan: Plan, group: Group, kept: shelf.Shelf) -> _Group:
+        job, own = jobs.of_group(plan, group), kept.of(group)
+        return cls(group, job, own, own.lacking(job.seeds))
+
+    @property
+    def count(self) -> int:
+        """Runs that are left."""
+        return sum(map(len, self.left))
+
+    def keep(self, job: jobs.Job, found: jobs.Done) -> None:
+        """Check and write what a worker sent, and remember how long it took.
+
+        Raises:
+            LabError: it is not what was asked for, or cannot be written.
+        """
+        runs = store.decoded(found.content, "a worker")
+        if runs.header != job.header or runs.ended.keys() != set(job.seeds):
+            raise LabError(f"a worker sent other runs than it was asked for: {job}")
+        self.kept.add(found.content, runs)
+        self.seconds = found.seconds / len(job.seeds)
+        self.largest = max(self.largest, len(job.seeds))
+        self.records = max(1.0, float(runs.offsets[-1]) / len(job.seeds))
+
+    def next(self, size: _Size) -> jobs.Job:
+        """The next block, of so many seeds or of as many as take a few seconds."""
+        seeds = self.left[0]
+        first = seeds[: size.block or self._size(size.workers, size.seconds)]
+        self.left[:1] = [seeds[len(first) :]] if len(first) < len(seeds) else []
+        return self.job.of(first)
+
+    def _size(self, workers: int, seconds: float) -> int:
+        if not self.largest:
+            return _FIRST
+        run = max(self.seconds, 1e-6)
+        fair = self.count if workers == 1 else max(-(-self.count // (2 * workers)), seconds / 8 / run)
+        return max(1, int(min(seconds / run, _RECORDS / self.records, _GROWTH * self.largest, fair)))
+
+
+class _Blocks(Iterator[jobs.Job]):
+    """The jobs that are left, group by group; how large the next one is depends on those that have come back."""
+
+    def __init__(self, groups: list[_Group], size: _Size) -> None:
+        self._groups, self._size = groups, size
+        self.again: list[jobs.Job] = []  # that lacked something where they were to be run
+
+    def __next__(self) -> jobs.Job:
+        if self.again:
+            return self.again.pop()
+        for each in self._groups:
+            if each.left:
+                return each.next(self._size)
+        raise StopIteration
 
 
 def _try(group: Group, seed: int) -> None:
@@ -67,31 +171,24 @@ def _try(group: Group, seed: int) -> None:
         raise LabError(f"{group.spec} failed while starting: {errors.place(error)}") from error
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what writers that were killed left behind, an hour ago or more."""
-    for path in folder.glob(".*.tmp") if folder.is_dir() else ():
-        if time.time() - path.stat().st_mtime > 3600:
-            path.unlink(missing_ok=True)
-
-
 def collect(plan: Plan, out: Path) -> Collected:
-    """The finished runs of a plan, group by group.
+    """The finished runs of a plan, group by group; of many the records are read as they are needed.
 
     Raises:
         LabError: some are missing or damaged; says how many.
     """
-    collected, missing = [], 0
+    collected, missing, why = Collected(), 0, ""
+    there = shelf.by_id(out / "runs")
+    wanted = range(plan.study.first_seed, plan.study.first_seed + plan.study.seeds)
     for group in plan.groups:
-        blocks = []
-        for job in jobs.of_group(plan, group, out):
-            try:
-                blocks.append(job.read())
-            except LabError:
-                missing += len(job.seeds)
-        if not missing:
-            collected.append((group, store.join(blocks)))
+        try:
+            collected.append((group, shelf.read(there.get(group.id, ()), group.id, wanted, current=True)))
+        except shelf.Missing as error:
+            missing, why = missing + error.count, why or error.why
     if missing:
+        shelf.forget(out)
         raise LabError(
-            f"{missing} runs of the study are missing, damaged or made by other code in {out / 'runs'}; run the study again"
+            f"{missing} runs of the study are missing, damaged or made by other code in {out / 'runs'}{why}; "
+            "run the study again"
         )
     return collected

@@ -1,6 +1,6 @@
-"""Jobs: what a process gets to compute, one block of seeds of one strategy on one task, as plain data that says all it needs.
+"""Jobs: what a process gets to compute, consecutive seeds of one strategy on one task, as plain data that says all it needs.
 
-A block is the unit of work and one file, so that a killed study goes on where it was.
+What it computed comes back as the content of a file: whoever planned the job keeps it, so that no folder need be shared.
 """
 
 from __future__ import annotations
@@ -8,20 +8,22 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import Any, NamedTuple
 
 from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError, Strategy
-from nasbench_lab.files import names
-from nasbench_lab.study import runner, store
-from nasbench_lab.study.plan import Group, Plan, open_evaluator, without_seeds
+from nasbench_lab.study import runner, sent, store
+from nasbench_lab.study.plan import Group, Plan, open_evaluator
 from nasbench_lab.tables import catalog
+
+_PIECES = 8
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Job:
         table: where the searched table is: an absolute path, or a name of the package's own.
         sources: the same for tables of other datasets, by the name the study gives them.
         seeds: to run.
-        path: of the file to write, absolute.
+        digests: of the searched table and of those of other datasets; empty: whatever is there by their names.
+        tables: contents of tables, for a process that lacks them (`Lacking`).
     """
 
     header: store.Header
@@ -43,50 +46,59 @@ class Job:
     table: str
     sources: tuple[tuple[str, str], ...]
     seeds: range
-    path: Path
     carried: bytes | None = None
+    digests: tuple[str, ...] = ()
+    tables: tuple[bytes, ...] = ()
 
     @property
-    def done(self) -> bool:
-        """Whether the file is there, whole, and what this job would write."""
-        try:
-            return not sources.changed(self.read().files)
-        except LabError:
-            return False
+    def wanted(self) -> list[tuple[str, str]]:
+        """The tables it needs, the searched one first: where each is, and its digest, "" for any."""
+        places = [self.table, *(where for _, where in self.sources)]
+        return list(zip(places, self.digests or [""] * len(places), strict=True))
 
-    def read(self) -> store.Runs:
-        """The runs of this job's seeds; the file may hold more of the block.
+    def __str__(self) -> str:
+        last = self.seeds[-1] if self.seeds else None
+        which = f"seed {last}" if len(self.seeds) == 1 else f"seeds {self.seeds.start}..{last}"
+        return f"{self.header['strategy']} on {self.header['evaluator']['table']}, {which}"
 
-        Raises:
-            LabError: not there, damaged, of another job, or of code that was edited since.
-        """
-        found = store.read(self.path)
-        if without_seeds(found.header) != without_seeds(self.header) or not set(self.seeds) <= set(found.ended):
-            raise LabError(f"{self.path} holds other runs than the study describes")
-        if edited := sources.changed(found.files, data=False):
-            raise LabError(f"{self.path} holds runs of other code: {edited[0]} was edited since")
-        return found.only(self.seeds)
+    def cut(self) -> list[Job]:
+        """The same in eight pieces, or as many as there are seeds."""
+        step = max(1, -(-len(self.seeds) // _PIECES))
+        starts = range(self.seeds.start, self.seeds.stop, step)
+        return [self.of(range(first, min(first + step, self.seeds.stop))) for first in starts]
+
+    def with_tables(self, contents: Iterable[bytes]) -> Job:
+        """The same with tables."""
+        return replace(self, tables=tuple(contents))
+
+    def of(self, seeds: range) -> Job:
+        """The same for other seeds."""
+        return replace(self, header=self.header | {"seeds": [seeds.start, seeds.stop]}, seeds=seeds)
 
 
-def of(plan: Plan, out: Path) -> list[Job]:
-    """All jobs of a plan, group by group."""
-    return [job for group in plan.groups for job in of_group(plan, group, out)]
+class Done(NamedTuple):
+    """What came of a job: the content of a file of its runs, and the seconds they took."""
+
+    content: bytes
+    seconds: float
 
 
-def of_group(plan: Plan, group: Group, out: Path) -> list[Job]:
-    """The blocks of one strategy on one task."""
+class Lacking(NamedTuple):
+    """What comes of a job where tables are not there that it needs: their digests."""
+
+    digests: tuple[str, ...]
+
+
+def of_group(plan: Plan, group: Group) -> Job:
+    """All runs of one strategy on one task as one job, to be cut."""
     study, task = plan.study, group.task.text
-    stop, size = study.first_seed + study.seeds, study.block or study.seeds
-    name = f"{names.slug(Path(group.spec).stem)}-{names.slug(Path(task.table).stem)}-{group.id}"
-    spec, table = loading.located(group.spec), catalog.located(task.table)
     tables = tuple((name, catalog.located(name)) for name in task.sources)
     carried = pickled(group) if group.given else None
-    jobs = []
-    for first in range(study.first_seed, stop, size):
-        seeds = range(first, min(first + size, stop))
-        path = (out / "runs" / f"{name}-{first:06d}.parquet").absolute()
-        jobs.append(Job(group.header | {"seeds": [seeds.start, seeds.stop]}, spec, table, tables, seeds, path, carried))
-    return jobs
+    digests = tuple(plan.tables[name].digest for name in (task.table, *task.sources))
+    job = Job(
+        group.header, loading.located(group.spec), catalog.located(task.table), tables, range(0), carried, digests
+    )
+    return job.of(range(study.first_seed, study.first_seed + study.seeds))
 
 
 def pickled(group: Group) -> bytes:
@@ -124,8 +136,9 @@ def opened(job: Job) -> Opened:
     """
     header, policy = job.header, job.header["evaluator"]
     policies = {name: policy[name] for name in ("search", "trials", "noise", "objectives") if name in policy}
-    policies["sources"] = {name: catalog.load(where) for name, where in job.sources}
-    evaluator = open_evaluator(policy["evaluator"], catalog.load(job.table), policies)
+    searched, *others = (sent.load(where, digest) for where, digest in job.wanted)
+    policies["sources"] = {name: table for (name, _), table in zip(job.sources, others, strict=True)}
+    evaluator = open_evaluator(policy["evaluator"], searched, policies)
     if evaluator.policy["digest"] != policy["digest"]:
         now, then = evaluator.policy["digest"][:12], policy["digest"][:12]
         raise LabError(f"table {job.table!r} is another one now: digest {now}, the runs used {then}")
@@ -156,24 +169,47 @@ def _unpickled(job: Job) -> Strategy:
     return strategy
 
 
-def run(job: Job) -> int:
-    """Run one block and write its file; returns how many runs it holds. This is what a worker process executes.
+def run(job: Job) -> Done | Lacking:
+    """Run one block, if all is here that it needs. This is what a worker process executes.
 
     Raises:
         LabError: the strategy failed (says where), or this process runs other code than the one that planned the job.
     """
+    sent.receive(job.tables)
+    if lacking := sent.lacking(job.wanted):
+        return Lacking(lacking)
+    _check_packages(job.header)
     header, found = job.header, opened(job)
     parts = type(found.strategy), type(found.evaluator), (job.strategy, header["evaluator"]["evaluator"])
     code = header["code"] if job.carried else sources.digest(*parts)
-    if code != header["code"] or sources.installed(header["versions"]) != header["versions"]:
+    if code != header["code"]:
         raise LabError(
-            f"the code of {header['strategy']} or of the lab is another one here than where the study was planned: it was "
-            "edited meanwhile, or changed in memory; run it again"
+            f"the code of {header['strategy']} or of the lab is another one {_here()} than where the study was planned "
+            f"({code}, not {header['code']}): it was edited meanwhile, or changed in memory, or another one is installed; run it "
+            "again with the same everywhere"
         )
-    runs = dict(searched(job, found))
+    begin = perf_counter()
+    rows = store.Rows(tuple(header["evaluator"]["objectives"]))
+    for seed, each in searched(job, found):
+        rows.add(seed, each)
+    seconds = perf_counter() - begin
     taken = {} if job.carried else sources.taken(*parts)
-    store.write(job.path, header, runs, tuple(header["evaluator"]["objectives"]), taken)
-    return len(job.seeds)
+    return Done(store.encoded(header, rows.columns, rows.ended, taken), seconds)
+
+
+def _check_packages(header: store.Header) -> None:
+    """Refuse to run where other packages are installed than where the study was planned.
+
+    Raises:
+        LabError: names them, and where that is.
+    """
+    now = sources.installed(header["versions"])
+    if other := [f"{name} {now[name]}, not {then}" for name, then in header["versions"].items() if now[name] != then]:
+        raise LabError(f"{'; '.join(other)} {_here()}: a run needs the same as where the study was planned")
+
+
+def _here() -> str:
+    return f"on {socket.gethostname()}"
 
 
 def searched(job: Job, found: Opened) -> Iterator[tuple[int, runner.Run]]:
@@ -182,15 +218,19 @@ def searched(job: Job, found: Opened) -> Iterator[tuple[int, runner.Run]]:
     Raises:
         LabError: the strategy failed; says where.
     """
-    for seed in job.seeds:
-        try:
-            with _same_folder(), one_blas_thread(), imports.watched(sources.owner(job.strategy)):
-                run = runner.search(found.strategy, found.evaluator, seed=seed, **found.loop)
-        except LabError:
-            raise
-        except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
-            raise LabError(f"{job.header['strategy']} failed with seed {seed}: {errors.place(error)}") from error
-        yield seed, run
+    owner, loaded = sources.owner(job.strategy), -1
+    with ExitStack() as limits:
+        for seed in job.seeds:
+            if loaded != (loaded := len(sys.modules)) or not _is_one_blas_thread():
+                limits.enter_context(one_blas_thread())
+            try:
+                with _same_folder(), imports.watched(owner):
+                    run = runner.search(found.strategy, found.evaluator, seed=seed, **found.loop)
+            except LabError:
+                raise
+            except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
+                raise LabError(f"{job.header['strategy']} failed with seed {seed}: {errors.place(error)}") from error
+            yield seed, run
 
 
 @contextmanager
@@ -212,6 +252,12 @@ def one_blas_thread() -> Any:
     a model could choose otherwise from one machine to the next; and on small matrices they are slower.
     """
     return _libraries(len(sys.modules)).limit(limits=1, user_api="blas")
+
+
+def _is_one_blas_thread() -> bool:
+    """Whether numpy still computes with one: asking takes a tenth of the time of telling it."""
+    libraries = _libraries(len(sys.modules)).lib_controllers
+    return all(each.num_threads == 1 for each in libraries if each.user_api == "blas")
 
 
 @lru_cache(maxsize=1)

@@ -31,7 +31,6 @@ from nasbench_lab.tables import catalog, readings
 from nasbench_lab.tables.table import Table
 
 FORMAT = 2  # of headers; another format makes other ids, so old files are simply not used
-BLOCK = 25  # seeds in one job, where the study does not say
 _POLICIES = ("search", "trials", "noise", "objectives", "sources")
 
 
@@ -120,7 +119,7 @@ class Plan:
     """A study that can be run.
 
     Attributes:
-        study: its text, with title and block filled in.
+        study: its text, with title filled in, and block where runs train networks.
         tables: every table that is searched, scored on or read, by the name or path the study gives it.
         tasks: resolved, in the study's order.
         groups: tasks x strategies, task by task.
@@ -164,7 +163,7 @@ def resolve(study: Study, given: Mapping[str, Strategy] | None = None) -> Plan:
     )
     searched = list(dict.fromkeys(task.table.label for task in tasks))
     title = study.title or f"Search strategies on {searched[0] if len(searched) == 1 else f'{len(searched)} tables'}"
-    block = study.block or (1 if _trains(strategies.values(), tasks) else BLOCK)
+    block = study.block or (1 if _trains(strategies.values(), tasks) else None)
     texts = tuple(task.text for task in tasks)
     return Plan(replace(study, tasks=texts, title=title, block=block), tables, tasks, groups)
 

@@ -11,9 +11,9 @@ from nasbench_lab import trust
 from nasbench_lab.core import LabError
 from nasbench_lab.errors import brief
 from nasbench_lab.files import sealed
-from nasbench_lab.study import store
+from nasbench_lab.study import shelf, store
 from nasbench_lab.study.execute import Collected
-from nasbench_lab.study.plan import Group, Plan, PlannedTask, asked, opened, run_id
+from nasbench_lab.study.plan import Group, Plan, PlannedTask, asked, opened
 from nasbench_lab.study.study import Study, StudyTask, load_study
 
 Row = dict[str, Any]
@@ -80,26 +80,15 @@ def _check_asked(out: Path, spec: str, task: PlannedTask, header: store.Header) 
             )
 
 
-def files_of(out: Path, identity: str) -> list[Path]:
-    """The files of the runs of an id."""
-    return [path for path in sorted((out / "runs").glob("*.parquet")) if path.stem.split("-")[-2:-1] == [identity]]
-
-
 def runs_of(out: Path, identity: str, seeds: range) -> store.Runs:
     """The stored runs of an id.
 
     Raises:
         LabError: some are missing or damaged, or are of another id than their file says.
     """
-    blocks, left = [], set(seeds)
-    for path in files_of(out, identity):
-        found = store.read(path)
-        if run_id(found.header) != identity:
-            raise LabError(f"{path} holds other runs than its name says")
-        if own := left & set(found.ended):
-            blocks.append(found.only(own))
-            left -= own
-    if left:
-        some = ", ".join(map(str, sorted(left)[:3])) + (" ..." if len(left) > 3 else "")
-        raise LabError(f"{len(left)} of {len(seeds)} runs of {identity} are not in {out / 'runs'}: seeds {some}")
-    return store.join(blocks)
+    try:
+        return shelf.read(shelf.by_id(out / "runs").get(identity, ()), identity, seeds)
+    except shelf.Missing as error:
+        if error.wrong:
+            raise LabError(error.wrong[0]) from None
+        raise LabError(str(error).replace("are not there", f"are not in {out / 'runs'}", 1)) from None

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from nasbench_lab import imports, loading, sources
 from nasbench_lab.core import Evaluator, FloatArray, Query, Result, Task, stream
 from nasbench_lab.errors import place
-from nasbench_lab.study import jobs, store
+from nasbench_lab.study import jobs, sent, store
 from nasbench_lab.study.blind import Row as Answered
 from nasbench_lab.study.blind import Setting
 from nasbench_lab.study.execute import Collected
@@ -164,7 +164,7 @@ def setting_of(
     spec: str, evaluator: Evaluator, seed: int, how: Mapping[str, Any], carried: bytes | None = None
 ) -> Setting:
     """A search as `blind` wants it; see `blind.Setting`."""
-    folders = tuple(os.path.realpath(folder) for folder in catalog.folders())
+    folders = tuple(os.path.realpath(folder) for folder in (*catalog.folders(), sent.folder()))
     return Setting(spec, evaluator.task, seed, dict(how), folders, carried)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from heapq import heappop, heappush
 from time import perf_counter
 from typing import Literal, NamedTuple
@@ -18,6 +19,7 @@ import numpy as np
 from nasbench_lab.core import LAST_SEED, Evaluator, LabError, Query, Record, Result, Strategy, Task, real, whole
 from nasbench_lab.errors import StrategyError, contained
 from nasbench_lab.spaces.frozen import ReadOnly
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.spaces.whole import real_number, whole_number
 
 __all__ = ["PATIENCE", "REPEATS", "Charges", "Repeats", "Run", "StrategyError", "bounded", "search"]
@@ -86,9 +88,9 @@ def bounded(task: Task, *, max_queries: float, max_seconds: float, workers: int,
         raise LabError(str(error)) from error
 
 
-def _warm(task: Task) -> None:
-    """Have the space's lists made before the clock of decisions starts: they are made once, for all strategies."""
-    space = task.space
+@lru_cache(maxsize=1)
+def _warm(space: Space) -> None:
+    """Have a space's lists made before the clock of decisions starts: they are made once, for all strategies."""
     space.row(0), space.neighbours_of(0), space.index(space.row(0))
     if max(space.options) > 1:
         space.mutate(0, np.random.default_rng(0))
@@ -144,7 +146,7 @@ class _Loop:
         self.legal = frozenset(task.fidelities) | {0}
 
     def run(self) -> Run:
-        _warm(self.task)
+        _warm(self.task.space)
         begin = perf_counter()
         self.strategy.start(self.task, self.seed)
         thinking = perf_counter() - begin

@@ -1,134 +1,101 @@
-"""Runs on disk: one Parquet file per block of seeds, its header in the file's metadata, written atomically.
+"""Runs as files: Parquet, of consecutive seeds, the header in the file's metadata, written atomically.
 
 Columns, one row per answered query, sorted by (seed, order): seed, order, arch, epochs, val (percent), seconds and
 finished (simulated), incumbent, further objectives by name, and `decided` (real seconds; the one measured column).
 Everything but `decided` is reproduced bit for bit; `sha256` in the metadata covers exactly that, `decided` there the rest.
+`ended` there has why runs ended, [first seed, last seed + 1, why] for each stretch of them; in files of before it has a name
+for every seed, which is read as well.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import math
+import os
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from nasbench_lab.core import FloatArray, LabError
+from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded
 from nasbench_lab.files import columns as files
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.study.runner import Run
+from nasbench_lab.study.runs import MEASURED, Columns, Endings, Header, Runs, Stretch, joined, of
+from nasbench_lab.study.study import MOST
 
-Header = dict[str, Any]
+__all__ = ["MEASURED", "Foot", "Header", "Rows", "Runs", "columns_of", "decoded", "digest", "encoded", "join", "read"]
+__all__ += ["read_foot", "rows", "rows_of", "stored", "together", "write"]
 _KEY = b"nasbench_lab"
 _INTEGERS = ("seed", "order", "arch", "epochs", "incumbent")
 _FLOATS = ("val", "seconds", "finished")
-MEASURED = "decided"  # not part of what is reproduced
+_LARGE = 1 << 18  # rows from which on records are not kept in memory
+_GROUP = 1 << 17  # rows that are decoded at once
 _FEW, _COLUMNS = 1 << 18, 32  # rows of any file; beyond them a byte each, as no two decisions take the same time
 
 
-@dataclass(frozen=True)
-class Runs:
-    """Records of several runs of one strategy on one task, as columns.
+class Rows:
+    """Records as columns that grow run by run: plain numbers, where a list of records would keep the garbage collector busy.
 
-    Attributes:
-        header: what was run.
-        columns: name -> (rows,) values, sorted by (seed, order).
-        seeds: (R,) the seeds, ascending.
-        offsets: (R + 1,) rows offsets[i]:offsets[i + 1] belong to seeds[i].
-        ended: seed -> why the run ended.
-        files: what of an author's took part; see `sources.taken`.
+    Args:
+        objectives: "val", then names of metrics.
     """
 
-    header: Header
-    columns: Mapping[str, NDArray[Any]]
-    seeds: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    ended: Mapping[int, str]
-    files: Mapping[str, str] = field(default_factory=dict)
+    def __init__(self, objectives: tuple[str, ...] = ("val",)) -> None:
+        names = (*_INTEGERS[1:], *_FLOATS, MEASURED, *objectives[1:])
+        self._columns = {name: array("i" if name in _INTEGERS else "d") for name in names}
+        self._counts: dict[int, int] = {}
+        self._ended: dict[int, str] = {}
+        self._metrics = objectives[1:]
+
+    def add(self, seed: int, run: Run) -> None:
+        """One more run, of a larger seed than those before."""
+        self._counts[seed], self._ended[seed] = len(run.records), run.ended
+        if not run.records:
+            return
+        orders, results, finished, incumbents, decided = zip(*run.records, strict=True)
+        queries, vals, seconds, metrics = zip(*results, strict=True)
+        archs, epochs, _ = zip(*queries, strict=True)
+        named = {"order": orders, "arch": archs, "epochs": epochs, "incumbent": incumbents}
+        named |= {"val": vals, "seconds": seconds, "finished": finished, MEASURED: decided}
+        for name, values in named.items():
+            self._columns[name].extend(values)
+        for name in self._metrics:
+            self._columns[name].extend(each.get(name, math.nan) for each in metrics)
 
     @property
-    def counts(self) -> NDArray[np.int64]:
-        """(R,) queries answered in each run."""
-        return np.diff(self.offsets)
+    def ended(self) -> Endings:
+        """Why runs ended."""
+        return Endings.of(self._ended)
 
-    def incumbents_at_queries(self, queries: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(R, len(queries)) incumbent after so many queries; a shorter run keeps its last; -1 where there is none."""
-        positions = np.minimum(np.asarray(queries)[None, :], self.counts[:, None]) - 1
-        return self._incumbents(positions)
-
-    def incumbents_at_seconds(self, seconds: FloatArray) -> NDArray[np.int64]:
-        """(R, len(seconds)) incumbent at simulated times; -1 before the first result."""
-        finished = self.columns["finished"]
-        positions = np.stack([np.searchsorted(finished[a:b], seconds, side="right") - 1 for a, b in self._bounds()])
-        return self._incumbents(positions)
-
-    def first(self, hit: NDArray[np.bool_]) -> FloatArray:
-        """(R,) number of queries until `hit[incumbent]` first holds; inf where it never does."""
-        good = hit[self.columns["incumbent"]] & (self.columns["incumbent"] >= 0)
-        out = np.full(len(self.seeds), np.inf)
-        for i, (a, b) in enumerate(self._bounds()):
-            where = np.flatnonzero(good[a:b])
-            out[i] = where[0] + 1 if where.size else np.inf
-        return out
-
-    def total(self, column: str) -> FloatArray:
-        """(R,) sum of a column over each run."""
-        sums = np.concatenate([[0.0], np.cumsum(self.columns[column], dtype=np.float64)])
-        return np.diff(sums[self.offsets])
-
-    def last(self, column: str) -> FloatArray:
-        """(R,) last value of a column in each run; nan for a run without records."""
-        values = np.full(len(self.seeds), np.nan)
-        some = self.counts > 0
-        values[some] = self.columns[column][self.offsets[1:][some] - 1]
-        return values
-
-    def only(self, seeds: Iterable[int]) -> Runs:
-        """The runs of some seeds."""
-        wanted = sorted(set(seeds))
-        if wanted == self.seeds.tolist():
-            return self
-        rows = np.isin(self.columns["seed"], wanted)
-        columns = {name: values[rows] for name, values in self.columns.items()}
-        return _runs(self.header, columns, {seed: self.ended[seed] for seed in wanted}, self.files)
-
-    def _incumbents(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        if not len(self.columns["incumbent"]):
-            return np.full(positions.shape, -1)
-        rows = np.clip(self.offsets[:-1, None] + positions, 0, len(self.columns["incumbent"]) - 1)
-        return np.where(positions >= 0, self.columns["incumbent"][rows], -1)
-
-    def _bounds(self) -> Iterable[tuple[int, int]]:
-        return zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Name -> (rows,) values."""
+        seeds = np.repeat(np.array([*self._counts], dtype=np.int64), np.array([*self._counts.values()], dtype=np.int64))
+        found = {"seed": seeds.astype(_seed_kind(self._counts))}
+        kinds = dict.fromkeys(_INTEGERS, np.int32)
+        return found | {name: np.array(values, kinds.get(name, np.float64)) for name, values in self._columns.items()}
 
 
 def columns_of(runs: Mapping[int, Run], objectives: tuple[str, ...] = ("val",)) -> dict[str, NDArray[Any]]:
     """Records of several seeds as columns, sorted by (seed, order)."""
-    rows = [(seed, record) for seed in sorted(runs) for record in runs[seed].records]
-    queries = [record.result.query for _, record in rows]
-    values: dict[str, list[Any]] = {
-        "seed": [seed for seed, _ in rows],
-        "order": [record.order for _, record in rows],
-        "arch": [query.arch for query in queries],
-        "epochs": [query.epochs for query in queries],
-        "incumbent": [record.incumbent for _, record in rows],
-        "val": [record.result.val for _, record in rows],
-        "seconds": [record.result.seconds for _, record in rows],
-        "finished": [record.finished for _, record in rows],
-        MEASURED: [record.decided for _, record in rows],
-    }
-    for name in objectives[1:]:
-        values[name] = [record.result.metrics.get(name, np.nan) for _, record in rows]
-    kinds = dict.fromkeys(_INTEGERS, np.int32) | {"seed": _seed_kind(runs)}
-    return {name: np.array(column, dtype=kinds.get(name, np.float64)) for name, column in values.items()}
+    return rows_of(runs, objectives).columns
+
+
+def rows_of(runs: Mapping[int, Run], objectives: tuple[str, ...] = ("val",)) -> Rows:
+    """The same, with why they ended."""
+    rows = Rows(objectives)
+    for seed in sorted(runs):
+        rows.add(seed, runs[seed])
+    return rows
 
 
 def _seed_kind(seeds: Iterable[int]) -> type[np.signedinteger[Any]]:
@@ -137,24 +104,25 @@ def _seed_kind(seeds: Iterable[int]) -> type[np.signedinteger[Any]]:
 
 
 def digest(columns: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 of all columns but the measured one."""
+    """SHA-256 of all columns but the measured one; of columns in parts a part at a time."""
     sha = hashlib.sha256()
-    if "seed" in columns:  # the same for the runs of a block and for one of them
-        columns = {**columns, "seed": columns["seed"].astype(_seed_kind(columns["seed"].tolist()))}
     for name in sorted(columns):
         if name != MEASURED:
-            sha.update(f"{name} {columns[name].dtype.str} {columns[name].shape}".encode())
-            sha.update(np.ascontiguousarray(columns[name]).data if columns[name].size else b"")
+            pieces = list(columns.pieces(name)) if isinstance(columns, Columns) else [columns[name]]
+            if name == "seed":  # the same for the runs of a block and for one of them
+                kind = _seed_kind([int(piece[-1]) for piece in pieces if piece.size])
+                pieces = [piece.astype(kind) for piece in pieces]
+            size = sum(len(piece) for piece in pieces)
+            sha.update(f"{name} {pieces[0].dtype.str} {(size,)}".encode())
+            for piece in pieces:
+                sha.update(np.ascontiguousarray(piece).data if piece.size else b"")
     return sha.hexdigest()
 
 
 def _seal(
-    header: Header,
-    ended: Mapping[str, str],
-    columns: Mapping[str, NDArray[Any]],
-    files: Mapping[str, str] | None = None,
+    header: Header, ended: Any, columns: Mapping[str, NDArray[Any]], files: Mapping[str, str] | None = None
 ) -> str:
-    """SHA-256 of all that a file says but the measured column."""
+    """SHA-256 of all that a file says but the measured column; `ended` as it stands there."""
     said = [header, ended, digest(columns), *([files] if files else [])]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -166,30 +134,37 @@ def write(
     objectives: tuple[str, ...] = ("val",),
     files: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a block of runs, and what of an author's took part in them; the file is there whole or not at all.
+    """Write runs, and what of an author's took part in them; the file is there whole or not at all.
 
     Raises:
         LabError: the folder cannot be written or the disk is full.
     """
-    columns = columns_of(runs, objectives)
-    ended = {str(seed): runs[seed].ended for seed in sorted(runs)}
-    taken = dict(files or {})
+    rows = rows_of(runs, objectives)
+    write_atomically(path, encoded(header, rows.columns, rows.ended, files or {}))
+
+
+def encoded(
+    header: Header, columns: Mapping[str, NDArray[Any]], ended: Mapping[int, str], files: Mapping[str, str]
+) -> bytes:
+    """The content of a file of runs: of `read`, the inverse."""
+    stretches, taken = [list(stretch) for stretch in Endings.of(ended).stretches], dict(files)
     meta = {
         "header": header,
-        "ended": ended,
+        "ended": stretches,
         "files": taken,
-        "sha256": _seal(header, ended, columns, taken),
+        "sha256": _seal(header, stretches, columns, taken),
         MEASURED: digest({"measured": columns[MEASURED]}),
     }
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    table = pa.table({name: pa.array(columns[name]) for name in columns})
     table = table.replace_schema_metadata({_KEY: json.dumps(meta, sort_keys=True).encode()})
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    write_atomically(path, buffer.getvalue())
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=_GROUP)
+    content: bytes = buffer.getvalue().to_pybytes()
+    return content
 
 
 def read(path: Path) -> Runs:
-    """Read and check a block of runs.
+    """Read and check runs.
 
     Raises:
         LabError: not a run file of ours, truncated or altered.
@@ -197,17 +172,66 @@ def read(path: Path) -> Runs:
     try:
         size = path.stat().st_size
         table = files.table(path, rows=_FEW + size, numbers=_COLUMNS * (_FEW + size), texts=False)
-        meta = bounded.parsed((table.schema.metadata or {})[_KEY])
-        columns = {name: table.column(name).to_numpy() for name in table.column_names}
-        taken = meta.get("files", {})
-        good = meta["sha256"] == _seal(meta["header"], meta["ended"], columns, taken) and _measured_as(meta, columns)
-        ended = {int(seed): str(why) for seed, why in meta["ended"].items()}
-        runs = _runs(meta["header"], columns, ended, dict(taken))
+        runs, good = _parsed(table)
     except Exception as error:  # pyarrow and json raise a dozen kinds for a damaged file
         raise LabError(f"{path} is not a run file, or is damaged: {type(error).__name__}: {error}") from error
     if not good:
         raise LabError(f"{path} is damaged: its content does not match its digest")
     return runs
+
+
+def decoded(content: bytes, whose: str) -> Runs:
+    """The runs of a file that was not written yet, checked; `whose` says where it is from.
+
+    Raises:
+        LabError: altered on its way.
+    """
+    try:
+        runs, good = _parsed(pq.read_table(pa.BufferReader(content), use_threads=False))
+    except Exception as error:  # see `read`
+        raise LabError(f"what {whose} sent back are no runs: {type(error).__name__}: {error}") from error
+    if not good:
+        raise LabError(f"what {whose} sent back was damaged on its way: its content does not match its digest")
+    return runs
+
+
+def _parsed(table: Any) -> tuple[Runs, bool]:
+    """The runs of a Parquet table, and whether they are as they were written."""
+    meta = bounded.parsed((table.schema.metadata or {})[_KEY])
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    taken = meta.get("files", {})
+    good = meta["sha256"] == _seal(meta["header"], meta["ended"], columns, taken) and _measured_as(meta, columns)
+    return of(meta["header"], columns, _endings(meta["ended"]), dict(taken)), good
+
+
+def _endings(written: Any) -> Endings:
+    if isinstance(written, dict):  # of before there were stretches
+        return Endings.of({int(seed): str(why) for seed, why in written.items()})
+    found = [Stretch(int(first), int(stop), str(why)) for first, stop, why in written]
+    if any(each.first >= each.stop or each.stop - each.first > MOST for each in found):
+        raise ValueError("it has a stretch of no seeds, or of more than there can be")
+    return Endings(found)
+
+
+class Foot(NamedTuple):
+    """What the end of a file says of it, unchecked: header, why its runs ended, and what of an author's took part."""
+
+    header: Header
+    ended: Endings
+    files: Mapping[str, str]
+
+
+def read_foot(path: Path) -> Foot:
+    """What is written beside the records; none of them is read or checked.
+
+    Raises:
+        LabError: not a run file of ours.
+    """
+    try:
+        meta = bounded.parsed(files.metadata(path)[_KEY])
+        return Foot(dict(meta["header"]), _endings(meta["ended"]), dict(meta.get("files", {})))
+    except Exception as error:  # see `read`
+        raise LabError(f"{path} is not a run file, or is damaged: {type(error).__name__}: {error}") from error
 
 
 def _measured_as(meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> bool:
@@ -217,29 +241,82 @@ def _measured_as(meta: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -
     return bool(meta[MEASURED] == digest({"measured": columns[MEASURED]}))
 
 
-def read_header(path: Path) -> Header:
-    """The header alone, without reading or checking records.
+def rows(path: Path) -> int:
+    """How many records are in a file, as its end says.
 
     Raises:
         LabError: not a run file of ours.
     """
     try:
-        header: Header = bounded.parsed(files.metadata(path)[_KEY])["header"]
+        with bounded.regular(path) as file:
+            return int(pq.read_metadata(file).num_rows)
     except Exception as error:  # see `read`
         raise LabError(f"{path} is not a run file, or is damaged: {type(error).__name__}: {error}") from error
-    return header
 
 
-def _runs(header: Header, columns: dict[str, NDArray[Any]], ended: Mapping[int, str], files: Mapping[str, str]) -> Runs:
-    seeds = np.array(sorted(ended), dtype=np.int64)
-    offsets = np.concatenate([np.searchsorted(columns["seed"], seeds), [len(columns["seed"])]])
-    return Runs(header, columns, seeds, offsets, ended, files)
+class _Kept(Mapping[str, NDArray[Any]]):
+    """Columns of a file that was read and checked once: read again as they are asked for, while it is the same file."""
+
+    def __init__(self, path: Path, state: tuple[int, int, int], names: Iterable[str]) -> None:
+        self._path, self._state, self._names = path, state, tuple(names)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        try:
+            with bounded.regular(self._path) as file:
+                same = _state(os.fstat(file.fileno())) == self._state
+                found = pq.read_table(file, columns=[name], partitioning=None, use_threads=False) if same else None
+        except (OSError, pa.ArrowException) as error:
+            raise LabError(f"{self._path} cannot be read any more: {error}; run it again") from error
+        if found is None:
+            raise LabError(f"{self._path} was changed while it was read; run it again")
+        values: NDArray[Any] = found.column(name).to_numpy()
+        return values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
-def join(blocks: list[Runs]) -> Runs:
-    """Blocks of one strategy on one task as one, in order of seed."""
-    blocks = sorted(blocks, key=lambda block: int(block.seeds[0]))
+def _state(of_file: os.stat_result) -> tuple[int, int, int]:
+    """What tells a file from others that have had its name."""
+    return of_file.st_ino, of_file.st_size, of_file.st_mtime_ns
+
+
+def stored(path: Path) -> Runs:
+    """Runs that were read and checked; of a large file the records are not kept in memory (`runs.Joined`).
+
+    Raises:
+        LabError: as `read`.
+    """
+    before = path.stat() if path.is_file() else None
+    found = read(path)
+    if before is None or len(found.columns["seed"]) < _LARGE:
+        return found
+    return replace(found, columns=_Kept(path, _state(before), found.columns))
+
+
+def join(blocks: Sequence[Runs]) -> Runs:
+    """Blocks of one strategy on one task as one, in order of seed; what is in memory is joined there."""
+    parts, small, rows = list[Runs](), list[Runs](), 0
+    for block in sorted(blocks, key=lambda block: int(block.seeds[0])):
+        count = int(block.offsets[-1])
+        if small and (isinstance(block.columns, _Kept) or rows + count > _LARGE):
+            parts, small, rows = [*parts, together(small)], [], 0
+        if isinstance(block.columns, _Kept):
+            parts.append(block)
+        else:
+            small, rows = [*small, block], rows + count
+    return joined([*parts, together(small)] if small else parts)
+
+
+def together(blocks: Sequence[Runs]) -> Runs:
+    """Blocks in order of seed as one, in memory."""
+    if len(blocks) == 1:
+        return blocks[0]
     columns = {name: np.concatenate([block.columns[name] for block in blocks]) for name in blocks[0].columns}
-    ended = {seed: why for block in blocks for seed, why in block.ended.items()}
-    files = {name: sha for block in blocks for name, sha in block.files.items()}
-    return _runs(blocks[0].header, columns, ended, files)
+    ended = Endings(stretch for block in blocks for stretch in Endings.of(block.ended).stretches)
+    return of(blocks[0].header, columns, ended, {name: sha for block in blocks for name, sha in block.files.items()})

@@ -26,7 +26,7 @@ from nasbench_lab.core import LAST_SEED, LabError, once, real, spread, whole
 from nasbench_lab.files import bounded, sealed
 from nasbench_lab.spaces.frozen import ReadOnly
 
-MOST = 10_000_000  # seeds of a study: beyond them the list of its files alone would fill the memory
+MOST = 10_000_000  # seeds of a study
 _LONGEST = 1 << 20  # bytes of a study file
 
 
@@ -84,7 +84,7 @@ class Study:
         seeds: runs per strategy and task.
         title: of the leaderboard; named after the first table if left out.
         first_seed: the seeds ascend from it.
-        block: seeds in one job and one file; if left out 25, or 1 where runs train networks.
+        block: seeds in one job; if left out as many as take a few seconds, or 1 where runs train networks.
     """
 
     strategies: tuple[str, ...]

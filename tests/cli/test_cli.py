@@ -172,7 +172,7 @@ def test_reproduce_says_what_it_found(lab, done):
         0,
         "4 runs reproduced exactly, 0 differ, 0 could not be run; tables and shown values as they were\n",
     )
-    path = sorted((done / "runs").iterdir())[0]
+    path = sorted((done / "runs").glob("*.parquet"))[0]
     run = path.stem.split("-")[-2]
     assert lab("reproduce", done, "--run", f"{run}:1")[1].startswith("1 runs reproduced")
 
@@ -182,7 +182,7 @@ def test_reproduce_exits_1_if_anything_differs(lab, done):
 
     from nasbench_lab.study import store
 
-    path = sorted((done / "runs").iterdir())[0]
+    path = sorted((done / "runs").glob("*.parquet"))[0]
     forge(path, val=store.read(path).columns["val"] + 1)
     code, out, _ = lab("reproduce", done)
     assert code == 1
@@ -332,7 +332,7 @@ def test_a_folder_that_cannot_be_written_is_said(lab, blocked, tmp_path):
 
 
 def test_a_damaged_run_is_refused_by_leaderboard_and_reproduce(lab, done):
-    path = sorted((done / "runs").iterdir())[0]
+    path = sorted((done / "runs").glob("*.parquet"))[0]
     path.write_bytes(path.read_bytes()[:-30])
     code, _, err = lab("leaderboard", done)
     assert (code, f"as written, not rebuilt: {path} is" in err) == (0, True)

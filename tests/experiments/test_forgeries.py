@@ -124,7 +124,7 @@ def other_records(out: Path) -> None:
     if not (out / "runs").is_dir():
         rewrite(out / "manifest.json", lambda content: content["runs"][1].update(records_sha256="0" * 64))
         return
-    path = sorted((out / "runs").iterdir())[0]
+    path = sorted((out / "runs").glob("*.parquet"))[0]
     forge(path, val=store.read(path).columns["val"] + 1)
 
 
@@ -225,7 +225,7 @@ def test_runs_are_not_shown_as_those_of_another_study(name, made, tmp_path):
 
 def test_a_file_of_runs_that_is_gone_is_missed(made, tmp_path):
     out = shutil.copytree(made / "out", tmp_path / "out")
-    sorted((out / "runs").iterdir())[1].unlink()
+    sorted((out / "runs").glob("*.parquet"))[1].unlink()
     assert any("3 of 3 runs of" in each.reason for each in bad(out))
 
 

@@ -41,7 +41,7 @@ def runs_of(folder, **how):
 
 
 def first_file(folder):
-    return sorted((folder / "runs").iterdir())[0]
+    return sorted((folder / "runs").glob("*.parquet"))[0]
 
 
 def test_what_was_run_is_reproduced(folder):
@@ -150,7 +150,7 @@ def test_runs_of_an_edited_strategy_are_superseded_not_different(tmp_path):
     nasbench_lab.compare(str(file), table="toy", seeds=3, max_queries=5, out=tmp_path / "out")
     (tmp_path / "helper_of_mine.py").write_text("def pick(s):\n    return s.design()  # edited\n")
     nasbench_lab.compare(str(file), table="toy", seeds=3, max_queries=5, out=tmp_path / "out")
-    assert len(list((tmp_path / "out" / "runs").iterdir())) == 2  # an edited helper makes other runs
+    assert len(list((tmp_path / "out" / "runs").glob("*.parquet"))) == 2  # an edited helper makes other runs
     assert verdicts(tmp_path / "out", trusted=[str(file)]) == ["same"] * 3
 
 

@@ -156,3 +156,22 @@ def test_memory_is_bounded_and_the_same_runs_give_the_same_interval():
     assert np.array_equal(found, intervals.mean_interval(values, resamples=400))
     student = 1.96 * values.std(axis=0) / 50_000**0.5
     assert (found[1] - found[0]) / 2 == pytest.approx(student, rel=0.15)
+
+
+@pytest.mark.parametrize("kind", ["few values", "many values", "a rare miss"])
+def test_of_very_many_runs_values_are_drawn_and_the_interval_is_the_same(monkeypatch, kind):
+    """By drawing runs, as of fewer; what is left apart is the luck of 2000 draws."""
+    rng, runs = np.random.default_rng(1), 3000
+    values = {
+        "few values": rng.integers(0, 9, (runs, 2)).astype(float),
+        "many values": rng.normal(size=(runs, 2)),
+        "a rare miss": np.where(rng.random((runs, 2)) < 0.02, -5.0, 1.0),
+    }[kind]
+    by_runs = intervals.mean_interval(values), intervals.aggregate_interval(values[:, :1], "iqm")
+    monkeypatch.setattr(intervals, "_VERY_MANY", 1000)
+    monkeypatch.setattr(intervals, "_VALUES", 100)
+    by_values = intervals.mean_interval(values), intervals.aggregate_interval(values[:, :1], "iqm")
+    width = by_runs[0][1] - by_runs[0][0]
+    for one, other in zip(by_runs[0], by_values[0], strict=True):
+        np.testing.assert_allclose(one, other, atol=0.05 * width.max())
+    np.testing.assert_allclose(by_runs[1], by_values[1], atol=0.1 * np.ptp(by_runs[1]) + 1e-9)

@@ -258,3 +258,18 @@ def test_memory_is_bounded_and_parts_change_nothing(monkeypatch):
 
 def test_a_difference_too_small_for_any_number_of_seeds_needs_infinitely_many():
     assert significance.runs_needed(1e-11, 1e300) == math.inf
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.1])
+def test_of_very_many_runs_the_sign_flip_test_takes_the_limit(monkeypatch, shift):
+    """As by random patterns, for all that these can tell; runs that agree change nothing."""
+    differences = np.random.default_rng(3).normal(shift, 1, (2000, 2)) * (np.arange(2000) % 3 > 0)[:, None]
+    drawn = significance.permutation_test(differences)
+    monkeypatch.setattr(significance, "_LIMIT", 1000)
+    np.testing.assert_allclose(significance.permutation_test(differences), drawn, atol=0.02)
+    monkeypatch.setattr(significance, "_LIMIT", 1500)  # of fewer that differ patterns are drawn
+    np.testing.assert_allclose(significance.permutation_test(differences), drawn, atol=0.02)
+    assert np.isnan(
+        significance.permutation_test(np.where(differences == differences.max(), np.nan, differences))
+    ).any()
+    assert significance.permutation_test(np.zeros((2000, 1))).tolist() == [1.0]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from conftest import make_table
 from nasbench_lab import api, sources
 from nasbench_lab.core import LabError
 from nasbench_lab.evaluators.tabular import Tabular
-from nasbench_lab.study import execute, jobs, store
+from nasbench_lab.study import execute, jobs, shelf, store
+from nasbench_lab.study.engines import dispatch
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 
@@ -24,10 +26,6 @@ def small(**changes) -> Study:
         "block": 2,
     }
     return Study(**(arguments | changes))
-
-
-def files_of(folder):
-    return {path.name: path.read_bytes() for path in (folder / "runs").iterdir()}
 
 
 def digests(chosen, out):
@@ -108,40 +106,89 @@ def test_a_strategy_that_fails_while_starting_is_told_before_any_run(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_that_is_no_strategy_is_refused(tmp_path):
+def test_a_class_that_is_no_strategy_is_refused():
     spec = "nasbench_lab.study.study:StudyTask:table=toy"
     with pytest.raises(LabError, match="is not a strategy: StudyTask"):
-        jobs.of(resolve(small(strategies=(spec,))), tmp_path)
+        resolve(small(strategies=(spec,)))
 
 
-def test_blocks_cover_the_seeds_once(tmp_path):
-    planned = jobs.of(resolve(small(first_seed=3)), tmp_path)
-    assert [list(job.seeds) for job in planned] == [[3, 4], [5, 6], [7]] * 2
-    assert len({job.path for job in planned}) == 6
+def handed(chosen, out, monkeypatch, **options):
+    """The seeds of the jobs that a study is run with."""
+    planned = []
+
+    def execute_and_note(function, found, *rest, **more):
+        return dispatch_execute(function, (planned.append(list(job.seeds)) or job for job in found), *rest, **more)
+
+    dispatch_execute = dispatch.execute
+    with monkeypatch.context() as patched:
+        patched.setattr(dispatch, "execute", execute_and_note)
+        execute.run(resolve(chosen), out, **options)
+    return planned
+
+
+def test_blocks_cover_the_seeds_once(tmp_path, monkeypatch):
+    assert handed(small(first_seed=3), tmp_path, monkeypatch) == [[3, 4], [5, 6], [7]] * 2
+
+
+def test_blocks_are_as_large_as_their_runs_are_short(tmp_path, monkeypatch):
+    planned = handed(small(strategies=("random_search",), seeds=300, block=None), tmp_path, monkeypatch)
+    assert [seed for seeds in planned for seed in seeds] == list(range(300))
+    assert len(planned) < 10
+
+
+@pytest.mark.parametrize(("seconds", "seeds"), [(0.0, 32), (0.1, 20), (5.0, 1)])
+def test_the_next_block_takes_about_two_seconds_and_is_not_much_larger_than_the_last(tmp_path, seconds, seeds):
+    plan = resolve(small(seeds=1000))
+    group = execute._Group.of(plan, plan.groups[0], shelf.Shelf(tmp_path))
+    assert len(group.next(execute._Size(None, 1, 2.0)).seeds) == 4
+    group.largest, group.seconds = 4, seconds
+    assert len(group.next(execute._Size(None, 1, 2.0)).seeds) == seeds
 
 
 def test_what_is_done_is_not_done_again_and_what_is_broken_is(tmp_path):
     chosen = small()
     execute.run(resolve(chosen), tmp_path)
     files = sorted((tmp_path / "runs").iterdir())
-    whole, times = digests(chosen, tmp_path), {path: path.stat().st_mtime_ns for path in files}
-    files[0].write_bytes(files[0].read_bytes()[:-20])
-    files[1].unlink()
+    assert [path.name.split("-")[0] for path in files] == ["index.json", "local_search", "random_search"]
+    whole, measured = digests(chosen, tmp_path), decided(chosen, tmp_path)
+    files[1].write_bytes(files[1].read_bytes()[:-20])
     (tmp_path / "runs" / ".x.parquet.abc.tmp").write_bytes(b"left by a killed process")
-    with pytest.raises(LabError, match="4 runs of the study are missing"):
+    with pytest.raises(LabError, match="5 runs of the study are missing.*local_search.*damaged"):
         execute.collect(resolve(chosen), tmp_path)
     execute.run(resolve(chosen), tmp_path)
     assert digests(chosen, tmp_path) == whole
-    assert [path for path in files if path.stat().st_mtime_ns == times[path]] == files[2:]
+    now = decided(chosen, tmp_path)
+    assert now["random_search"] == measured["random_search"]
+    assert now["local_search"] != measured["local_search"]
+
+
+def decided(chosen, out):
+    """The measured seconds of every strategy's runs, which no second run has again."""
+    return {group.spec: runs.columns["decided"].tolist() for group, runs in execute.collect(resolve(chosen), out)}
+
+
+def test_damage_that_neither_size_nor_time_shows_is_found_by_who_reads_and_mended_by_the_next_run(tmp_path):
+    chosen = small()
+    execute.run(resolve(chosen), tmp_path)
+    whole = digests(chosen, tmp_path)
+    path = next((tmp_path / "runs").glob("local_search*"))
+    then, content = path.stat(), bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+    os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
+    execute.run(resolve(chosen), tmp_path)  # sees nothing
+    with pytest.raises(LabError, match="5 runs of the study are missing, damaged"):
+        execute.collect(resolve(chosen), tmp_path)
+    execute.run(resolve(chosen), tmp_path)
+    assert digests(chosen, tmp_path) == whole
 
 
 def test_more_seeds_keep_the_runs_there_are(tmp_path):
     execute.run(resolve(small(seeds=4)), tmp_path)
-    before = files_of(tmp_path)
+    before = decided(small(seeds=4), tmp_path)
     execute.run(resolve(small(seeds=6)), tmp_path)
-    after = files_of(tmp_path)
-    assert before.items() <= after.items()
-    assert len(after) == 6
+    after = decided(small(seeds=6), tmp_path)
+    assert {spec: seconds[: len(before[spec])] for spec, seconds in after.items()} == before
 
 
 @pytest.mark.parametrize("options", [{"workers": 2}, {"backend": "threading", "workers": 2}, {"backend": "sequential"}])
@@ -222,7 +269,8 @@ def test_headers_are_json_and_name_what_the_runs_depend_on():
 
 def test_runs_of_another_table_of_the_same_name_are_refused(tmp_path):
     chosen = small()
-    job = jobs.of(resolve(chosen), tmp_path)[0]
+    plan = resolve(chosen)
+    job = jobs.of_group(plan, plan.groups[0])
     other = make_table("toy").save(tmp_path / "toy.npz")
     with pytest.raises(LabError, match="another one now"):
         jobs.opened(dataclasses.replace(job, table=str(other)))

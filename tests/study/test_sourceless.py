@@ -16,9 +16,9 @@ import pytest
 from authored import HELPER, STRATEGY, compared, truth, write
 
 from nasbench_lab import sources
-from nasbench_lab.study import execute, jobs, replays
-from nasbench_lab.study.jobs import Job
-from nasbench_lab.study.plan import resolve
+from nasbench_lab.study import execute, replays, shelf
+from nasbench_lab.study.plan import Plan, resolve
+from nasbench_lab.study.runs import Runs
 from nasbench_lab.study.study import Study, StudyTask
 
 PICK_C = """
@@ -80,12 +80,17 @@ SOURCELESS = {  # how a helper without source is made, what imports it, at the t
 }
 
 
-def finished(out: Path, *specs) -> list[Job]:
-    """The jobs of a study that was just run, all of which can be read."""
+def finished(out: Path, *specs) -> tuple[Plan, list[Runs]]:
+    """The runs of a study that was just run, and its plan."""
     plan = resolve(Study(specs, (StudyTask("toy", search="oracle", max_queries=2),), seeds=1))
     execute.run(plan, out)
-    assert len(execute.collect(plan, out)) == len(specs)
-    return jobs.of(plan, out)
+    return plan, [runs for _, runs in execute.collect(plan, out)]
+
+
+def reused(plan: Plan, out: Path) -> list[bool]:
+    """Whether the runs of each strategy would not be done again."""
+    kept = shelf.Shelf(out)
+    return [kept.of(group).seeds == [range(1)] for group in plan.groups]
 
 
 @pytest.mark.parametrize("way", SOURCELESS)
@@ -94,11 +99,10 @@ def test_what_has_no_source_is_not_reused_and_says_so(way, tmp_path):
     make, top, inside, pick = SOURCELESS[way]
     (tmp_path / "my.py").write_text(STRATEGY.format(top=top, inside=inside, pick=pick))
     name = make(tmp_path, 7)
-    (job,) = finished(tmp_path / "out", str(tmp_path / "my.py"))
-    found = job.read()
+    plan, (found,) = finished(tmp_path / "out", str(tmp_path / "my.py"))
     assert set(found.columns["arch"]) == {7}
     assert sources.unseen(found.files) == [name]
-    assert not job.done
+    assert reused(plan, tmp_path / "out") == [False]
     said = list(replays._said({"unseen": [name]}))
     assert said[-1] == f"no source shows what is in {name}; its runs, which may depend on it, are not reused"
 
@@ -134,10 +138,10 @@ def test_a_module_found_by_a_computed_name_counts_for_all_who_may_find_it(way, t
     for file in files:
         file.write_text(STRATEGY.format(top=top, inside="pass", pick="helper.pick()"))
     specs = [str(file) for file in files]
-    found = finished(tmp_path / "out", *specs)
-    assert [job.done for job in found] == [True, True]
+    plan, _ = finished(tmp_path / "out", *specs)
+    assert reused(plan, tmp_path / "out") == [True, True]
     write(folder / "helper_a.py", 8)
-    assert [job.done for job in found] == [False, False]
+    assert reused(plan, tmp_path / "out") == [False, False]
 
 
 @pytest.mark.usefixtures("own_modules")
@@ -145,9 +149,9 @@ def test_a_strategy_in_an_archive_runs_every_time(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "lib.zip", "w") as made:
         made.writestr("helper.py", STRATEGY.format(top="", inside="pass", pick="7"))
     monkeypatch.syspath_prepend(str(tmp_path / "lib.zip"))
-    (job,) = finished(tmp_path / "out", "helper:Mine")
-    assert sources.unseen(job.read().files) == ["helper.py"]
-    assert not job.done
+    plan, (found,) = finished(tmp_path / "out", "helper:Mine")
+    assert sources.unseen(found.files) == ["helper.py"]
+    assert reused(plan, tmp_path / "out") == [False]
 
 
 def test_the_command_itself_is_no_code_of_the_authors(tmp_path):

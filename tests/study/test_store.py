@@ -36,7 +36,7 @@ def test_what_is_written_is_read(tmp_path):
     made = runs_of([5, 8, 2], first=3)
     store.write(tmp_path / "deep" / "block.parquet", HEADER, made)
     runs = store.read(tmp_path / "deep" / "block.parquet")
-    assert runs.header == store.read_header(tmp_path / "deep" / "block.parquet") == HEADER
+    assert runs.header == store.read_foot(tmp_path / "deep" / "block.parquet").header == HEADER
     assert runs.seeds.tolist() == [3, 4, 5]
     assert runs.counts.tolist() == [5, 8, 2]
     assert runs.ended == dict.fromkeys([3, 4, 5], "queries")
@@ -132,7 +132,7 @@ def test_a_damaged_file_gives_a_lab_error_or_the_same_records(block, tmp_path_fa
 def test_what_is_no_run_file_is_refused(tmp_path, content):
     path = tmp_path / "x.parquet"
     path.write_bytes(content)
-    for read in (store.read, store.read_header):
+    for read in (store.read, store.read_foot):
         with pytest.raises(LabError, match="not a run file"):
             read(path)
 
@@ -143,7 +143,7 @@ def test_somebody_elses_parquet_missing_files_and_folders_are_refused(tmp_path):
         with pytest.raises(LabError, match="not a run file"):
             store.read(path)
         with pytest.raises(LabError, match="not a run file"):
-            store.read_header(path)
+            store.read_foot(path)
 
 
 def test_edited_records_are_found(block, tmp_path):

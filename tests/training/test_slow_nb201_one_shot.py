@@ -17,7 +17,7 @@ from conftest import make_table
 
 from nasbench_lab import api, loading
 from nasbench_lab.spaces import cell
-from nasbench_lab.study import jobs, study
+from nasbench_lab.study import execute, study
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.training import problem, sets
 from nasbench_lab.training.network import CIFAR10
@@ -85,13 +85,13 @@ def test_every_strategy_runs_for_two_epochs(data, tmp_path, monkeypatch, capsys)
     out = results / "nb201_one_shot"
     board = api.run(small, out)
     assert len(board.rows) == len(chosen.strategies) * 2  # scored on both tables
-    for job in jobs.of(resolve(small), out):
-        columns = job.read().columns
-        assert columns["seed"].tolist() == [*job.seeds] * 2  # block = 1
-        assert columns["epochs"].tolist() == [0, 0]
+    for _, runs in execute.collect(resolve(small), out):
+        columns = runs.columns
+        assert columns["seed"].tolist() == [0, 0, 1, 1]
+        assert columns["epochs"].tolist() == [0] * 4
         assert np.all((columns["arch"] >= 0) & (columns["arch"] < cell.SPACE.size))
         assert columns["incumbent"].tolist() == columns["arch"].tolist()
-        assert np.all(np.diff(columns["finished"], prepend=0.0) > 0)
+        assert np.all(np.diff(columns["finished"].reshape(2, 2), prepend=0.0) > 0)
 
     module = published()
     names = dict(zip(chosen.strategies, small.strategies, strict=True))

@@ -1,0 +1,79 @@
+"""Faults of processes of this machine: what is finished is kept, what kills is named, and the records are the same in the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nasbench_lab.core import LabError
+from nasbench_lab.study import execute, shelf, store
+from nasbench_lab.study.plan import resolve
+from nasbench_lab.study.study import Study, StudyTask
+
+KILLER = """
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nasbench_lab import Query, Strategy
+
+
+@dataclass
+class Mine(Strategy):
+    def setup(self):
+        self.number = 0
+
+    def propose(self):
+        self.number += 1
+        if self.number == 3 and self.first == KILLS:
+            MOMENT
+        return Query(self.design(), self.task.full)
+
+    def start(self, task, seed):
+        self.first = seed
+        super().start(task, seed)
+
+    def observe(self, result):
+        pass
+"""
+
+
+def killer(folder: Path, seed: int, *, once: bool = False) -> Path:
+    """A strategy that kills its process with a seed, always, or once where a file in the folder says that it did."""
+    mark = folder / "killed"
+    if once:
+        moment = f"if not os.path.exists({str(mark)!r}): Path({str(mark)!r}).touch(), os.kill(os.getpid(), 9)"
+    else:
+        moment = f"os.kill(os.getpid(), 9) if open({str(mark)!r}, 'a').write('x') else 0"
+    path = folder / "mine.py"
+    path.write_text(KILLER.replace("KILLS", str(seed)).replace("MOMENT", moment))
+    return path
+
+
+def study(path: Path, **changes) -> Study:
+    return Study((str(path),), (StudyTask("toy", max_queries=5),), **({"seeds": 24, "block": 6} | changes))
+
+
+def there(plan, out: Path) -> list[range]:
+    return shelf.Shelf(out).of(plan.groups[0]).seeds
+
+
+@pytest.mark.slow
+def test_a_run_that_kills_its_process_is_named_and_all_others_are_kept(tmp_path):
+    plan = resolve(study(killer(tmp_path, 9)))
+    with pytest.raises(LabError, match=r"1 left out.*3 worker processes.*mine.py on toy, seed 9 "):
+        execute.run(plan, tmp_path / "out", workers=2)
+    kept = [seed for each in there(plan, tmp_path / "out") for seed in each]
+    assert kept == [seed for seed in range(24) if seed != 9]
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_once_costs_nothing_but_time(tmp_path):
+    path = killer(tmp_path, 9, once=True)
+    plan = resolve(study(path))
+    execute.run(plan, tmp_path / "out", workers=2)
+    assert (tmp_path / "killed").exists()
+    execute.run(plan, tmp_path / "one")
+    one, other = (store.digest(execute.collect(plan, tmp_path / name)[0][1].columns) for name in ("one", "out"))
+    assert one == other
