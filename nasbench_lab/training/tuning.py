@@ -23,6 +23,7 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
 from nasbench_lab.training.recipe import Recipe
+from nasbench_lab.training.seeding import seeded
 
 BATCHES = (32, 64, 128, 256)  # what the fused engine can run and 4,096 canvases divide into
 _LR, _DECAY, _MOMENTUM = (-2.5, -0.3), (-5.5, -2.0), (-2.0, -0.3)  # log10; of momentum: log10(1 - m)
@@ -124,8 +125,7 @@ def _posterior_means(done: list[Trial]) -> list[float]:
 
 def _next(done: list[Trial], seed: int) -> list[float]:
     """The point with the largest expected improvement."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model, x = _model(done)
         with torch.no_grad():
             best = model.posterior(x).mean.max()
