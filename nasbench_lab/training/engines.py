@@ -69,7 +69,7 @@ class TorchEngine:
         recipe = self._recipe
         augment = of_epoch(self._data, [self._seed], epoch, flip=recipe.flip, crop=recipe.crop)
         self.network.train()
-        loss_sum = torch.zeros((), device=self._data.device)
+        loss_sum = torch.zeros((), device=self._data.device, dtype=next(self.network.parameters()).dtype)
         right = torch.zeros((), device=self._data.device)
         for step, rate in enumerate(rates):
             first = step * recipe.batch
