@@ -10,12 +10,12 @@ Notation: K candidates, B images a step, m operations done as one, P trainable n
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -60,7 +60,7 @@ class Together:
         device: where to. dtype: of everything but images and labels.
         way: "grouped" convolutions, or "each" by itself (everything else together all the same): what is faster depends
             on device, sizes and number.
-        bf16: autocast to bfloat16.
+        bf16: autocast to bfloat16. compile: `torch.compile` the passes.
 
     Raises:
         ValueError: no candidates, or no such way.
@@ -75,6 +75,7 @@ class Together:
         dtype: torch.dtype = torch.float32,
         way: str = "grouped",
         bf16: bool = False,
+        compile: bool = False,
     ) -> None:
         if not networks or way not in WAYS:
             raise ValueError(f"need candidates and a way of {', '.join(WAYS)}; got {len(networks)} and {way!r}")
@@ -83,6 +84,7 @@ class Together:
         self._batches, self._logits = _scheduled(programs, streams, device)
         self._last_use = _last_uses(self._batches, self._logits)
         self.steps = 0
+        self._run: Callable[..., Tensor] = torch.compile(self._logits_of) if compile else self._logits_of
         self._stack([trained(each) for each in programs], programs)
 
     def _stack(self, live: list[list[bool]], programs: list[Program]) -> None:
@@ -115,6 +117,10 @@ class Together:
 
     def logits(self, images: Tensor, *, training: bool) -> Tensor:
         """(B, streams C, H, W) images, each stream's side by side -> (K, B, classes)."""
+        found: Tensor = self._run(images, training)
+        return found
+
+    def _logits_of(self, images: Tensor, training: bool) -> Tensor:
         values = {_IMAGE: images}
         with self._autocast():
             for number, batch in enumerate(self._batches):
@@ -248,9 +254,7 @@ def _scheduled(
         for row, who in enumerate(wanted):
             place[who] = (len(batches), row)
         batches.append(batch)
-    return batches, _pieces(
-        [place[k, len(each)] for k, each in enumerate(programs)], batches, streams, device
-    )
+    return batches, _pieces([place[k, len(each)] for k, each in enumerate(programs)], batches, streams, device)
 
 
 def _pieces(at: list[Place], batches: list[_Batch], streams: Sequence[int], device: torch.device) -> list[_Piece]:
@@ -323,17 +327,10 @@ def _stacked_shape(batch: _Batch, name: str, one: Tensor) -> tuple[int, ...]:
     return (batch.count * one.shape[0], *one.shape[1:])
 
 
-def footprint(networks: Sequence[nn.Module]) -> NDArrayPair:
-    """(K,) numbers an image keeps for the backward pass, and (K,) trainable numbers: what memory goes by."""
-    kept, weights = [], []
-    for network in networks:
-        sizes = [
-            sum(int(np.prod(m)) for m in operation.kind.reads) + 2 * int(np.prod(operation.kind.gives))
-            for operation in program(network)
-        ]
-        kept.append(sum(sizes))
-        weights.append(sum(p.numel() for p in network.parameters()))
-    return np.array(kept), np.array(weights)
-
-
-NDArrayPair = tuple[Any, Any]
+def footprint(network: nn.Module) -> tuple[int, int]:
+    """Numbers that an image keeps for the backward pass, and trainable numbers: what memory goes by."""
+    kept = sum(
+        sum(math.prod(read) for read in operation.kind.reads) + 2 * math.prod(operation.kind.gives)
+        for operation in program(network)
+    )
+    return kept, sum(p.numel() for p in network.parameters())

@@ -29,6 +29,7 @@ from nasbench_lab.training import seeding, supernet
 from nasbench_lab.training.data import Images, of_epoch
 from nasbench_lab.training.digits import Digits
 from nasbench_lab.training.engines import make_engine
+from nasbench_lab.training.grouped import Job, Run
 from nasbench_lab.training.network import Network, Shape
 from nasbench_lab.training.networks import CELLS, CHAINS, Networks
 from nasbench_lab.training.problem import make_problem
@@ -128,6 +129,17 @@ def test_neither_do_those_of_the_digits(networks: Networks, recipe: Recipe) -> N
             lambda e=engine, p=part, n=steps, d=data: (e.train(*p, np.full(n, 0.1), 0), e.accuracy(*d.held_out("val")))
         )
     same_for(notes, most=4)  # of training the loss and the hits, of validation the hits
+
+
+@pytest.mark.parametrize("seeds", [(3, 3, 3), (0, 1, 1)], ids=["one seed", "two seeds"])
+def test_neither_does_a_step_of_a_group(seeds: tuple[int, ...]) -> None:
+    recipe, notes = Recipe(epochs=1, channels=2, cells=1, batch=8), {}
+    for steps in (1, 3):
+        data = images(8 * steps)
+        jobs = [Job(1462 + k, seed, replace(recipe, lr=0.1 * (k + 1))) for k, seed in enumerate(seeds)]
+        run = Run(jobs, [Network(job.arch, Shape(2, 1, 5, 3, 8)) for job in jobs], data)
+        notes[steps] = watched(lambda r=run: (r.epoch(0), r.accuracy("val")))
+    same_for(notes, most=14)  # orders, mirrors and crops of each seed, rates; what was measured
 
 
 def test_a_step_of_the_supernet_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
