@@ -12,7 +12,7 @@ import torch
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files.writing import data_folders
-from nasbench_lab.training import networks, sets
+from nasbench_lab.training import networks, sets, synthetic
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.digits import Clutter, Digits
 from nasbench_lab.training.measure import Task
@@ -21,7 +21,7 @@ from nasbench_lab.training.networks import CELLS, Networks
 from nasbench_lab.training.recipe import SHORT, Recipe
 
 # Stored images: (training images, validation images) of the benchmark's splits, see sets.py; and the skeleton.
-_STORED = MappingProxyType(
+_FILES = MappingProxyType(
     {
         "cifar10-valid": (25_000, 25_000, CIFAR10),
         "cifar10": (50_000, 5_000, CIFAR10),
@@ -29,6 +29,7 @@ _STORED = MappingProxyType(
         "ImageNet16-120": (151_700, 3_000, IMAGENET16),
     }
 )
+_STORED = MappingProxyType(_FILES | {name: _FILES[name.removeprefix(synthetic.PREFIX)] for name in sets.SYNTHETIC})
 NAMES = ("digits", *_STORED)
 
 
