@@ -58,9 +58,9 @@ def test_sets_are_split_as_the_real_ones_and_say_what_they_are(name: str, few: N
 
 
 def test_they_can_be_learned(few: None) -> None:
-    recipe = Recipe(epochs=4, channels=4, cells=1, batch=20)
+    recipe = Recipe(epochs=4, channels=4, cells=1, batch=16, flip=False, crop=0)
     outcome = train(1462, sets.open_data("synthetic-cifar10"), recipe, seed=0)
-    assert outcome.loss[-1] < 0.97 * outcome.loss[0]
+    assert outcome.loss[-1] < 0.9 * outcome.loss[0]
     assert "synthetic" in outcome.data
 
 
