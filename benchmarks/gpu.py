@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measured import device_right, on_device
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.training.problem import check_device
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.measured import device_right, on_device
 
 Row = dict[str, Any]
 CLASSES, SEEDS, CELLS = 6_466, 3, 15_625  # of the cell space; trainings of the table; cells of NAS-Bench-201

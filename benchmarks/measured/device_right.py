@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from measured.on_device import Row, Setting, built, seconds
 from torch.nn import functional
 
+from benchmarks.measured.on_device import Row, Setting, built, seconds
 from nasbench_lab.spaces import cell
 from nasbench_lab.training.digits import Digits
 from nasbench_lab.training.grouped import Job, Run, Settings

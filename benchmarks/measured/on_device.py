@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
@@ -28,6 +30,7 @@ from nasbench_lab.training.network import Shape
 from nasbench_lab.training.networks import CELLS, Networks
 from nasbench_lab.training.problem import Problem, make_problem
 from nasbench_lab.training.recipe import DIGITS, SHORT, Recipe
+from nasbench_lab.training.seeding import seeded
 from nasbench_lab.training.shared import Schedule, SharedWeights
 from nasbench_lab.training.supernet import EVERYTHING, path
 from nasbench_lab.training.together import footprint
@@ -74,19 +77,7 @@ def cifar(device: str, *, small: bool) -> Setting:
     whole = _small_images(device) if small else _full_images(device)
 
     def data(images: int) -> Data:
-        train = whole.pool([0], 0)
-        part = tuple(x[:images].cpu() for x in train[:2])
-        held = tuple(x[: max(images, 512)].cpu() for x in whole.held_out("val"))
-        return Images(
-            whole.name,
-            train=part,
-            val=held,
-            test=held,
-            classes=whole.classes,
-            mean=whole.mean,
-            std=whole.std,
-            device=device,
-        )  # type: ignore[arg-type]
+        return _Part(whole, images, max(images, 512))
 
     return Setting(f"CIFAR size ({whole.name})", recipe, 25_000, 25_000, data, (1, 2) if small else (1, 4, 16, 64), 4)
 
@@ -103,18 +94,33 @@ def _full_images(device: str) -> Images:
 def _small_images(device: str) -> Images:
     mean, std = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)
     made = synthetic.splits(10, mean, std, train=64, test=16)
-    parts = {name: tuple(torch.tensor(x) for x in made[name]) for name in ("train", "test")}
-    named = "synthetic images for cifar10-valid, few"
-    return Images(
-        named,
-        train=parts["train"],
-        val=parts["test"],
-        test=parts["test"],
-        classes=10,
-        mean=mean,
-        std=std,
-        device=device,
-    )  # type: ignore[arg-type]
+    train, test = ((torch.tensor(made[n][0]), torch.tensor(made[n][1])) for n in ("train", "test"))
+    named, colours = "synthetic images for cifar10-valid, few", {"mean": mean, "std": std}
+    return Images(named, train=train, val=test, test=test, classes=10, device=device, **colours)
+
+
+class _Part:
+    """The first images of a set, as a set: of an epoch as many as are timed."""
+
+    def __init__(self, whole: Images, train: int, held: int) -> None:
+        self._whole, self._held, self.train_size = whole, held, train
+        self.name, self.classes, self.inputs = whole.name, whole.classes, whole.inputs
+        self.size, self.device, self.normalise = whole.size, whole.device, whole.normalise
+
+    def part(self, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """The first of an epoch."""
+        images, labels, order = self.pool([seed], epoch)
+        return images[order[0]], labels[order[0]]
+
+    def pool(self, seeds: Sequence[int], epoch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The same for several seeds."""
+        images, labels, order = self._whole.pool(seeds, epoch)
+        return images, labels, order[:, : self.train_size]
+
+    def held_out(self, split: str) -> tuple[Tensor, Tensor]:
+        """The first that are held out."""
+        images, labels = self._whole.held_out(split)
+        return images[: self._held], labels[: self._held]
 
 
 # Time
@@ -191,7 +197,7 @@ def _limits(device: str, *, small: bool) -> Row:
         before = torch.backends.cuda.matmul.allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = tensor32
         try:
-            found[f"{name}_flops"] = 2 * side**3 / seconds(lambda a=a: a @ a, device, least=0.3)
+            found[f"{name}_flops"] = 2 * side**3 / seconds(partial(torch.matmul, a, a), device, least=0.3)
         finally:
             torch.backends.cuda.matmul.allow_tf32 = before
     source = torch.zeros(length, device=device)
@@ -205,7 +211,7 @@ def _limits(device: str, *, small: bool) -> Row:
 
 def built(job: Job, data: Data, networks: Networks = CELLS) -> torch.nn.Module:
     shape = Shape(job.recipe.channels, job.recipe.cells, data.classes, data.inputs, data.size)
-    with grouped.seeded(job.seed):
+    with seeded(job.seed):
         return networks.build(job.arch, shape)
 
 
@@ -222,9 +228,7 @@ def plain_step(setting: Setting, device: str, *, steps: int, candidates: int, le
     for arch in _sample(candidates):
         engine = make_engine(arch, data, setting.recipe, 0)
         part = data.part(0, 0)
-        found.append(
-            seconds(lambda e=engine, p=part: e.train(*p, np.full(steps, 0.01), 0), device, least=least) / steps
-        )
+        found.append(seconds(partial(engine.train, *part, np.full(steps, 0.01), 0), device, least=least) / steps)
     return {"step": float(np.mean(found)), "candidates": candidates}
 
 
@@ -265,7 +269,7 @@ def bound(row: Row, limits: Row, setting: Setting) -> float:
     shape = Shape(recipe.channels, recipe.cells, data.classes, data.inputs, data.size)
     adds = float(CELLS.flops(shape)[_sample(row["count"])].sum()) * recipe.batch
     traffic = 4 * (2 * row["kept"] + 8 * row["weights"])
-    return max(2 * PASSES * adds / limits["fp32_flops"], traffic / limits["bytes"])
+    return float(max(2 * PASSES * adds / limits["fp32_flops"], traffic / limits["bytes"]))
 
 
 def speeds(setting: Setting, device: str, limits: Row, *, small: bool, deadline: float) -> Iterator[Row]:
@@ -346,9 +350,9 @@ def supernet(device: str, *, small: bool) -> Iterator[Row]:
         batch = next(weights.batches(0))
         gates = torch.full((6, 5), 0.2, device=device, requires_grad=True)
         modes: dict[str, Callable[[], object]] = {
-            "single path": lambda w=weights, b=batch: w.learn(b.images, b.labels, path(1462)),
-            "mixture": lambda w=weights, b=batch, g=gates: w.learn(b.images, b.labels, EVERYTHING, g),
-            "architecture": lambda w=weights, b=batch, g=gates: w.gradient(b.images, b.labels, EVERYTHING, g, g),
+            "single path": partial(weights.learn, batch.images, batch.labels, path(1462)),
+            "mixture": partial(weights.learn, batch.images, batch.labels, EVERYTHING, gates),
+            "architecture": partial(weights.gradient, batch.images, batch.labels, EVERYTHING, gates, gates),
         }
         for mode, run in modes.items():
             yield {"setting": name, "mode": mode, "step": seconds(run, device, least=0.0 if small else 1.0)}

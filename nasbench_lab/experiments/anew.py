@@ -51,8 +51,8 @@ def train_all(archs: list[int], plan: Plan, report: Callable[[int], None]) -> di
     """
     jobs = [(arch, seed) for arch in archs for seed in plan.seeds]
     if grouped.at_once(plan.device):
-        done = itertools.count(1)
-        found = Training(plan.problem, device=plan.device).trained_all(jobs, lambda: report(next(done)))
+        count = itertools.count(1)
+        found = Training(plan.problem, device=plan.device).trained_all(jobs, lambda: report(next(count)))
         return {arch: found[i * len(plan.seeds) : (i + 1) * len(plan.seeds)] for i, arch in enumerate(archs)}
     # Each job carries few bytes to a process; all of them append to one cache file, under its lock.
     arguments = [(plan.problem, plan.device, arch, seed) for arch, seed in jobs]

@@ -137,7 +137,6 @@ class Images:
         device: torch.device | str = "cpu",
     ) -> None:
         self.name, self.classes, self.device = name, classes, torch.device(device)
-        self.mean, self.std = mean, std
         for images, labels in (train, val, test):
             if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[2] != images.shape[3]:
                 raise ValueError(f"images must be (n, channels, side, side) uint8, got {images.shape} {images.dtype}")

@@ -346,7 +346,7 @@ class _Captured:
         self._together = together
         self._given = [x.clone() for x in (images, labels, rate)]
         before = {k: _copied(v) for k, v in together.state().items()}
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):  # kernels are chosen and memory is taken before anything is recorded

@@ -97,10 +97,10 @@ class _Writer:
 
     def conv(self, conv: nn.Conv2d, norm: nn.Module | None, read: int, **more: Any) -> int:
         _, height, width = self.maps[read]
-        window, stride, padding = (int(n[0]) for n in (conv.kernel_size, conv.stride, conv.padding))  # type: ignore[index]
-        gives = (conv.out_channels, *((side + 2 * padding - window) // stride + 1 for side in (height, width)))
+        window, stride, padding = (int(n[0]) for n in (conv.kernel_size, conv.stride, conv.padding))
+        below, across = ((side + 2 * padding - window) // stride + 1 for side in (height, width))
         more |= {"window": window, "stride": stride, "padding": padding}
-        return self.write("conv", (read,), gives, layer=conv, norm=norm, **more)
+        return self.write("conv", (read,), (conv.out_channels, below, across), layer=conv, norm=norm, **more)
 
     def pool(self, what: str, read: int, window: int, stride: int, padding: int, **more: Any) -> int:
         channels, *sides = self.maps[read]
@@ -174,7 +174,8 @@ def _of_chain(network: ChainNetwork) -> Program:
     writer, x, modules = _Writer((network.shape.inputs, network.shape.size, network.shape.size)), 0, [*network.layers]
     for module, following in zip(modules, [*modules[1:], None], strict=True):
         if isinstance(module, nn.MaxPool2d):
-            x = writer.pool("max", x, int(module.kernel_size), int(module.stride), int(module.padding))
+            pool: Any = module  # typed as numbers or pairs; here they are numbers
+            x = writer.pool("max", x, pool.kernel_size, pool.stride, pool.padding)
         elif isinstance(module, nn.Conv2d):
             x = writer.conv(module, following, x, after=True)
         elif isinstance(module, nn.Linear):

@@ -43,7 +43,7 @@ def _patterns(classes: int, channels: int) -> NDArray[np.float32]:
     """(classes, channels, 32, 32) of mean 0 and deviation 1."""
     rng = np.random.default_rng(np.random.SeedSequence(_SEED, spawn_key=(2,)))
     blocks = _SIDE // _BLOCK
-    signs = np.tile(np.repeat(np.float32([-1, 1]), blocks**2 // 2), (classes, channels, 1))
+    signs = np.tile(np.repeat(np.array([-1, 1], np.float32), blocks**2 // 2), (classes, channels, 1))
     signs = rng.permuted(signs, axis=2).reshape(classes, channels, blocks, blocks)
     return np.asarray(signs.repeat(_BLOCK, axis=2).repeat(_BLOCK, axis=3))
 
@@ -54,7 +54,7 @@ def _draw(
     rng = np.random.default_rng(np.random.SeedSequence(_SEED, spawn_key=(tag,)))
     labels = rng.integers(len(patterns), size=count)
     images = np.empty((count, *patterns.shape[1:]), np.uint8)
-    centre, spread = (np.float32(values)[:, None, None] for values in (mean, std))
+    centre, spread = (np.array(values, np.float32)[:, None, None] for values in (mean, std))
     amplitude = np.float32((3 * (1 - _PATTERN**2)) ** 0.5)  # of uniform noise with the rest of the variance
     for first in range(0, count, _CHUNK):
         here = slice(first, first + _CHUNK)

@@ -15,20 +15,20 @@ pytest.importorskip("torch")
 
 import torch
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+REPOSITORY = Path(__file__).parents[2]
 STAGES = ["device", "correctness", "digits", "block", "cifar", "options", "rounding", "supernet", "gp", "whole"]
 
 
 @pytest.fixture(scope="module")
 def gpu() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(BENCHMARKS))
-    threads = torch.get_num_threads()
+    path, threads = sys.path.copy(), torch.get_num_threads()
+    sys.path.insert(0, str(REPOSITORY))
     torch.set_num_threads(1)
-    yield importlib.import_module("gpu")
+    yield importlib.import_module("benchmarks.gpu")
     torch.set_num_threads(threads)
-    sys.path.remove(str(BENCHMARKS))
-    for name in ("gpu", "measured.on_device", "measured.device_right", "measured"):
-        sys.modules.pop(name, None)
+    sys.path[:] = path
+    for name in [each for each in sys.modules if each.partition(".")[0] == "benchmarks"]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
