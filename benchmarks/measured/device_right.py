@@ -44,7 +44,7 @@ def _archs_of_kinds(count: int) -> list[int]:
         int(np.flatnonzero((cell.SPACE.choices == op).all(axis=1))[0])
         for op in (cell.CONV3, cell.POOL, cell.CONV1, cell.SKIP)
     ]
-    return (pure + [1462, 11, 284, 4557])[:count]
+    return [*pure, 1462, 11, 284, 4557][:count]
 
 
 class _Precise(Digits):

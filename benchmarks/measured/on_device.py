@@ -262,14 +262,14 @@ def group_step(
 def bound(row: Row, limits: Row, setting: Setting) -> float:
     """Seconds that a step of a group takes at the device's measured limits: the longer of arithmetic and traffic.
 
-    Every activation that is counted is written once and read or written five times more on the way back and forth;
-    every weight, its gradient and momentum are read and written a few times.
+    Convolutions of float32 run in TF32 where a GPU has it, as PyTorch has it. Of an operation, what it reads is moved
+    twice and what it gives four times, forward and back together; of every weight eight numbers.
     """
     data, recipe = setting.data(setting.recipe.batch), setting.recipe
     shape = Shape(recipe.channels, recipe.cells, data.classes, data.inputs, data.size)
     adds = float(CELLS.flops(shape)[_sample(row["count"])].sum()) * recipe.batch
     traffic = 4 * (2 * row["kept"] + 8 * row["weights"])
-    return float(max(2 * PASSES * adds / limits["fp32_flops"], traffic / limits["bytes"]))
+    return float(max(2 * PASSES * adds / limits["tf32_flops"], traffic / limits["bytes"]))
 
 
 def speeds(setting: Setting, device: str, limits: Row, *, small: bool, deadline: float) -> Iterator[Row]:
