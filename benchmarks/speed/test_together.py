@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from nasbench_lab.spaces import cell
 from nasbench_lab.training import fused
@@ -102,6 +104,41 @@ def test_together(benchmark: Any, setting: str, count: int) -> None:
         if kind in ("one by one", "grouped"):
             facts["peak_mb"] = _in_a_process(setting, str(count), kind)
         benchmark.extra_info[kind] = facts
+
+
+@pytest.mark.benchmark(group="a 3x3 convolution of every candidate, forward and backward, on a CPU")
+@pytest.mark.parametrize(("count", "images", "channels", "side"), [(8, 32, 8, 12), (32, 32, 8, 12), (4, 64, 16, 32)])
+def test_convolutions(benchmark: Any, count: int, images: int, channels: int, side: int) -> None:
+    """Grouped, each by itself, `torch.func.vmap` over candidates, and products of unfolded images."""
+    x = torch.randn(images, count * channels, side, side, requires_grad=True)
+    weight = torch.randn(count * channels, channels, 3, 3, requires_grad=True)
+    mapped = torch.func.vmap(partial(functional.conv2d, padding=1), in_dims=(1, 0), out_dims=1)
+
+    def each() -> Tensor:
+        pairs = zip(x.chunk(count, dim=1), weight.chunk(count), strict=True)
+        return torch.cat([functional.conv2d(a, w, padding=1) for a, w in pairs], dim=1)
+
+    def products() -> Tensor:
+        columns = functional.unfold(x, 3, padding=1).view(images, count, 9 * channels, side**2)
+        return torch.einsum("koc,bkcl->bkol", weight.view(count, channels, -1), columns)
+
+    ways: dict[str, Callable[[], Tensor]] = {
+        "grouped": lambda: functional.conv2d(x, weight, padding=1, groups=count),
+        "each": each,
+        "vmap": lambda: mapped(
+            x.view(images, count, channels, side, side), weight.view(count, channels, channels, 3, 3)
+        ),
+        "products": products,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(ROUNDS + 1):
+        for name, run in ways.items():
+            begin = time.process_time()
+            torch.autograd.grad(run().square().sum(), (x, weight))
+            if turn:
+                seconds[name].append(time.process_time() - begin)
+    benchmark.pedantic(ways["grouped"], rounds=1)
+    benchmark.extra_info |= {f"{name}, ms": round(1e3 * float(np.median(found)), 1) for name, found in seconds.items()}
 
 
 def _quantiles(ratios: np.ndarray[Any, Any]) -> list[float]:
