@@ -174,7 +174,11 @@ class Record(NamedTuple):
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """A way to answer queries. Pure in (query, seed): the order of calls changes nothing."""
+    """A way to answer queries. Pure in (query, seed): the order of calls changes nothing.
+
+    One that computes several answers faster than one after another (real training on a GPU) may have
+    `prepare(queries, seed)` besides: with several workers it is shown what all of them ask before `evaluate` is called.
+    """
 
     @property
     def task(self) -> Task:

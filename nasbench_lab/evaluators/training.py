@@ -11,13 +11,12 @@ speed nor on what came from the cache. A search that died is simply run again: t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from nasbench_lab.core import NO_METRICS, LabError, Query, Result, Task
 from nasbench_lab.evaluators._known import Sources, from_metrics, from_sources, opened, opened_sources
@@ -25,10 +24,10 @@ from nasbench_lab.files import paths
 from nasbench_lab.tables import catalog, measured
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training import cost, networks
-from nasbench_lab.training.cache import Cache, Trained, disk_error
+from nasbench_lab.training.cache import Cache, Trained
 from nasbench_lab.training.data import Data
+from nasbench_lab.training.kept import Wanted, answers
 from nasbench_lab.training.problem import Problem, check_device, make_problem
-from nasbench_lab.training.trainer import train
 
 _METRICS = ("params_m", "flops_m")
 
@@ -176,9 +175,24 @@ class Training:
         Raises:
             LabError: out of memory, or the disk is full; what is finished is kept.
         """
-        member = self._member(arch)
-        found = self.cache.get((self.digest, member, seed))
-        return self._train(member, seed) if found is None else found
+        return self.trained_all([(arch, seed)])[0]
+
+    def trained_all(self, jobs: Sequence[tuple[int, int]], report: Callable[[], None] = lambda: None) -> list[Trained]:
+        """The finished trainings of (cell, seed) pairs; those that are missing are done at once where the device is a GPU.
+
+        Args:
+            jobs: cells stand for their classes.
+            report: called after every training, and for every one that was there.
+
+        Raises:
+            LabError: out of memory, or the disk is full; what is finished is kept.
+        """
+        wanted = [Wanted(self.digest, self.problem, self._member(arch), seed) for arch, seed in jobs]
+        return answers(self.cache, wanted, self._loaded, self.device, report)
+
+    def prepare(self, queries: Sequence[Query], seed: int) -> None:
+        """Train what these queries will ask for, at once; `evaluate` then finds it."""
+        self.trained_all([(query.arch, seed) for query in queries if query.epochs])
 
     def _member(self, arch: int) -> int:
         """The configuration that is trained for a class."""
@@ -206,56 +220,10 @@ class Training:
             name, trials, self.task.space, seconds=self._seconds, step=step, metrics=self._columns, about=about
         )
 
-    def _train(self, member: int, seed: int) -> Trained:
-        return train_and_keep(self.cache, self.digest, self.problem, self._loaded, member, seed)
-
     def _loaded(self) -> Data:
         if self._data is None:
             self._data = self.problem.load(self.device)
         return self._data
-
-
-def train_and_keep(
-    cache: Cache,
-    digest: str,
-    problem: Problem,
-    data: Callable[[], Data],
-    arch: int,
-    seed: int,
-    weights: Mapping[str, torch.Tensor] | None = None,
-) -> Trained:
-    """Train a configuration and add it to the cache; returns what counts there.
-
-    Args:
-        cache: where to. digest: of all the training depends on; with cell and seed its key.
-        problem: data and recipe. data: loads the data.
-        arch, seed: what is trained. weights: to start from, in place of the seed's.
-
-    Raises:
-        LabError: out of memory, or the disk is full; what is finished is kept.
-    """
-    checkpoint = None  # digits take about a second
-    if problem.data != "digits":
-        short = digest[:12] + digest[64:]  # what is beyond SHA-256 tells of the weights it starts from
-        checkpoint = cache.path.parent / "checkpoints" / f"{short}-{arch}-{seed}.pt"
-    try:
-        outcome = train(
-            arch, data(), problem.recipe, seed=seed, networks=problem.networks, weights=weights, checkpoint=checkpoint
-        )
-    except (MemoryError, RuntimeError) as error:
-        if not _starved(error):
-            raise
-        raise _memory_error(arch, problem) from error
-    except OSError as error:
-        raise disk_error(error, checkpoint or cache.path) from error
-    finished = Trained(
-        digest, arch, seed, outcome.val, outcome.test, round(outcome.seconds, 3), outcome.reason,
-        f"{outcome.engine} {outcome.device}",
-    )  # fmt: skip
-    kept = cache.add(finished)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-    return kept
 
 
 def default_cache(problem: Problem, device: str = "cpu") -> Path:
@@ -275,16 +243,3 @@ def _whole(name: str, text: str | None) -> int | None:
     if text is None or (text.isdecimal() and int(text) > 0):
         return None if text is None else int(text)
     raise LabError(f"training: {name} must be a whole number of at least 1, got {text!r}")
-
-
-def _starved(error: MemoryError | RuntimeError) -> bool:
-    """Whether an error means out of memory, on either device."""
-    words = ("out of memory", "not enough memory", "can't allocate memory")
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(w in str(error).lower() for w in words)
-
-
-def _memory_error(arch: int, problem: Problem) -> LabError:
-    return LabError(
-        f"out of memory while training cell {arch} on {problem.data} (batch {problem.recipe.batch}); "
-        "use a device with more memory or fewer workers. Every finished training is kept: the same command goes on"
-    )

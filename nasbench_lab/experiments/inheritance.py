@@ -18,13 +18,14 @@ import torch
 
 from nasbench_lab import core, loading, trust
 from nasbench_lab.core import LabError
-from nasbench_lab.evaluators.training import default_cache, train_and_keep
+from nasbench_lab.evaluators.training import default_cache
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import agreement
 from nasbench_lab.study import shelf
 from nasbench_lab.training import trainer
 from nasbench_lab.training.cache import Cache, Trained
 from nasbench_lab.training.data import Data
+from nasbench_lab.training.kept import train_and_keep
 from nasbench_lab.training.network import Network
 from nasbench_lab.training.problem import Problem
 

@@ -18,7 +18,7 @@ import numpy as np
 from nasbench_lab.core import LabError
 from nasbench_lab.tables import measured, trainings
 from nasbench_lab.tables.table import Table
-from nasbench_lab.training import cost, measure
+from nasbench_lab.training import cost, measure, memory
 from nasbench_lab.training.digits import Clutter
 from nasbench_lab.training.networks import CELLS
 from nasbench_lab.training.problem import Problem, check_device
@@ -87,7 +87,9 @@ def run(plan: Plan, shards: Path, *, workers: int = 1, device: str = "cpu", prog
             added += measure.measure(task, plan.further(table), shards, **options)  # type: ignore[arg-type]
     except OSError as error:
         raise LabError(f"cannot write shards to {shards}: {error.strerror or error}. Finished ones are kept") from error
-    except (MemoryError, BrokenProcessPool) as error:
+    except (MemoryError, BrokenProcessPool, RuntimeError) as error:
+        if not (isinstance(error, BrokenProcessPool) or memory.starved(error)):
+            raise
         raise LabError("out of memory: a worker died. Finished shards are kept; go on with fewer --workers") from error
     return added
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab import extras
-from nasbench_lab.core import LabError, stream
-from nasbench_lab.evaluators.training import Training, default_cache
-from nasbench_lab.experiments import candidates, inheritance
+from nasbench_lab.core import LabError
+from nasbench_lab.experiments import anew, candidates, inheritance
 from nasbench_lab.experiments.candidates import Candidate
 from nasbench_lab.files import paths
 from nasbench_lab.spaces import naming
@@ -28,13 +27,10 @@ from nasbench_lab.stats import agreement
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training.problem import Problem, check_device
-from nasbench_lab.training.recipe import Recipe
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 Parts = dict[str, agreement.Comparison]  # validation and test
-_TUNED = ("lr", "weight_decay", "momentum", "batch")
-_TUNE = 41  # the stream of the seeds of tuning
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,8 @@ def validate(
     report = progress or (lambda _done, _total: None)
     tuned_trainings = len(found) * (settings.tune + settings.seeds) if settings.tune else 0
     total = (len(chosen) + 2 * len(heirs)) * settings.seeds + tuned_trainings
-    new = _train_all(chosen, settings, lambda done: report(done, total))
+    plan = anew.Plan(settings.problem, settings.new_seeds, settings.device, settings.workers)
+    new = anew.train_all([each.arch for each in chosen], plan, lambda done: report(done, total))
     content = compare(reference, chosen, new, settings)
     done = len(chosen) * settings.seeds
     if heirs:
@@ -110,7 +107,8 @@ def validate(
         )
         done += 2 * len(heirs) * settings.seeds
     if settings.tune:
-        content["tuning"] = _tune_all(found, new, settings, lambda more: report(done + more, total))
+        archs = [each.arch for each in found]
+        content["tuning"] = anew.tune_all(archs, new, plan, settings.tune, lambda more: report(done + more, total))
     return content | {"target": target}
 
 
@@ -128,7 +126,7 @@ def _check_fits(table: Table, settings: Settings) -> None:
     networks = settings.problem.networks
     if table.space != networks.space:
         raise LabError(f"table {table.name!r} is of the space {table.space.name!r}; trained are {networks.what}")
-    if settings.tune and (own := set(_TUNED) & set(networks.training)):
+    if settings.tune and (own := set(anew.TUNED) & set(networks.training)):
         raise LabError(
             f"{', '.join(own)} is part of what {networks.what} are: there is nothing to tune; leave out --tune"
         )
@@ -140,79 +138,6 @@ def _check_new(table: Table, settings: Settings) -> None:
     if made_of and _comparable(table, settings.problem):
         seeds = ", ".join(map(str, sorted(made_of)))
         raise LabError(f"table {table.name!r} was made with seed {seeds}; choose others with --first-seed")
-
-
-# Training
-
-
-def _train_all(chosen: list[Candidate], settings: Settings, report: Callable[[int], None]) -> dict[int, list[Any]]:
-    """Per candidate, one finished training per new seed."""
-    jobs = [(candidate.arch, seed) for candidate in chosen for seed in settings.new_seeds]
-    # Each job carries few bytes to a process; all of them append to one cache file, under its lock.
-    arguments = [(settings.problem, settings.device, arch, seed) for arch, seed in jobs]
-    new: dict[int, list[Any]] = {candidate.arch: [] for candidate in chosen}
-    for done, ((arch, _), trained) in enumerate(zip(jobs, _mapped(_train, arguments, settings.workers), strict=True)):
-        new[arch].append(trained)
-        report(done + 1)
-    return new
-
-
-def _mapped(function: Callable[..., Any], arguments: list[tuple[Any, ...]], workers: int) -> Iterator[Any]:
-    """Results in order, from this process or from several."""
-    if workers == 1:
-        yield from (function(*each) for each in arguments)
-        return
-    import joblib
-
-    with joblib.parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=1):
-        yield from joblib.Parallel(return_as="generator")(joblib.delayed(function)(*each) for each in arguments)
-
-
-def _train(problem: Problem, device: str, arch: int, seed: int) -> Any:
-    return Training(problem, device=device).trained(arch, seed)
-
-
-def _tune_all(
-    found: list[Candidate], new: dict[int, list[Any]], settings: Settings, report: Callable[[int], None]
-) -> dict[str, Any]:
-    """Tuned against recipe, per candidate and together; both measured on the same fresh seeds."""
-    arguments = [(settings, candidate.arch) for candidate in found]
-    rows, gains = [], []
-    for done, (candidate, row) in enumerate(zip(found, _mapped(_tune, arguments, settings.workers), strict=True)):
-        recipe_test = np.array([trained.test for trained in new[candidate.arch]])
-        difference = np.array(row.pop("test")) - recipe_test
-        mean, low, high = agreement.paired(difference)
-        gains.append(mean)
-        rows.append(
-            {"arch": candidate.arch, "recipe_test": float(np.nanmean(recipe_test)), "gain": mean, "gain_lo": low}
-            | {"gain_hi": high, **row}
-        )
-        report((done + 1) * (settings.tune + settings.seeds))
-    mean, low, high = agreement.paired(np.array(gains))
-    return {"trials": settings.tune, "rows": rows, "gain": mean, "gain_lo": low, "gain_hi": high}
-
-
-def _tune(settings: Settings, arch: int) -> dict[str, Any]:
-    """One candidate: search hyper-parameters on validation, then train the winner with the fresh seeds."""
-    from nasbench_lab.training import tuning
-
-    problem, device = settings.problem, settings.device
-    cache = default_cache(problem, device).with_name(f"{problem.data}-tuning.jsonl")
-    tuning_seeds = stream(settings.first_seed, _TUNE, arch).integers(10_000, 2**31, size=settings.tune)
-
-    def trained(recipe: Recipe, seed: int) -> Any:
-        return Training(replace(problem, recipe=recipe), device=device, cache=cache).trained(arch, seed)
-
-    def evaluate(recipe: Recipe, number: int) -> float:
-        return float(trained(recipe, int(tuning_seeds[number])).val[-1])
-
-    best, done = tuning.tune(evaluate, problem.recipe, settings.tune, seed=arch)
-    return {
-        "tuned": {name: getattr(best, name) for name in _TUNED},
-        "is_recipe": best == problem.recipe,
-        "trials": [{"val": t.val} | {name: getattr(t.recipe, name) for name in _TUNED} for t in done],
-        "test": [trained(best, seed).test for seed in settings.new_seeds],
-    }
 
 
 # Comparison

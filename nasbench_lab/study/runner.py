@@ -144,6 +144,9 @@ class _Loop:
         self.known: dict[tuple[int, int], Result] = {}
         self.charges = Charges(task)
         self.legal = frozenset(task.fidelities) | {0}
+        # Several workers' queries are shown together to an evaluator that computes several at once: real training.
+        self.prepare = getattr(evaluator, "prepare", None) if workers > 1 else None
+        self.shown: list[Query] = []
 
     def run(self) -> Run:
         _warm(self.task.space)
@@ -176,7 +179,20 @@ class _Loop:
 
     def _fill(self) -> str:
         """Ask until all workers are busy; returns why asking stopped short of that, or ""."""
-        while len(self.heap) < self.workers and len(self.records) + len(self.heap) < self.task.max_queries:
+        ended = self._ask()
+        if self.shown and self.prepare is not None:
+            shown, self.shown = self.shown, []
+            begin = perf_counter()
+            self.prepare(shown, self.seed)
+            self.answering += perf_counter() - begin
+            for query in shown:
+                self._launch(query)
+        return ended
+
+    def _ask(self) -> str:
+        """As `_fill`; what is shown to the evaluator first is not launched yet."""
+        heap, records, shown = self.heap, self.records, self.shown
+        while len(heap) + len(shown) < self.workers and len(records) + len(heap) + len(shown) < self.task.max_queries:
             query = self.strategy.ask()
             if query is None:
                 return "strategy"
@@ -197,7 +213,10 @@ class _Loop:
                     return "repeats"
                 self.strategy.tell(earlier._replace(query=query, seconds=0.0))
                 continue
-            self._launch(query)
+            if self.prepare is None:
+                self._launch(query)
+            else:
+                shown.append(query)
         return ""
 
     def _launch(self, query: Query) -> None:

@@ -2,11 +2,16 @@
 
 Images are (n, channels, H, W); labels (n,) int64. Sets of stored images keep uint8 on the device (a tenth of a
 second to copy, 150 MB for CIFAR-10) and are normalised batch by batch.
+
+What is random is drawn on the CPU, by a generator of its own for every (seed, epoch), and moved once an epoch: three
+bytes an image. So a seed means the same on any device, which generators of devices do not offer, and no step draws,
+moves or waits. (A hash of the image's number, computed on the device, would save the copy, and be ours to keep right.)
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +37,9 @@ class Data(Protocol):
     def held_out(self, split: str) -> tuple[Tensor, Tensor]:
         """The images of `val` or `test`."""
 
+    def pool(self, seeds: Sequence[int], epoch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The same for several seeds: images (m, ...), labels (m,), and (len(seeds), train_size) positions in them."""
+
     def normalise(self, images: Tensor) -> Tensor:
         """What the network is fed, float32."""
 
@@ -40,34 +48,67 @@ def _state(seed: int, tag: int, epoch: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=(tag, epoch)).generate_state(1, np.uint64)[0] >> 1)
 
 
-def epoch_generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
-    """The generator of an epoch's augmentation, on the device."""
-    return torch.Generator(device=device).manual_seed(_state(seed, _AUGMENT, epoch))
+class Augmentation(NamedTuple):
+    """What is done to each of n images: random mirror, and random crop after zero padding; of several seeds (..., n).
+
+    Attributes:
+        mirror: (..., n) bool, or None for no mirrors.
+        shift: (2, ..., n) uint8 rows and columns of the crop's corner in the padded image, or None for no crops.
+        crop: padding on every side. Deviation: the padding is the mean colour, as images are normalised; the benchmark
+            pads before that, with black.
+    """
+
+    mirror: Tensor | None
+    shift: Tensor | None
+    crop: int
+
+    def of(self, first: int, last: int) -> Augmentation:
+        """That of images first, ..., last - 1."""
+        mirror = None if self.mirror is None else self.mirror[..., first:last]
+        return Augmentation(mirror, None if self.shift is None else self.shift[..., first:last], self.crop)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(n, channels, H, W) float, normalised -> the same shape, on their device; several seeds' one after another."""
+        if self.mirror is None and self.shift is None:
+            return images
+        count, _, height, width = images.shape
+        columns = torch.arange(width, device=images.device).expand(count, width)
+        rows = torch.arange(height, device=images.device).expand(count, height)
+        if self.mirror is not None:
+            columns = torch.where(self.mirror.reshape(-1, 1), width - 1 - columns, columns)
+        if self.shift is not None:
+            images = functional.pad(images, (self.crop,) * 4)
+            rows, columns = (x + self.shift[i].reshape(-1, 1) for i, x in enumerate((rows, columns)))
+        index = torch.arange(count, device=images.device)
+        picked = images.permute(0, 2, 3, 1)[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return picked.permute(0, 3, 1, 2)
 
 
-def augment(images: Tensor, generator: torch.Generator, *, flip: bool, crop: int) -> Tensor:
-    """Random mirror and random crop after zero padding, one draw per image, on the images' device.
+def augmentation(state: int, count: int, *, flip: bool, crop: int, device: torch.device) -> Augmentation:
+    """Drawn for `count` images on the CPU, and moved.
 
     Args:
-        images: (B, channels, H, W) float, normalised. Deviation: the padding is the mean colour; the benchmark pads
-            before normalising, with black.
-        crop: padding on every side; 0 leaves the position alone.
+        state: of the generator.
+        flip: whether images are mirrored at random. crop: padding of the random crop; 0 leaves the position alone.
     """
-    if not flip and not crop:
-        return images
-    count, _, height, width = images.shape
-    columns = torch.arange(width, device=images.device).expand(count, width)
-    rows = torch.arange(height, device=images.device).expand(count, height)
-    if flip:
-        mirrored = torch.rand(count, 1, generator=generator, device=images.device) < 0.5
-        columns = torch.where(mirrored, width - 1 - columns, columns)
-    if crop:
-        images = functional.pad(images, (crop,) * 4)
-        shift = torch.randint(2 * crop + 1, (2, count, 1), generator=generator, device=images.device)
-        rows, columns = rows + shift[0], columns + shift[1]
-    index = torch.arange(count, device=images.device)
-    picked = images.permute(0, 2, 3, 1)[index[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return picked.permute(0, 3, 1, 2)
+    generator = torch.Generator().manual_seed(state)
+    mirror = torch.rand(count, generator=generator) < 0.5 if flip else None
+    shift = torch.randint(2 * crop + 1, (2, count), generator=generator).to(torch.uint8) if crop else None
+    mirror, shift = (None if drawn is None else drawn.to(device) for drawn in (mirror, shift))
+    return Augmentation(mirror, shift, crop)
+
+
+def of_epoch(data: Data, seeds: Sequence[int], epoch: int, *, flip: bool, crop: int) -> Augmentation:
+    """The augmentation of an epoch's training images: (n,) of one seed, (len(seeds), n) of several."""
+    each = [
+        augmentation(_state(seed, _AUGMENT, epoch), data.train_size, flip=flip, crop=crop, device=data.device)
+        for seed in seeds
+    ]
+    if len(each) == 1:
+        return each[0]
+    mirror = torch.stack([a.mirror for a in each if a.mirror is not None]) if flip else None
+    shift = torch.stack([a.shift for a in each if a.shift is not None], dim=1) if crop else None
+    return Augmentation(mirror, shift, crop)
 
 
 class Images:
@@ -110,10 +151,16 @@ class Images:
 
     def part(self, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """All training images in the order of this epoch."""
-        generator = torch.Generator().manual_seed(_state(seed, _ORDER, epoch))
-        order = torch.randperm(self.train_size, generator=generator).to(self.device)
-        images, labels = self._splits["train"]
-        return images[order], labels[order]
+        images, labels, order = self.pool([seed], epoch)
+        return images[order[0]], labels[order[0]]
+
+    def pool(self, seeds: Sequence[int], epoch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """All training images, and every seed's order of them."""
+        orders = [
+            torch.randperm(self.train_size, generator=torch.Generator().manual_seed(_state(seed, _ORDER, epoch)))
+            for seed in seeds
+        ]
+        return *self._splits["train"], torch.stack(orders).to(self.device)
 
     def held_out(self, split: str) -> tuple[Tensor, Tensor]:
         """The images of `val` or `test`."""

@@ -11,7 +11,7 @@ val and test canvases are drawn once, from fixed seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -143,6 +143,7 @@ class Digits:
         self.clutter = Clutter() if clutter is None else clutter
         self.size, self.train_size, self.device = self.clutter.size, part_size, torch.device(device)
         self._held_out_size = held_out_size
+        self._held: dict[str, tuple[Tensor, Tensor]] = {}
 
     def part(self, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Part `epoch` of the stream of `seed`."""
@@ -150,7 +151,16 @@ class Digits:
 
     def held_out(self, split: str) -> tuple[Tensor, Tensor]:
         """The fixed canvases of `val` or `test`."""
-        return self._tensors(fixed(split, self._held_out_size, self.clutter))
+        if split not in self._held:
+            self._held[split] = self._tensors(fixed(split, self._held_out_size, self.clutter))
+        return self._held[split]
+
+    def pool(self, seeds: Sequence[int], epoch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The streams of the different seeds, one after another, and where each seed's lies."""
+        different = list(dict.fromkeys(seeds))
+        images, labels = (torch.cat(parts) for parts in zip(*(self.part(s, epoch) for s in different), strict=True))
+        starts = torch.tensor([different.index(seed) * self.train_size for seed in seeds])
+        return images, labels, (starts[:, None] + torch.arange(self.train_size)).to(self.device)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Canvases are made standardised."""

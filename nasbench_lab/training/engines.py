@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nasbench_lab.training import fused
-from nasbench_lab.training.data import Data, augment, epoch_generator
+from nasbench_lab.training.data import Data, of_epoch
 from nasbench_lab.training.network import Network, Shape
 from nasbench_lab.training.networks import CELLS, Networks
 from nasbench_lab.training.recipe import Recipe
+from nasbench_lab.training.seeding import seeded
 
 
 class Engine(Protocol):
@@ -60,17 +61,20 @@ class TorchEngine:
 
     def _logits(self, images: Tensor) -> Tensor:
         with self._autocast():
-            return self._run(images.contiguous(memory_format=self._layout)).float()
+            logits = self._run(images.contiguous(memory_format=self._layout))
+        return logits.float() if self._recipe.bf16 else logits
 
     def train(self, images: Tensor, labels: Tensor, rates: NDArray[np.float64], epoch: int) -> tuple[float, float]:
         """One epoch; loss and share of right answers."""
-        recipe, generator = self._recipe, epoch_generator(self._seed, epoch, self._data.device)
+        recipe = self._recipe
+        augment = of_epoch(self._data, [self._seed], epoch, flip=recipe.flip, crop=recipe.crop)
         self.network.train()
-        loss_sum = torch.zeros((), device=self._data.device)
+        loss_sum = torch.zeros((), device=self._data.device, dtype=next(self.network.parameters()).dtype)
         right = torch.zeros((), device=self._data.device)
         for step, rate in enumerate(rates):
-            batch = slice(step * recipe.batch, (step + 1) * recipe.batch)
-            x = augment(self._data.normalise(images[batch]), generator, flip=recipe.flip, crop=recipe.crop)
+            first = step * recipe.batch
+            batch = slice(first, first + recipe.batch)
+            x = augment.of(first, first + recipe.batch)(self._data.normalise(images[batch]))
             for group in self._optimizer.param_groups:
                 group["lr"] = float(rate)
             logits = self._logits(x)
@@ -148,8 +152,7 @@ def make_engine(
         ValueError: the fused engine was asked for and cannot run here, or not these networks.
     """
     shape = Shape(recipe.channels, recipe.cells, data.classes, data.inputs, data.size)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = networks.build(arch, shape)
     if weights is not None:
         network.load_state_dict(weights)

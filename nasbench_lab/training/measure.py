@@ -32,7 +32,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded
 from nasbench_lab.files.arrays import Archive
 from nasbench_lab.spaces.space import Space
-from nasbench_lab.training import networks
+from nasbench_lab.training import grouped, networks
 from nasbench_lab.training.digits import Clutter, Digits
 from nasbench_lab.training.networks import CELLS, Networks
 from nasbench_lab.training.recipe import Recipe
@@ -40,6 +40,7 @@ from nasbench_lab.training.trainer import Outcome, train
 
 FIELDS = ("arch", "seed", "val", "train", "test", "seconds")
 _UNPACKED = 1 << 26  # bytes of a shard; 64 trainings of 200 epochs have 0.1 million
+_BLOCK, _AT_ONCE = 64, 1024  # jobs of a shard, trained one by one and at once
 Job = tuple[int, int]  # arch, seed
 Table = dict[str, NDArray[Any]]
 
@@ -105,7 +106,7 @@ def measure(
     *,
     workers: int = 1,
     device: str = "cpu",
-    block: int = 64,
+    block: int | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> int:
     """Train what is missing; returns how many trainings this call added.
@@ -113,13 +114,15 @@ def measure(
     Args:
         task: data and recipe. jobs: (arch, seed) pairs, in the order they should become available.
         folder: of the shards. workers: processes, one thread each; 0 trains in this process.
-        block: jobs per shard (of about 4 KB), the most a kill can cost each worker.
+        block: jobs per shard (of about 4 KB), the most a kill can cost each worker; 64, or 1,024 where they are trained
+            at once, on a GPU.
         progress: called with (done, total, seconds left) after every block.
 
     Raises:
         ValueError: no such configuration, or a block size below 1.
     """
     wanted = [(int(arch), int(seed)) for arch, seed in jobs]
+    block = (_AT_ONCE if grouped.at_once(device) else _BLOCK) if block is None else block
     if block < 1 or workers < 0:
         raise ValueError(f"need block >= 1 and workers >= 0, got {block} and {workers}")
     for arch, _ in wanted:
@@ -185,7 +188,12 @@ def _prepare(parent: int) -> None:
 
 def _measure_block(task: Task, part: tuple[Job, ...], path: Path, device: str) -> int:
     data = task.data(device)
-    outcomes = [train(arch, data, task.recipe, seed=seed, networks=task.networks) for arch, seed in part]
+    if grouped.at_once(device):
+        jobs = [grouped.Job(arch, seed, task.recipe) for arch, seed in part]
+        found = dict(grouped.train_all(jobs, data, networks=task.networks))
+        outcomes = [found[number] for number in range(len(jobs))]
+    else:
+        outcomes = [train(arch, data, task.recipe, seed=seed, networks=task.networks) for arch, seed in part]
     _write(path, outcomes, task)
     return len(outcomes)
 

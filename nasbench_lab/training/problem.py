@@ -12,7 +12,7 @@ import torch
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files.writing import data_folders
-from nasbench_lab.training import networks, sets
+from nasbench_lab.training import networks, sets, synthetic
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.digits import Clutter, Digits
 from nasbench_lab.training.measure import Task
@@ -21,7 +21,7 @@ from nasbench_lab.training.networks import CELLS, Networks
 from nasbench_lab.training.recipe import SHORT, Recipe
 
 # Stored images: (training images, validation images) of the benchmark's splits, see sets.py; and the skeleton.
-_STORED = MappingProxyType(
+_FILES = MappingProxyType(
     {
         "cifar10-valid": (25_000, 25_000, CIFAR10),
         "cifar10": (50_000, 5_000, CIFAR10),
@@ -29,6 +29,7 @@ _STORED = MappingProxyType(
         "ImageNet16-120": (151_700, 3_000, IMAGENET16),
     }
 )
+_STORED = MappingProxyType(_FILES | {name: _FILES[name.removeprefix(synthetic.PREFIX)] for name in sets.SYNTHETIC})
 NAMES = ("digits", *_STORED)
 
 
@@ -111,7 +112,7 @@ class Problem:
         Raises:
             LabError: the files are not there, or there is no such device.
         """
-        check_device(device)
+        check_device(device, bf16=self.recipe.bf16)
         if self.data == "digits":
             return Digits(Clutter(), part_size=self.part_size, held_out_size=self.held_out_size, device=device)
         return sets.open_data(self.data, device=device)
@@ -149,16 +150,35 @@ def make_problem(
         raise LabError(str(error)) from error
 
 
-def check_device(device: str) -> None:
-    """Raise a LabError for a device that is not there."""
+def check_device(device: str, *, bf16: bool = False) -> None:
+    """Raise a LabError for a device that is not there, that cannot be had now, or that lacks what is asked of it.
+
+    Args:
+        device: as it was written.
+        bf16: whether it is to compute in bfloat16.
+    """
     try:
-        kind = torch.device(device).type
+        place = torch.device(device)
     except RuntimeError:
         raise LabError(f"no such device: {device!r}; use cpu, cuda or cuda:0") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise LabError("no CUDA device here; leave --device at cpu")
-    if kind not in ("cpu", "cuda"):
+    if place.type not in ("cpu", "cuda"):
         raise LabError(f"training runs on cpu and cuda, got {device!r}")
+    if place.type == "cpu":
+        return
+    if not torch.cuda.is_available():
+        raise LabError("no CUDA device here; leave --device at cpu")
+    if (place.index or 0) >= (count := torch.cuda.device_count()):
+        raise LabError(f"no such device: {device!r}; there is {', '.join(f'cuda:{i}' for i in range(count))}")
+    try:
+        torch.empty(1, device=place)
+    except RuntimeError as error:  # taken by somebody whole, full, or its driver does not fit
+        why = str(error).partition("\n")[0]
+        raise LabError(
+            f"{device} cannot be used now: {why}. Wait until it is free, or leave --device at cpu"
+        ) from error
+    if bf16 and not torch.cuda.is_bf16_supported():
+        name = torch.cuda.get_device_name(place)
+        raise LabError(f"{device} ({name}) does not compute in bfloat16; leave bf16 out of the recipe")
 
 
 def _official(name: str) -> bool:

@@ -6,6 +6,7 @@
     cifar10          50,000   (5,000)  10,000  CIFAR-10: what it is scored on; val is a part of train
     cifar100         50,000   5,000    5,000   CIFAR-100, its test images halved
     ImageNet16-120   151,700  3,000    3,000   ImageNet16's first 120 classes, its test images halved
+    synthetic-...    as theirs                 images made up for cifar10-valid, cifar10 and cifar100; see synthetic.py
 
 `cifar10` trains on everything, so nothing is left to validate on, and the benchmark has no validation there either.
 Ours is 5,000 training images as they are stored: it shows whether a training works, and no test image is looked at. Do
@@ -34,11 +35,12 @@ from torch import Tensor
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, paths
 from nasbench_lab.files.writing import data_folders
-from nasbench_lab.training import cifar, imagenet16
+from nasbench_lab.training import cifar, imagenet16, synthetic
 from nasbench_lab.training.data import Data, Images
 from nasbench_lab.training.digits import Digits
 
-NAMES = ("digits", "cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
+SYNTHETIC = tuple(synthetic.PREFIX + name for name in ("cifar10-valid", "cifar10", "cifar100"))
+NAMES = ("digits", "cifar10-valid", "cifar10", "cifar100", "ImageNet16-120", *SYNTHETIC)
 _SEED = 201
 _SPLIT = 1 << 22  # bytes of a list of indices; the longest has half a million
 _VAL_OF_TRAIN = 5000
@@ -103,26 +105,36 @@ def open_data(
     folders = [*([paths.home(folder)] if folder is not None else []), *data_folders()]
     if name == "ImageNet16-120":
         return _assemble(name, imagenet16.load(folders), imagenet16.CLASSES, folders, device)
+    if name in SYNTHETIC:
+        real = name.removeprefix(synthetic.PREFIX)
+        classes = cifar.ARCHIVES[real.removesuffix("-valid")].classes
+        made = synthetic.splits(classes, *_COLOURS[real], train=synthetic.TRAIN, test=synthetic.TEST)
+        return _assemble(real, made, classes, [], device, label="synthetic images for {}")
     source = name.removesuffix("-valid")
     splits = cifar.load(source, folders, base_url=base_url, download=download, progress=progress)
     return _assemble(name, splits, cifar.ARCHIVES[source].classes, folders, device)
 
 
 def _assemble(
-    name: str, splits: Mapping[str, cifar.Split], classes: int, folders: Sequence[Path], device: torch.device | str
+    name: str,
+    splits: Mapping[str, cifar.Split],
+    classes: int,
+    folders: Sequence[Path],
+    device: torch.device | str,
+    label: str = "{}",
 ) -> Images:
     train, test = splits["train"], splits["test"]
     if name == "cifar10":
-        label, val = "cifar10, val of train", (train[0][:_VAL_OF_TRAIN], train[1][:_VAL_OF_TRAIN])
+        known, val = "cifar10, val of train", (train[0][:_VAL_OF_TRAIN], train[1][:_VAL_OF_TRAIN])
     else:
         whole = train if name == "cifar10-valid" else test
         rest, chosen, official = halves(name, len(whole[0]), folders)
-        label, val = name if official else f"{name}, own split", (whole[0][chosen], whole[1][chosen])
+        known, val = name if official else f"{name}, own split", (whole[0][chosen], whole[1][chosen])
         other = (whole[0][rest], whole[1][rest])
         train, test = (other, test) if whole is train else (train, other)
     mean, std = _COLOURS[name]
     tensors = {split: _tensors(part) for split, part in (("train", train), ("val", val), ("test", test))}
-    return Images(label, **tensors, classes=classes, mean=mean, std=std, device=device)
+    return Images(label.format(known), **tensors, classes=classes, mean=mean, std=std, device=device)
 
 
 def _tensors(split: cifar.Split) -> tuple[Tensor, Tensor]:

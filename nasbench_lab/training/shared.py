@@ -26,8 +26,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from nasbench_lab.training import cost, supernet
-from nasbench_lab.training.data import Data, augment
+from nasbench_lab.training.data import Data, augmentation
 from nasbench_lab.training.problem import Problem
+from nasbench_lab.training.seeding import seeded
 from nasbench_lab.training.supernet import Choices, Supernet
 
 _ORDER, _NOISE, _SCORED = 20, 21, 22  # spawn keys
@@ -92,8 +93,7 @@ class SharedWeights:
 
     def __init__(self, problem: Problem, schedule: Schedule, *, seed: int, device: str = "cpu") -> None:
         self.problem, self.schedule, self.seed, self.device = problem, schedule, seed, torch.device(device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.network = Supernet(problem.shape, affine=schedule.affine).to(self.device)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), schedule.lr, schedule.momentum, nesterov=schedule.momentum > 0,
@@ -131,7 +131,9 @@ class SharedWeights:
         val_images, val_labels = data.held_out("val")
         steps = self.steps
         order = self._shuffled(len(val_images), steps * size, _ORDER, epoch)
-        generator = torch.Generator(self.device).manual_seed(self._number(_ORDER, epoch))
+        drawn = augmentation(  # of a step's training images, then of its validation images
+            self._number(_ORDER, epoch), 2 * steps * size, flip=recipe.flip, crop=recipe.crop, device=self.device
+        )
         for step in range(steps):
             rate = self.schedule.rate(epoch + step / steps)
             for group in self.optimizer.param_groups:
@@ -139,7 +141,7 @@ class SharedWeights:
             here = slice(step * size, (step + 1) * size)
             chosen = order[here]
             pair = (data.normalise(x) for x in (images[here], val_images[chosen]))
-            x, xv = (augment(x, generator, flip=recipe.flip, crop=recipe.crop) for x in pair)
+            x, xv = (drawn.of(i * size, (i + 1) * size)(x) for i, x in enumerate(pair, 2 * step))
             yield Batch(x, labels[here], xv, val_labels[chosen])
 
     def _shuffled(self, count: int, wanted: int, *key: int) -> Tensor:

@@ -7,26 +7,20 @@ alone. That also makes a resumed training exactly the undisturbed one. Accuracie
 from __future__ import annotations
 
 import hashlib
-import io
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from nasbench_lab.core import LabError
-from nasbench_lab.files import bounded, sealed
+from nasbench_lab.training import checkpoint as checkpoints
 from nasbench_lab.training.data import Data
 from nasbench_lab.training.engines import Engine, make_engine
 from nasbench_lab.training.networks import CELLS, Networks
 from nasbench_lab.training.recipe import Recipe, rates
-
-_CHECKPOINT = 1 << 32  # bytes; a network of C = 16, N = 5 with its optimizer has ten million
 
 
 @dataclass(frozen=True)
@@ -109,7 +103,9 @@ def train(
         identity["weights"] = digest(weights)
     curves = _Curves()
     if checkpoint is not None and checkpoint.exists():
-        curves = _restore(checkpoint, identity, engine)
+        state, measured = checkpoints.load(checkpoint, identity)
+        engine.restore(state)
+        curves = _Curves(**measured)
     steps = math.ceil(data.train_size / recipe.batch)
     reason = ""
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
@@ -119,7 +115,7 @@ def train(
                 reason = f"diverged in epoch {epoch + 1} of {recipe.epochs}: the loss is no longer finite"
                 break
             if checkpoint is not None:
-                _save(checkpoint, identity, engine, curves)
+                checkpoints.save(checkpoint, identity, engine.state(), asdict(curves))
             if progress is not None:
                 progress(_progress(recipe, curves, data.train_size, time.perf_counter() - started))
         test = math.nan if reason else 100 * engine.accuracy(*data.held_out("test"))
@@ -158,32 +154,3 @@ def _progress(recipe: Recipe, curves: _Curves, images: int, seconds: float) -> P
     done = len(curves.val)
     left = seconds * (recipe.epochs - done)
     return Progress(done, recipe.epochs, curves.train[-1], curves.val[-1], images / max(seconds, 1e-9), left)
-
-
-def _save(path: Path, identity: dict[str, Any], engine: Engine, curves: _Curves) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    content = io.BytesIO()
-    torch.save({"identity": identity, "state": engine.state(), "curves": asdict(curves)}, content)
-    with temporary.open("wb") as file:
-        file.write(sealed.closed(content.getvalue()))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def _restore(path: Path, identity: dict[str, Any], engine: Engine) -> _Curves:
-    try:
-        raw = io.BytesIO(sealed.contents(bounded.content(path, _CHECKPOINT)))
-        content = torch.load(raw, weights_only=True, map_location="cpu")
-        there = dict(content["identity"])
-    except OSError:
-        raise
-    except Exception as error:  # torch and zipfile raise a dozen kinds for a damaged file
-        why = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise LabError(f"checkpoint {path} is damaged ({why}); delete it and run again") from error
-    if there != identity:
-        differing = {k: (there.get(k), v) for k, v in identity.items() if there.get(k) != v}
-        raise ValueError(f"{path} is the checkpoint of another training (there, here): {differing}")
-    engine.restore(content["state"])
-    return _Curves(**content["curves"])

@@ -9,7 +9,7 @@ trial with the best posterior mean, not the luckiest one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
 from nasbench_lab.training.recipe import Recipe
+from nasbench_lab.training.seeding import seeded
 
 BATCHES = (32, 64, 128, 256)  # what the fused engine can run and 4,096 canvases divide into
 _LR, _DECAY, _MOMENTUM = (-2.5, -0.3), (-5.5, -2.0), (-2.0, -0.3)  # log10; of momentum: log10(1 - m)
@@ -61,13 +62,12 @@ def _short(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def tune(
-    evaluate: Callable[[Recipe, int], float], base: Recipe, trials: int, *, seed: int = 0
-) -> tuple[Recipe, list[Trial]]:
-    """The best recipe found in `trials` trainings, and all of them.
+def proposals(base: Recipe, trials: int, *, seed: int = 0) -> Generator[Recipe, float, tuple[Recipe, list[Trial]]]:
+    """Recipes to try, one after another: each is answered (`send`) by its final validation accuracy.
+
+    The answer is in percent; nan counts as the worst seen. Returned is the best recipe found, and all trials.
 
     Args:
-        evaluate: (recipe, number of the trial) -> final validation accuracy, percent; nan counts as the worst seen.
         base: the recipe to start from; only lr, weight decay, momentum and batch change.
         trials: trainings in all, the base recipe's included.
         seed: of the Sobol start and of the search; the same values give the same recipes.
@@ -88,7 +88,7 @@ def tune(
             recipe = decode(sobol[number - 1], base)
         else:
             recipe = decode(_next(done, seed + number), base)
-        done.append(Trial(recipe, evaluate(recipe, number)))
+        done.append(Trial(recipe, (yield recipe)))
     means = _posterior_means(done)
     return done[int(np.argmax(means))].recipe, done
 
@@ -124,8 +124,7 @@ def _posterior_means(done: list[Trial]) -> list[float]:
 
 def _next(done: list[Trial], seed: int) -> list[float]:
     """The point with the largest expected improvement."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model, x = _model(done)
         with torch.no_grad():
             best = model.posterior(x).mean.max()

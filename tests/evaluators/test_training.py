@@ -18,15 +18,16 @@ pytest.importorskip("torch")
 
 import torch
 
-from nasbench_lab import api
+from nasbench_lab import api, loading
 from nasbench_lab.core import LabError, Query
 from nasbench_lab.evaluators import training as module
 from nasbench_lab.evaluators.training import Training
 from nasbench_lab.spaces import cell
 from nasbench_lab.study import store
 from nasbench_lab.study.plan import open_evaluator
+from nasbench_lab.study.runner import search
 from nasbench_lab.tables import catalog
-from nasbench_lab.training import cost
+from nasbench_lab.training import cost, grouped, kept
 from nasbench_lab.training.cache import Cache, Trained
 from nasbench_lab.training.data import Images
 from nasbench_lab.training.network import CIFAR10, Network, Shape, count_flops, count_params
@@ -93,8 +94,25 @@ def test_isomorphic_cells_are_one_training_and_seeds_are_different_ones(trainer)
 
 def test_answers_come_from_the_cache(trainer, monkeypatch):
     before = trainer.evaluate(Query(11, 2), 0)
-    monkeypatch.setattr(module, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(kept, "train", lambda *_, **__: pytest.fail("trained again"))
     assert Training(TINY, cache=trainer.cache.path).evaluate(Query(11, 2), 0) == before
+
+
+def test_workers_queries_are_trained_at_once_and_recorded_as_ever(tmp_path, monkeypatch):
+    def run(name: str):
+        evaluator = Training(TINY, cache=tmp_path / name)
+        found = search(loading.build("strategies", "random_search"), evaluator, seed=1, max_queries=5, workers=3)
+        return evaluator, [(r.order, r.result.query, r.finished) for r in found.records]
+
+    sizes, at_once = [], grouped.train_all
+    _, alone = run("one")
+    monkeypatch.setattr(grouped, "at_once", lambda _device: True)
+    monkeypatch.setattr(grouped, "train_all", lambda jobs, *a, **k: sizes.append(len(jobs)) or at_once(jobs, *a, **k))
+    evaluator, together = run("two")
+    assert together == alone
+    assert sizes == [3]  # then one worker is free at a time
+    made = [row.made.split()[0] for row in evaluator.cache.all(evaluator.digest)]
+    assert made.count("together") == 3
 
 
 def test_objectives_are_of_the_edges_that_run(tmp_path):
@@ -233,7 +251,7 @@ def test_divergence_is_an_answer_with_its_reason(trainer, monkeypatch):
         0.1,
         "diverged in epoch 2",
     )
-    monkeypatch.setattr(module, "train", lambda *_, **__: diverged)
+    monkeypatch.setattr(kept, "train", lambda *_, **__: diverged)
     assert trainer.evaluate(Query(3, 1), 0).val == 30.0
     assert math.isnan(trainer.evaluate(Query(3, 2), 0).val)
     assert math.isnan(trainer.truth(3))
@@ -274,7 +292,7 @@ def test_out_of_memory_says_so(trainer, monkeypatch, error):
     def starve(*_, **__):
         raise error
 
-    monkeypatch.setattr(module, "train", starve)
+    monkeypatch.setattr(kept, "train", starve)
     with pytest.raises(LabError, match="out of memory while training cell"):
         trainer.evaluate(Query(11, 1), 0)
 
@@ -283,7 +301,7 @@ def test_other_errors_are_not_called_out_of_memory(trainer, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("size mismatch")
 
-    monkeypatch.setattr(module, "train", broken)
+    monkeypatch.setattr(kept, "train", broken)
     with pytest.raises(RuntimeError, match="size mismatch"):
         trainer.evaluate(Query(11, 1), 0)
 
@@ -302,7 +320,7 @@ def test_stored_images_are_trained_with_a_checkpoint_that_goes_when_it_is_done(t
         seen.append(checkpoint)
         return train(*arguments, checkpoint=checkpoint, **rest)
 
-    monkeypatch.setattr(module, "train", watched)
+    monkeypatch.setattr(kept, "train", watched)
     result = trainer.evaluate(Query(11, 2), 0)
     assert 0 <= result.val <= 100
     assert seen[0].parent == tmp_path / "checkpoints"

@@ -19,6 +19,7 @@ from nasbench_lab.spaces import cell, chain, naming
 from nasbench_lab.stats import agreement
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
+from nasbench_lab.training import grouped
 from nasbench_lab.training.cache import Trained
 from nasbench_lab.training.problem import make_problem
 
@@ -294,6 +295,45 @@ def test_tuning_is_resumable_and_compares_on_fresh_seeds(lab, tmp_path):
     assert (tmp_path / "validation.json").read_bytes() == before
 
 
+def tuned(evaluate, trials):
+    from nasbench_lab.training import tuning
+
+    asked = tuning.proposals(TINY.recipe, trials)
+    recipe = next(asked)
+    for number in range(trials):
+        try:
+            recipe = asked.send(evaluate(recipe, number))
+        except StopIteration as ended:
+            return ended.value
+    raise AssertionError("more trials than were allowed")
+
+
+def test_many_at_once_are_the_same_trainings(tmp_path, monkeypatch):
+    """As on a GPU, here on the CPU: the same candidates, seeds and numbers but for rounding."""
+
+    def run(folder: str):
+        monkeypatch.setenv("NASBENCH_LAB_DATA", str(tmp_path / folder))
+        return validation.validate("11,284", settings(), table="toy")["records"]
+
+    alone = run("one")
+    monkeypatch.setattr(grouped, "at_once", lambda _device: True)
+    together = run("two")
+    assert [(r["arch"], r["seed"]) for r in together] == [(r["arch"], r["seed"]) for r in alone]
+    assert all(r["made"].startswith("together") for r in together)
+    np.testing.assert_allclose([r["test"] for r in together], [r["test"] for r in alone], atol=6)
+
+
+@needs_botorch
+def test_tuning_many_at_once_takes_every_candidates_own_trials(tmp_path, monkeypatch):
+    monkeypatch.setattr(grouped, "at_once", lambda _device: True)
+    monkeypatch.setenv("NASBENCH_LAB_DATA", str(tmp_path))
+    rows = validation.validate("11,284", settings(tune=5), table="toy")["tuning"]["rows"]
+    assert [len(row["trials"]) for row in rows] == [5, 5]
+    first, second = ([(t["lr"], t["batch"]) for t in row["trials"]] for row in rows)
+    assert first[0] == second[0]
+    assert first[1:] != second[1:]
+
+
 @needs_botorch
 @pytest.mark.slow
 def test_tuning_finds_a_better_recipe_under_noise():
@@ -305,7 +345,7 @@ def test_tuning_finds_a_better_recipe_under_noise():
         gap = np.array(tuning.encode(recipe)) - goal
         return 85 - 30 * float(gap @ gap) + 0.3 * np.random.default_rng(number).standard_normal()
 
-    best, done = tuning.tune(evaluate, TINY.recipe, 16)
+    best, done = tuned(evaluate, 16)
     truth = [85 - 30 * float(np.sum((np.array(tuning.encode(t.recipe)) - goal) ** 2)) for t in done]
     assert len(done) == 16
     assert done[0].recipe == TINY.recipe
@@ -318,7 +358,7 @@ def test_tuning_finds_a_better_recipe_under_noise():
 def test_tuning_survives_divergence():
     from nasbench_lab.training import tuning
 
-    best, done = tuning.tune(lambda recipe, n: np.nan if n % 2 else 50.0 + n, TINY.recipe, 8)
+    best, done = tuned(lambda recipe, n: np.nan if n % 2 else 50.0 + n, 8)
     assert np.isfinite(next(t.val for t in done if t.recipe == best))
     assert tuning.decode(tuning.encode(TINY.recipe), TINY.recipe) == TINY.recipe
 

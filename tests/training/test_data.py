@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from nasbench_lab.training.data import Images, augment, epoch_generator
+from nasbench_lab.training.data import Images, augmentation, of_epoch
 from nasbench_lab.training.digits import Clutter, Digits, base_images, fixed, stream, synthesise
 
 
@@ -107,16 +109,17 @@ def test_normalise_and_errors() -> None:
 
 def test_augmentation_is_a_flip_and_a_shift() -> None:
     images = torch.rand(64, 2, 8, 8, generator=torch.Generator().manual_seed(0)) + 1.0
-    device = torch.device("cpu")
-    out = augment(images, epoch_generator(1, 0, device), flip=True, crop=2)
-    torch.testing.assert_close(out, augment(images, epoch_generator(1, 0, device), flip=True, crop=2))
-    assert not torch.equal(out, augment(images, epoch_generator(1, 1, device), flip=True, crop=2))
+    draw = partial(augmentation, count=64, flip=True, crop=2, device=torch.device("cpu"))
+    out = draw(1)(images)
+    torch.testing.assert_close(out, draw(1)(images))
+    assert not torch.equal(out, draw(2)(images))
+    assert torch.equal(out[10:30], draw(1).of(10, 30)(images[10:30]))
     padded = torch.nn.functional.pad(images, (2,) * 4)
     for i in range(64):
         views = [padded[i, :, a : a + 8, b : b + 8] for a in range(5) for b in range(5)]
         candidates = [v for view in views for v in (view, _mirrored(padded[i], view))]
         assert any(torch.equal(out[i], c) for c in candidates) or _is_mirrored_shift(out[i], images[i])
-    assert augment(images, epoch_generator(1, 0, device), flip=False, crop=0) is images
+    assert augmentation(1, 64, flip=False, crop=0, device=torch.device("cpu"))(images) is images
 
 
 def _mirrored(_: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
@@ -126,3 +129,19 @@ def _mirrored(_: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
 def _is_mirrored_shift(out: torch.Tensor, image: torch.Tensor) -> bool:
     padded = torch.nn.functional.pad(image.flip(-1), (2,) * 4)
     return any(torch.equal(out, padded[:, a : a + 8, b : b + 8]) for a in range(5) for b in range(5))
+
+
+@pytest.mark.parametrize("data", [_images(), Digits(part_size=32, held_out_size=8)], ids=["stored", "stream"])
+def test_a_pool_holds_every_seeds_part(data: Images | Digits) -> None:
+    images, labels, order = data.pool([3, 5, 3], 1)
+    for seed, positions in zip((3, 5, 3), order, strict=True):
+        expected = data.part(seed, 1)
+        torch.testing.assert_close((images[positions], labels[positions]), expected)
+
+
+def test_augmentation_of_seeds_is_that_of_each() -> None:
+    data = _images()
+    x = data.normalise(data.held_out("val")[0])
+    both = of_epoch(data, [3, 5], 1, flip=True, crop=2)
+    each = [of_epoch(data, [seed], 1, flip=True, crop=2).of(4, 14)(x) for seed in (3, 5)]
+    assert torch.equal(both.of(4, 14)(torch.cat([x, x])), torch.cat(each))

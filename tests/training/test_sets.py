@@ -133,7 +133,9 @@ def test_a_split_that_is_not_the_benchmarks(change: Callable[[Any], object], mes
 
 def test_digits_and_unknown_names() -> None:
     assert isinstance(open_data("digits"), Digits)
-    with pytest.raises(LabError, match=r"'mnist'; there are digits, cifar10-valid, cifar10, cifar100, ImageNet16-120"):
+    with pytest.raises(
+        LabError, match=r"'mnist'; there are digits, cifar10-valid, cifar10, cifar100, ImageNet16-120, synth"
+    ):
         open_data("mnist")
 
 

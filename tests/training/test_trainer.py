@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional
 
 from nasbench_lab.spaces import cell
-from nasbench_lab.training import fused
+from nasbench_lab.training import fused, grouped
 from nasbench_lab.training.data import Images
 from nasbench_lab.training.digits import Digits, stream
 from nasbench_lab.training.engines import TorchEngine, make_engine
@@ -234,6 +234,17 @@ def test_shards_are_skipped_and_merged(tmp_path: Path) -> None:
     expected = train(jobs[4][0], TASK.data("cpu"), TASK.recipe, seed=777)
     row = table["arch"].tolist().index(jobs[4][0])
     np.testing.assert_allclose(table["val"][row], np.array(expected.val), rtol=1e-6)
+
+
+def test_a_block_is_trained_at_once_where_the_device_is_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = first_trial(777)[:3]
+    measure(TASK, jobs, tmp_path / "one", workers=0)
+    monkeypatch.setattr(grouped, "at_once", lambda _device: True)
+    measure(TASK, jobs, tmp_path / "two", workers=0)
+    (alone, _), (together, headers) = merge(tmp_path / "one"), merge(tmp_path / "two")
+    assert headers[0]["engine"] == ["together (grouped)"]
+    assert together["arch"].tolist() == alone["arch"].tolist()
+    np.testing.assert_allclose(together["val"], alone["val"], atol=8)
 
 
 def test_merge_refuses_a_mixture(tmp_path: Path) -> None:

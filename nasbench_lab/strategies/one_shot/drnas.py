@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from nasbench_lab.core import FloatArray
 from nasbench_lab.strategies.one_shot._one_shot import Differentiable
+from nasbench_lab.training.seeding import seeded
 from nasbench_lab.training.supernet import EVERYTHING, Choices
 
 
@@ -32,9 +33,7 @@ class Drnas(Differentiable):
     def gates(self, number: int, generator: torch.Generator) -> tuple[Choices, Tensor]:
         """Gates drawn from the Dirichlet distribution, with its gradient."""
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
-        devices = [self.alpha.device] if self.alpha.is_cuda else []
-        with torch.random.fork_rng(devices=devices):  # the distribution takes no generator
-            torch.manual_seed(seed)
+        with seeded(seed, self.alpha.device):  # the distribution takes no generator
             return EVERYTHING, Dirichlet(functional.elu(self.alpha) + 1).rsample()
 
     @property

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from nasbench_lab.spaces import cell
 from nasbench_lab.strategies.one_shot._one_shot import Kept, OneShot, Stateful, best_of
+from nasbench_lab.training.seeding import seeded
 from nasbench_lab.training.supernet import path
 
 _HIDDEN, _LAYERS, _TEMPERATURE, _RANGE = 32, 2, 5.0, 2.5
@@ -66,8 +67,7 @@ class Enas(OneShot):
             )
 
     def begin(self) -> None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(self.rng.integers(2**31)))
+        with seeded(int(self.rng.integers(2**31))):
             self.controller = _Controller().to(self.weights.device)
         self._optimizer = torch.optim.Adam(
             self.controller.parameters(), self.controller_learning_rate, betas=(0.0, 0.999), eps=1e-3

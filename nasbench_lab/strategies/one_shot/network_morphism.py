@@ -31,6 +31,7 @@ from nasbench_lab.spaces import cell
 from nasbench_lab.strategies.one_shot._one_shot import OneShot, Stateful
 from nasbench_lab.training import cost
 from nasbench_lab.training.network import Cell, Network, Shape
+from nasbench_lab.training.seeding import seeded
 from nasbench_lab.training.supernet import path
 
 
@@ -135,8 +136,7 @@ class _Parent:
 
 
 def _fresh(arch: int, shape: Shape, device: torch.device, seed: int) -> Network:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return Network(arch, shape).to(device)
 
 

@@ -30,6 +30,7 @@ from nasbench_lab.strategies.one_shot._one_shot import Stateful
 from nasbench_lab.strategies.one_shot._ranked import Ranked
 from nasbench_lab.training import cost
 from nasbench_lab.training.network import Network
+from nasbench_lab.training.seeding import seeded
 from nasbench_lab.training.supernet import Choices, Supernet, path, plan
 
 
@@ -61,8 +62,7 @@ class Smash(Ranked):
 
     def begin(self) -> None:
         super().begin()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(self.rng.integers(2**31)))
+        with seeded(int(self.rng.integers(2**31))):
             self.hyper = _Hypernetwork(self.weights.network, self.code).to(self.weights.device)
         self._optimizer = torch.optim.Adam(
             self.hyper.parameters(), self.hyper_learning_rate, betas=(0.5, 0.999), eps=1e-4, fused=True

@@ -17,6 +17,7 @@ from nasbench_lab.training import cost, networks
 from nasbench_lab.training.network import Shape
 from nasbench_lab.training.networks import CELLS
 from nasbench_lab.training.problem import NAMES, make_problem
+from nasbench_lab.training.seeding import seeded
 from nasbench_lab.training.zero_cost import _score, flops
 from nasbench_lab.training.zero_cost._batch import Batch, data_batch, random_batch
 
@@ -94,7 +95,5 @@ def score_cells(
 
 
 def _drawn(arch: int, shape: Shape, seed: int, space: str = CELLS.space.name) -> nn.Module:
-    cpus_only: list[int] = []
-    with torch.random.fork_rng(devices=cpus_only):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return networks.named(space).build(int(arch), shape)

@@ -5,7 +5,7 @@ A weight layer is a convolution or a linear layer that is a module; parameters t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -31,6 +31,26 @@ def norms(network: nn.Module) -> list[_BatchNorm]:
 def weights(network: nn.Module) -> list[Tensor]:
     """The weights of the layers, without biases."""
     return [layer.weight for layer in layers(network)]
+
+
+@torch.no_grad()
+def draw(network: nn.Module, generator: torch.Generator) -> None:
+    """Standard normal weights, drawn on the CPU layer by layer and moved together, and no biases."""
+    found = layers(network)
+    if not found:
+        return
+    drawn = [torch.randn(layer.weight.shape, generator=generator) for layer in found]
+    moved = torch.cat([each.flatten() for each in drawn]).to(found[0].weight.device)
+    for layer, values in zip(found, torch.split(moved, [each.numel() for each in drawn]), strict=True):
+        layer.weight.copy_(values.view_as(layer.weight))
+        if layer.bias is not None:
+            layer.bias.zero_()
+
+
+def total(parts: Iterable[Tensor]) -> float:
+    """The sum of numbers on a device, in double precision: they come over together, not one by one."""
+    found = list(parts)
+    return float(sum(torch.stack(found).tolist())) if found else 0.0
 
 
 def loss(network: nn.Module, batch: Batch) -> Tensor:

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from nasbench_lab import loading
+from nasbench_lab.training.seeding import seeded
 from nasbench_lab.training.zero_cost._batch import Batch
 
 FOLDER = "training/zero_cost"  # of this package, as `loading` takes it
@@ -90,9 +91,7 @@ def measure(score: Score, network: nn.Module, batch: Batch, *, seed: int) -> Mea
         batch: on the network's device.
         seed: of what is random in a score: random weights and images (zen, vkdnw), dropout.
     """
-    cpus_only: list[int] = []
-    with torch.random.fork_rng(devices=cpus_only):
-        torch.manual_seed(seed)
+    with seeded(seed):
         own = copy.deepcopy(network).train().requires_grad_(True)
         own.zero_grad(set_to_none=True)
         begin = time.process_time()

@@ -27,7 +27,7 @@ class Fisher(Score):
         loss = _layers.loss(network, batch)
         slopes = _layers.gradients(loss, outputs.tensors)
         pairs = zip(outputs.tensors, slopes, strict=True)
-        return sum(float(_layers.per_channel(a, g).square().mean(dim=0).sum()) / 2 for a, g in pairs)
+        return _layers.total(_layers.per_channel(a, g).square().mean(dim=0).sum() / 2 for a, g in pairs)
 
     def passes(self, images: int, classes: int) -> float:
         return 3.0 * images

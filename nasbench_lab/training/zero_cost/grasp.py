@@ -22,9 +22,9 @@ class Grasp(Score):
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
         found = _layers.weights(network)
         slopes = _layers.gradients(_layers.loss(network, batch), found, differentiable=True)
-        along = sum(((g.detach() * g).sum() for g in slopes), start=torch.zeros(()))
+        along = sum(((g.detach() * g).sum() for g in slopes), start=torch.zeros((), device=batch.images.device))
         products = _layers.gradients(along, found)
-        return -sum(float((w.detach() * hg).sum()) for w, hg in zip(found, products, strict=True))
+        return -_layers.total((w.detach() * hg).sum() for w, hg in zip(found, products, strict=True))
 
     def passes(self, images: int, classes: int) -> float:
         return 9.0 * images  # forward, backward, and backward through both

@@ -21,7 +21,7 @@ class L2Norm(Score):
     uses_images = False
 
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
-        return sum(float(w.detach().norm()) for w in _layers.weights(network))
+        return _layers.total(w.detach().norm() for w in _layers.weights(network))
 
     def passes(self, images: int, classes: int) -> float:
         return 0.0

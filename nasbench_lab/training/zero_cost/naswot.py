@@ -26,7 +26,7 @@ class Naswot(Score):
     paper = "Mellor et al. 2021, arXiv:2006.04647"
 
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
-        with torch.no_grad(), _Codes(len(batch.images)) as codes:
+        with torch.no_grad(), _Codes(batch.images) as codes:
             network(batch.images)
         return float(torch.linalg.slogdet(codes.kernel).logabsdet)
 
@@ -41,9 +41,9 @@ class _Codes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kernel: (B, B) float64, agreements so far.
     """
 
-    def __init__(self, images: int) -> None:
+    def __init__(self, images: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.kernel = torch.zeros(images, images, dtype=torch.float64)
+        self.kernel = torch.zeros(len(images), len(images), dtype=torch.float64, device=images.device)
         self._rectified: dict[int, tuple[Tensor, Tensor]] = {}  # by identity: kept, so that no other tensor has it
 
     def __torch_dispatch__(
@@ -68,7 +68,7 @@ def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
 
 
 def _agreements(units: Tensor) -> Tensor:
-    """(B, B) float64 on the CPU: in how many of (B, ...) units two images agree, c'd + (1 - c)'(1 - d)."""
+    """(B, B) float64: in how many of (B, ...) units two images agree, c'd + (1 - c)'(1 - d)."""
     codes = (units.flatten(1) > 0).float()
-    both, active = (codes @ codes.T).double().cpu(), codes.sum(dim=1).double().cpu()
+    both, active = (codes @ codes.T).double(), codes.sum(dim=1).double()
     return 2 * both + codes.shape[1] - active[:, None] - active[None, :]

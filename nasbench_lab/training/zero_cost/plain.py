@@ -16,7 +16,7 @@ class Plain(Score):
     paper = "Abdelfattah et al. 2021, arXiv:2101.08134 (code)"
 
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
-        return sum(float((w * g).sum()) for w, g in _layers.weight_gradients(network, batch))
+        return _layers.total((w * g).sum() for w, g in _layers.weight_gradients(network, batch))
 
     def passes(self, images: int, classes: int) -> float:
         return 3.0 * images

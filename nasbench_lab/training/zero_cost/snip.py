@@ -19,7 +19,7 @@ class Snip(Score):
     paper = "Lee et al. 2019, arXiv:1810.02340; Abdelfattah et al. 2021, arXiv:2101.08134"
 
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
-        return sum(float((w * g).abs().sum()) for w, g in _layers.weight_gradients(network, batch))
+        return _layers.total((w * g).abs().sum() for w, g in _layers.weight_gradients(network, batch))
 
     def passes(self, images: int, classes: int) -> float:
         return 3.0 * images

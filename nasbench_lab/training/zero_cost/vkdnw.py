@@ -29,11 +29,10 @@ class Vkdnw(Score):
 
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
         with torch.no_grad():
+            _layers.draw(network, generator)
             for layer in _layers.layers(network):
                 fan_in = layer.weight[0].numel()
-                layer.weight.copy_((2 / fan_in) ** 0.5 * torch.randn(layer.weight.shape, generator=generator))
-                if layer.bias is not None:
-                    layer.bias.zero_()
+                layer.weight.mul_((2 / fan_in) ** 0.5)
             for norm in _layers.norms(network):
                 norm.momentum = 1.0
             network(batch.images[:_IMAGES])
@@ -60,7 +59,8 @@ def _jacobian(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
         slopes = torch.autograd.grad(logits[:, label].sum(), outputs.tensors, retain_graph=True, allow_unused=True)
         pairs = zip(outputs.tensors, slopes, strict=True)
         first = [
-            torch.zeros(len(images)) if g is None else _layers.per_channel(a[:, :1], g[:, :1])[:, 0] for a, g in pairs
+            images.new_zeros(len(images)) if g is None else _layers.per_channel(a[:, :1], g[:, :1])[:, 0]
+            for a, g in pairs
         ]
-        rows.append(torch.stack([column.double().cpu() for column in first], dim=1))
-    return torch.stack(rows, dim=1), logits.detach().double().cpu()
+        rows.append(torch.stack([column.double() for column in first], dim=1))
+    return torch.stack(rows, dim=1).cpu(), logits.detach().double().cpu()

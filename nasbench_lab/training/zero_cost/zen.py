@@ -32,7 +32,9 @@ class Zen(Score):
 
     def value(self, network: nn.Module, batch: Batch, generator: torch.Generator) -> float:
         with torch.no_grad():
-            _draw(network, generator)
+            _layers.draw(network, generator)
+            for norm in _layers.norms(network):
+                norm.reset_parameters()
             features, device = _Features(network), batch.images.device
             shape = batch.images.shape
             images, change = (torch.randn(shape, generator=generator).to(device) for _ in range(2))
@@ -43,16 +45,6 @@ class Zen(Score):
 
     def passes(self, images: int, classes: int) -> float:
         return 2.0 * images
-
-
-def _draw(network: nn.Module, generator: torch.Generator) -> None:
-    """Standard normal weights and no biases."""
-    for layer in _layers.layers(network):
-        layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator))
-        if layer.bias is not None:
-            layer.bias.zero_()
-    for norm in _layers.norms(network):
-        norm.reset_parameters()
 
 
 class _Features:
