@@ -105,7 +105,7 @@ def protocol() -> int:
 
 
 def trials() -> None:
-    """The same with the noise of single trials, where that study was run: not judged, as nobody says that the published rows are of these."""
+    """The same with the noise of single trials; not judged, as nobody says that the published rows are of these."""
     if not (RESULTS / "nb201_noise" / "leaderboard.json").is_file():
         print("\nThe same with the noise of single trials was not run here: benchmarks/nb201_noise.toml")
         return
