@@ -311,3 +311,21 @@ def test_a_read_only_mapping_pickles_compares_and_stays_as_it_is():
     with pytest.raises(AttributeError):
         found._values = {}
     assert pickle.loads(pickle.dumps(Result(Query(1, 2), 3.0, 4.0))).metrics == NO_METRICS
+
+
+def test_an_array_that_a_full_cache_dropped_is_not_taken_for_one_made_later(monkeypatch):
+    from functools import lru_cache
+
+    from nasbench_lab.testing import sharing
+
+    kept = lru_cache(maxsize=1)(lambda number: np.full(1000, number))
+    monkeypatch.setattr(loading, "_kept", kept, raising=False)
+    task = Task(Space((2, 3)), (1,))
+    kept(0)
+    for number in range(1, 20):  # memory that was given back is soon another array's
+        before = sharing.contents(task)
+        kept(number)
+        assert sharing.written(before, sharing.contents(task)) == []
+    before = sharing.contents(task)
+    kept(19)[0] = 7
+    assert sharing.written(before, sharing.contents(task)) == ["what nasbench_lab.loading._kept keeps"]

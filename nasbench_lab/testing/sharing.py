@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,12 +72,22 @@ def names() -> dict[str, int]:
     return found
 
 
-def contents(task: Task) -> dict[tuple[str, int], str]:
-    """Digests of the arrays that runs share, by name and identity: of the space, of what is known, and what functions keep.
+class Held(NamedTuple):
+    """The digest of an array; and the array, so that none made later can have its identity when a full cache drops it."""
+
+    digest: str
+    array: np.ndarray[Any, Any]
+
+
+Contents = dict[tuple[str, int], Held]
+
+
+def contents(task: Task) -> Contents:
+    """The arrays that runs share, by name and identity: of the space, of what is known, and what functions keep.
 
     Read-only arrays can be written to all the same by code that is given their address, torch's `from_numpy` for one.
     """
-    found: dict[tuple[str, int], str] = {}
+    found: Contents = {}
     for name, made in vars(type(task.space)).items():
         if isinstance(made, cached_property):
             getattr(task.space, name)
@@ -91,13 +101,13 @@ def contents(task: Task) -> dict[tuple[str, int], str]:
                 shared.append((f"{module}.{name}", value))
     for name, value in shared:
         for array in _arrays(value):
-            found[name, id(array)] = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+            found[name, id(array)] = Held(hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest(), array)
     return found
 
 
-def written(before: dict[tuple[str, int], str], after: dict[tuple[str, int], str]) -> list[str]:
+def written(before: Contents, after: Contents) -> list[str]:
     """Names of arrays that hold something else than before."""
-    return list(dict.fromkeys(key[0] for key, digest in before.items() if after.get(key, digest) != digest))
+    return list(dict.fromkeys(key[0] for key, held in before.items() if after.get(key, held).digest != held.digest))
 
 
 def _modules() -> Iterator[tuple[str, dict[str, Any]]]:
