@@ -54,8 +54,8 @@ class Endings(Mapping[int, str]):
     def seeds(self) -> IntArray:
         """(R,) ascending."""
         return np.concatenate(
-            [np.empty(0, np.int64), *(np.arange(first, stop) for first, stop, _ in self.stretches)]
-        ).astype(np.int64)
+            [np.empty(0, np.int64), *(first + np.arange(stop - first) for first, stop, _ in self.stretches)]
+        )  # the last stop may be 2^63, which is no whole number of 64 bits
 
     @property
     def ranges(self) -> list[range]:
