@@ -24,7 +24,7 @@ from nasbench_lab.strategies.one_shot._one_shot import OneShot
 from nasbench_lab.study import store
 from nasbench_lab.study.study import load_study
 from nasbench_lab.tables import catalog, stored
-from nasbench_lab.training import measure, trainer
+from nasbench_lab.training import checkpoint, measure, trainer
 from nasbench_lab.training.cache import Cache, Trained
 
 
@@ -124,14 +124,13 @@ CURVES = trainer._Curves(val=[10.0, 20.0], train=[11.0, 21.0], loss=[2.0, 1.5], 
 
 
 def _training(path: Path) -> Path:
-    trainer._save(path, IDENTITY, SimpleNamespace(state=lambda: STATE), CURVES)
+    checkpoint.save(path, IDENTITY, STATE, asdict(CURVES))
     return path
 
 
 def _trained(path: Path) -> Any:
-    there: dict[str, Any] = {}
-    curves = trainer._restore(path, IDENTITY, SimpleNamespace(restore=there.update))
-    return asdict(curves), {name: value.tolist() for name, value in there.items()}
+    there, curves = checkpoint.load(path, IDENTITY)
+    return curves, {name: value.tolist() for name, value in there.items()}
 
 
 def _search() -> Any:
