@@ -17,7 +17,6 @@ pytestmark = pytest.mark.needs("optuna")
 def finished(objective, storage=None, trials=10, name="mine", **more):
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler(seed=3)
     study = optuna.create_study(direction="maximize", sampler=sampler, storage=storage, study_name=name, **more)
     study.optimize(objective, n_trials=trials)
