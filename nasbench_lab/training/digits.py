@@ -150,10 +150,11 @@ class Digits:
         return self._tensors(_recent(seed, epoch, self.train_size, self.clutter))
 
     def held_out(self, split: str) -> tuple[Tensor, Tensor]:
-        """The fixed canvases of `val` or `test`."""
+        """The fixed canvases of `val` or `test`; copies of what is on the device, as a tensor cannot be read-only."""
         if split not in self._held:
             self._held[split] = self._tensors(fixed(split, self._held_out_size, self.clutter))
-        return self._held[split]
+        images, labels = self._held[split]
+        return images.clone(), labels.clone()
 
     def pool(self, seeds: Sequence[int], epoch: int) -> tuple[Tensor, Tensor, Tensor]:
         """The streams of the different seeds, one after another, and where each seed's lies."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.training.programs import Kind, Operation, Program, program, trained
 
 WAYS = ("grouped", "each")
@@ -317,7 +318,7 @@ def _stacked(batch: _Batch) -> dict[str, list[Tensor]]:
     return found
 
 
-_NORM = {"scale": "weight", "shift": "bias"}
+_NORM = ReadOnly({"scale": "weight", "shift": "bias"})
 
 
 def _stacked_shape(batch: _Batch, name: str, one: Tensor) -> tuple[int, ...]:
