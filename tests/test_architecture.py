@@ -106,6 +106,8 @@ def test_no_room_is_crowded():
     for root in (ROOT, REPOSITORY / "tests", REPOSITORY / "benchmarks"):
         assert structure.long(structure.read(root), most=400) == []
         assert structure.crowded(root, most=30) == []
+    names = [path.name for path in (REPOSITORY / "tests").rglob("*.py")]  # by which pytest imports them
+    assert [name for name in names if names.count(name) > 1] == []
 
 
 def test_tests_stand_where_what_they_test_stands():
