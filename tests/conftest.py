@@ -108,6 +108,16 @@ def toy() -> Table:
 
 
 @pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """One thread of torch meanwhile: at the sizes of tests they only wait for each other."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def evaluator(toy) -> Tabular:
     return Tabular(toy)
 

@@ -19,11 +19,9 @@ count; the process has taken a step on two images before, so loaded code does no
 from __future__ import annotations
 
 import copy
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.speed import process
 from nasbench_lab.spaces import cell
 from nasbench_lab.strategies.one_shot.gdas import gumbel_gates
 from nasbench_lab.training.network import CIFAR10, Shape
@@ -199,24 +198,10 @@ def peak(kind: str, mode: str, setting: str) -> int:
     bench = Bench(kind, mode, SHAPES[setting])
     bench.step(0, images=2)
     bench.optimizer.zero_grad(set_to_none=True)
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
-    before = _status("VmRSS")
-    bench.steps(STEPS[setting])
-    return round((_status("VmHWM") - before) / 1024)
+    return process.grown(lambda: bench.steps(STEPS[setting]))
 
 
-def _status(name: str) -> int:
-    """KB, of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
@@ -272,17 +257,11 @@ def test_steps(benchmark: Any, setting: str, device: str, mode: str) -> None:
         saved = np.mean([benches[kind].saved(number) for number in range(steps)])
         facts = {"steps_per_second": round(1 / float(np.median(seconds[kind])), 2), "saved_mb": round(saved / 2**20, 2)}
         if device == "cpu":
-            facts["peak_mb"] = _in_a_process(kind, mode, setting)
+            facts["peak_mb"] = process.fresh("benchmarks.speed.test_supernet", kind, mode, setting)
         if kind != "ours":
             ratios = np.array(seconds[kind]) / np.array(seconds["ours"])
             facts["ours_times_as_fast"] = [round(float(q), 2) for q in np.quantile(ratios, (0, 0.5, 1))]
         benchmark.extra_info[kind] = facts
-
-
-def _in_a_process(*arguments: str) -> int:
-    return int(
-        subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True).stdout
-    )
 
 
 if __name__ == "__main__":

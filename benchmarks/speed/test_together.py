@@ -7,13 +7,11 @@ every ratio of rounds run one right after the other. Memory: how much a fresh pr
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.speed import process
 from nasbench_lab.spaces import cell
 from nasbench_lab.training import fused
 from nasbench_lab.training.data import Data, Images
@@ -74,12 +73,7 @@ def kinds_of(setting: str) -> tuple[str, ...]:
     return ("one by one", "grouped", "each", *(["fused"] if setting == "digits" and fused.library() else []))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.mark.benchmark(group="candidates trained at once, on a CPU")
@@ -102,7 +96,7 @@ def test_together(benchmark: Any, setting: str, count: int) -> None:
             "times_one_by_one": _quantiles(ratios),
         }
         if kind in ("one by one", "grouped"):
-            facts["peak_mb"] = _in_a_process(setting, str(count), kind)
+            facts["peak_mb"] = process.fresh("benchmarks.speed.test_together", setting, str(count), kind)
         benchmark.extra_info[kind] = facts
 
 
@@ -145,27 +139,17 @@ def _quantiles(ratios: np.ndarray[Any, Any]) -> list[float]:
     return [round(float(q), 2) for q in np.quantile(ratios, (0, 0.5, 1))]
 
 
-def _in_a_process(*arguments: str) -> int:
-    command = [sys.executable, __file__, *arguments]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
 def peak(setting: str, count: str, kind: str) -> int:
     """MB by which this process, fresh, grows at most while it builds and trains."""
     torch.set_num_threads(1)
     for run in runs(setting, 1, (kind,)).values():
         run()
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts anew
-    before = _status("VmRSS")
-    for run in runs(setting, int(count), (kind,)).values():
-        run()
-    return round((_status("VmHWM") - before) / 1024)
 
+    def work() -> None:
+        for run in runs(setting, int(count), (kind,)).values():
+            run()
 
-def _status(name: str) -> int:
-    """KB, of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
+    return process.grown(work)
 
 
 if __name__ == "__main__":

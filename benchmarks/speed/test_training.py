@@ -10,7 +10,7 @@ hardly changes; on a GPU the wall clock's. Every ratio is of two epochs run one 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -177,12 +177,7 @@ def seconds(epoch: Callable[[], None], clock: Callable[[], float]) -> float:
     return clock() - begin
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def compare(

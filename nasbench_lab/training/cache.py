@@ -1,26 +1,20 @@
-"""Finished trainings on disk: one JSON line each, appended durably, read by any number of processes.
+"""Finished trainings on disk: one sealed JSON line each (`files.lines`), read by any number of processes.
 
-A line is flushed to the disk before anyone is told of it, and written under a lock, so that several searches can share
-a file. What a crash leaves is at most one torn line, which is skipped, and cut off by the next writer. Nothing else is ever
-rewritten: of two lines with the same key the first counts, for everyone. Every line carries a checksum; one that does
-not match is an error that names it, as a training left out would move means without a word.
+Of two lines with the same key the first counts, for everyone. A line that does not match its checksum is an error that
+names it, as a training left out would move means without a word.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import bounded, sealed
+from nasbench_lab.files import bounded, lines
 
 FORMAT = 2  # of lines; those of 1 had neither a format nor a checksum, and began otherwise
 _BEFORE = b'{"digest": "'
@@ -85,11 +79,10 @@ class Cache:
             LabError: the disk is full, or the file cannot be written or is damaged; what was in it stays.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab+", buffering=0) as file, _locked(file):
+            with lines.opened(self.path) as file:
                 self._refresh()
                 if trained.key not in self._known:
-                    _append(file, _line(trained))
+                    lines.append(file, _values(trained), _LONGEST)
                     self._refresh()
         except OSError as error:
             raise disk_error(error, self.path) from error
@@ -141,49 +134,11 @@ def disk_error(error: OSError, path: Path) -> LabError:
     return LabError(f"cannot write {path}: {error.strerror or error}")
 
 
-@contextmanager
-def _locked(file: FileIO) -> Iterator[None]:
-    """One writer at a time, on this machine; released by the system if the process dies."""
-    try:
-        import fcntl
-    except ImportError:  # no such lock on Windows; lines are still appended in one write each
-        yield
-        return
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def _append(file: FileIO, line: bytes) -> None:
-    """Write one line at the end, after cutting off a torn one; a failed write leaves the whole lines as they were."""
-    end = _end_of_lines(file)
-    os.ftruncate(file.fileno(), end)
-    try:
-        rest = memoryview(line)
-        while rest:  # unbuffered: nothing is left to be written later, after a failure
-            rest = rest[file.write(rest) :]
-        os.fsync(file.fileno())
-    except OSError:
-        os.ftruncate(file.fileno(), end)
-        raise
-
-
-def _end_of_lines(file: FileIO) -> int:
-    """Where the last whole line ends."""
-    end = file.seek(0, os.SEEK_END)
-    start = max(0, end - _LONGEST)
-    file.seek(start)
-    tail = file.read(end - start)
-    return start + tail.rfind(b"\n") + 1 if b"\n" in tail or not start else end
-
-
-def _line(trained: Trained) -> bytes:
+def _values(trained: Trained) -> dict[str, Any]:
     raw: dict[str, Any] = {"format": FORMAT, **asdict(trained)}
     raw["val"] = [None if math.isnan(v) else v for v in trained.val]
     raw["test"] = None if math.isnan(trained.test) else trained.test
-    return json.dumps(sealed.seal(raw), allow_nan=False).encode() + b"\n"
+    return raw
 
 
 def _parsed(line: bytes) -> Trained | None:
@@ -194,10 +149,9 @@ def _parsed(line: bytes) -> Trained | None:
     """
     if line.startswith(_BEFORE):
         return _parsed_before(line)
-    raw: dict[str, Any] = bounded.parsed(line)
-    if raw.pop("format") != FORMAT or raw[sealed.KEY] != sealed.digest({"format": FORMAT, **raw}):
-        raise ValueError("it does not match its checksum")
-    del raw[sealed.KEY]
+    raw = lines.parsed(line)
+    if raw.pop("format") != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
     return _trained(raw)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,12 +49,7 @@ def _stored(count: int = 40) -> Images:
     return _PreciseImages("toy", train=split, val=split, test=split, classes=5, **colours)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def _alone(job: Job, data: Data, networks: Networks) -> tuple[list[tuple[float, float, float]], nn.Module]:

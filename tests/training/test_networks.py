@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -31,12 +30,7 @@ TINY = make_problem("digits", space="chain", epochs=2, part_size=64, held_out_si
 MEMBERS = np.unique(CHAINS.space.representatives)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def built(arch: int, seed: int = 0) -> ChainNetwork:

@@ -36,9 +36,7 @@ ENGINES = ["torch", pytest.param("fused", marks=pytest.mark.skipif(fused.library
 needs_compiler = pytest.mark.skipif(fused.library() is None, reason="no C++ compiler")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def _network(arch: int, shape: Shape = SMALL) -> Network:

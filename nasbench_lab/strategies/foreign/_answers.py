@@ -1,22 +1,23 @@
-"""Recorded replies of a run: a file of JSON lines, found again by what was asked.
+"""Recorded replies of a run: a file of sealed JSON lines (`files.lines`), found again by what was asked.
 
-A line holds the digest of the request, the reply, its tokens, and a digest of these: a line that was cut off or changed is
-as good as none. Only whole lines are added, so a run that was killed goes on with what it has.
+A line holds the digest of the request, the reply and its tokens; one that was cut off or changed is as good as none, and
+asked anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from nasbench_lab.core import LabError
-from nasbench_lab.files import bounded
+from nasbench_lab.files import bounded, lines
 from nasbench_lab.strategies.foreign._endpoint import Reply
 
 _LARGEST = 1 << 28  # bytes of a run's file
+_LONGEST = 1 << 25  # bytes of a line; a reply has 4 MB at most, and a byte of it is written as six at most
 
 
 def digest(request: Any) -> str:
@@ -38,11 +39,13 @@ class Answers:
         self.path = path
         self._known: dict[str, Reply] = {}
         try:
-            lines = bounded.content(path, _LARGEST).decode(errors="replace").splitlines() if path.exists() else []
+            raw = bounded.content(path, _LARGEST) if path.exists() else b""
         except (OSError, ValueError) as error:
             raise LabError(f"cannot read recorded answers: {path}: {error}") from error
-        for line in lines:
-            self._remember(line)
+        for line in raw.splitlines():
+            with suppress(ValueError, LookupError, TypeError):
+                row = lines.parsed(line)
+                self._known[row["request"]] = Reply(row["text"], row["tokens"])
 
     def __contains__(self, request: str) -> bool:
         return request in self._known
@@ -57,22 +60,8 @@ class Answers:
             LabError: the file cannot be written.
         """
         self._known[request] = reply
-        line = json.dumps({"request": request, **reply._asdict(), "check": digest([request, *reply])})
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                start = b"" if not file.tell() or self.path.read_bytes().endswith(b"\n") else b"\n"
-                file.write(start + line.encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            with lines.opened(self.path) as file:
+                lines.append(file, {"request": request, **reply._asdict()}, _LONGEST)
         except OSError as error:
             raise LabError(f"cannot write recorded answers to {self.path.parent}: {error.strerror or error}") from error
-
-    def _remember(self, line: str) -> None:
-        try:
-            row = bounded.parsed(line)
-            reply = Reply(row["text"], row["tokens"])
-            if row["check"] == digest([row["request"], *reply]):
-                self._known[row["request"]] = reply
-        except (ValueError, LookupError, TypeError):
-            return

@@ -18,10 +18,8 @@ from nasbench_lab.core import LabError
 from nasbench_lab.study.engines.engine import Died, Engine, Lost, Say, Token
 
 TRIES = 3  # processes that a single run may kill
-_SECONDS, _HANDFUL = (
-    2.0,
-    10.0,
-)  # a job should take; jobs a second that whoever keeps the results is sure to keep up with
+_SECONDS = 2.0  # that a job should take
+_HANDFUL = 10.0  # jobs a second that whoever keeps the results is sure to keep up with
 _LONG = 300.0  # seconds, of an engine whose jobs take seconds to begin
 SILENT = 30.0  # seconds without a result, after which one is told on what is waited, and again after twice as long
 _LOOK = 1.0  # seconds between two looks
