@@ -59,7 +59,8 @@ def data(tmp_path, monkeypatch):
     val = [*halves.begins, *range(IMAGES // 2 + len(halves.begins), IMAGES)]
     lists = {halves.other: sorted(set(range(IMAGES)) - set(val)), halves.val: val}
     (folder / halves.file).write_text(json.dumps({key: ["int", [str(i) for i in part]] for key, part in lists.items()}))
-    monkeypatch.setitem(problem._STORED, "cifar10-valid", (IMAGES // 2, IMAGES // 2, CIFAR10))
+    stored = {**problem._STORED, "cifar10-valid": (IMAGES // 2, IMAGES // 2, CIFAR10)}
+    monkeypatch.setattr(problem, "_STORED", stored)
     return folder
 
 

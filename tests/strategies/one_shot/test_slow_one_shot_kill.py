@@ -87,7 +87,8 @@ def test_a_killed_run_goes_on_where_it_was(name, tmp_path):
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert begun(log) == every[kept : kept + len(begun(log))]
-        assert not list(killed.glob("runs/*.parquet"))
+        total = kept + len(begun(log))  # a run's file is there once it is over, and not before
+        assert (total - 1) // 6 <= len(list(killed.glob("runs/*.parquet"))) <= total // 6
         kept = finished(states)
         assert kept >= 2 * (turn + 1)
 

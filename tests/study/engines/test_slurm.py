@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 
 import pytest
 from test_faults import killer, study
@@ -39,6 +40,14 @@ def same_as_here(plan, out, backend, **options):
     assert one == other
 
 
+def answers() -> bool:
+    """Whether there is a Slurm, and who schedules for it: its commands may be installed alone."""
+    return (
+        shutil.which("sinfo") is not None
+        and not subprocess.run(["sinfo", "-h"], check=False, capture_output=True).returncode
+    )
+
+
 @pytest.mark.slow
 def test_jobs_of_the_local_executor_give_the_same_records(tmp_path):
     same_as_here(resolve(SMALL), tmp_path, f"slurm:cluster=local,folder={tmp_path / 'jobs'},time=5", workers=2)
@@ -53,7 +62,7 @@ def test_a_run_that_kills_its_job_is_named_and_all_others_are_kept(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("sbatch") is None, reason="no Slurm here")
+@pytest.mark.skipif(not answers(), reason="no Slurm answers here")
 def test_a_real_slurm_gives_the_same_records(tmp_path):
     same_as_here(resolve(SMALL), tmp_path, f"slurm:folder={tmp_path / 'jobs'},time=5", workers=2)
 
