@@ -78,6 +78,11 @@ def rows(study: str) -> pd.DataFrame:
     return pd.DataFrame(json.loads((RESULTS / study / "leaderboard.json").read_text())["rows"])
 
 
+def _mean(found: pd.DataFrame, strategy: str, table: str) -> float:
+    """Of the one row of a strategy scored on a table."""
+    return float(found[(found["strategy"] == strategy) & (found["score"] == table)]["test_mean"].item())
+
+
 def main() -> int:
     """Print the comparison; returns how many figures are outside their tolerance."""
     outside = protocol()
@@ -94,7 +99,7 @@ def protocol() -> int:
     found, outside = pd.concat([rows("nb201_protocol"), rows("reinforce_rate").query("strategy == @MATCHING")]), 0
     for strategy, published in PROTOCOL.items():
         for i, (table, tolerance) in enumerate((("cifar10", 0.15), ("cifar100", 0.3))):
-            ours = found.query("strategy == @strategy and score == @table")["test_mean"].item()
+            ours = _mean(found, strategy, table)
             bad = published is not None and abs(ours - published[i]) > tolerance
             outside += int(bad and (strategy, table) not in KNOWN)
             line = f"{strategy if len(strategy) < 46 else strategy[:42] + '...':<46}{table:<11}{ours:7.2f}"
@@ -106,9 +111,6 @@ def protocol() -> int:
 
 def trials() -> None:
     """The same with the noise of single trials; not judged, as nobody says that the published rows are of these."""
-    if not (RESULTS / "nb201_noise" / "leaderboard.json").is_file():
-        print("\nThe same with the noise of single trials was not run here: benchmarks/nb201_noise.toml")
-        return
     print("\nThe same with normal noise of 0.66 points on every answer, as of single trials (is_random=True)")
     print(f"{'strategy':<46}{'scored on':<11}{'ours':>7}{'mean of two':>13}{'differs':>9}{'C':>8}{'P':>8}")
     single, means = rows("nb201_noise"), rows("nb201_protocol")
@@ -116,9 +118,7 @@ def trials() -> None:
         published = PROTOCOL[strategy]
         assert published is not None
         for i, table in enumerate(("cifar10", "cifar100")):
-            one, mean = (
-                each.query("strategy == @strategy and score == @table")["test_mean"].item() for each in (single, means)
-            )
+            one, mean = _mean(single, strategy, table), _mean(means, strategy, table)
             print(
                 f"{strategy:<46}{table:<11}{one:7.2f}{mean:13.2f}{one - mean:+9.2f}{noisy[i]:8.2f}{published[i]:8.2f}"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,3 +99,10 @@ def test_committed_rows_are_what_the_code_computes(folder, tmp_path):
             assert {name: row[name] for name in OF_ALL} == pytest.approx(
                 {name: then[key(row)][name] for name in OF_ALL}
             )
+
+
+def test_published_rows_are_printed_beside_ours_and_none_is_outside(capsys):
+    assert runpy.run_path(str(RESULTS.parent / "benchmarks" / "published.py"))["main"]() == 0
+    said = capsys.readouterr().out
+    assert "0 figures outside their tolerance" in said
+    assert len(re.findall(r"^bohb:protocol=nas-bench-201 +cifar100? ", said, re.M)) == 4  # plain, and with noise
