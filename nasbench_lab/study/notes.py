@@ -34,7 +34,7 @@ def notes(plan: Plan) -> list[str]:
                 said = words.replace("{score}", task.table.measure.name)
                 found.setdefault((said, members), []).append(_named(task))
     plainer = [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
-    return plainer + _other_data(plan) + _not_kept(plan)
+    return plainer + _other_data(plan) + _caveats(plan) + _not_kept(plan)
 
 
 def _other_data(plan: Plan) -> list[str]:
@@ -49,6 +49,15 @@ def _other_data(plan: Plan) -> list[str]:
         f"{', '.join(specs)}: trained on images of {own}, scored on {table}; choose with data=... or --table"
         for (own, table), specs in found.items()
     ]
+
+
+def _caveats(plan: Plan) -> list[str]:
+    """What strategies say of themselves that a reader of their rows should know."""
+    found: dict[str, list[str]] = {}
+    for spec, strategy in plan.strategies.items():
+        if caveat := str(getattr(strategy, "caveat", "")):
+            found.setdefault(caveat, []).append(spec)
+    return [f"{', '.join(specs)}: {caveat}" for caveat, specs in found.items()]
 
 
 def _not_kept(plan: Plan) -> list[str]:

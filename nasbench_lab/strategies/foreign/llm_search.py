@@ -100,6 +100,12 @@ class LlmSearch(Strategy):
                 f"need a timeout in seconds, more than 0, and a temperature in 0..2; got {self.timeout} and {self.temperature}"
             )
 
+    @property
+    def caveat(self) -> str:
+        """For the board: what stands beside its rows."""
+        known = "its model may have read this table's scores, and what it knows beforehand is no search; compare words=false"
+        return known if self.words else ""
+
     def setup(self) -> None:
         folder = self._folder()
         if not self.model:

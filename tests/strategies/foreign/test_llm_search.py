@@ -335,3 +335,13 @@ def test_without_a_model_it_is_refused_before_any_run(endpoint, monkeypatch, lab
     assert code == 2
     assert "which model? Say model=NAME, or set OPENAI_MODEL" in err
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_a_board_says_that_a_model_may_know_the_table(endpoint, lab, tmp_path):
+    asked = ("compare", "llm_search", "llm_search:words=false", "random_search", "--table", "toy", "--seeds", 1)
+    code, _, err = lab(*asked, "--max-queries", 3, "--out", tmp_path / "out")
+    assert code == 0
+    said = "llm_search: its model may have read this table's scores"
+    assert said in err
+    assert said in (tmp_path / "out" / "leaderboard.md").read_text()
+    assert "words=false: its model" not in err
