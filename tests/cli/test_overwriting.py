@@ -106,7 +106,10 @@ def test_an_import_replaces_only_the_same_numbers(lab, tmp_path):
     assert (tmp_path / "data" / "data.npz").read_text() == MINE
 
 
-@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "..", ".x", "x\n"])
+NO_NAMES = ("../../x", "/tmp/x", "a/b", "..", ".x", "x\n")
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
 def test_a_tables_own_name_is_a_name(lab, name, tmp_path):
     made = dataclasses.replace(make_table("x"), name=name)
     inside = tmp_path / "a" / "b"
@@ -120,11 +123,18 @@ def test_a_tables_own_name_is_a_name(lab, name, tmp_path):
         ("tables", "export", inside / "t.npz", "--format", "csv"),
         ("compare", "random_search", "--table", inside / "t.npz", "--out", tmp_path / "out"),
         ("front", "--table", inside / "t.npz", "--objectives", "x"),
-        ("tables", "train", name, "--merge", tmp_path, "--to", inside),
     ):
         code, _, err = lab(*command)
         assert (code, "a table cannot be called" in err, err.count("\n")) == (2, True, 1), command
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_neither_is_that_of_a_table_to_be_trained(lab, name, tmp_path):
+    code, _, err = lab("tables", "train", name, "--merge", tmp_path, "--to", tmp_path / "a" / "b")
+    assert (code, "a table cannot be called" in err, err.count("\n")) == (2, True, 1)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_a_dataset_in_a_column_is_a_name(tmp_path):
