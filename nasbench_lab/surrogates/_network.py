@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import numpy as np
@@ -57,8 +57,9 @@ class Ensemble:
         sizes = [inputs, *[width] * depth, 2]
         self._shapes = [(members, a, b) for a, b in pairwise(sizes)]
         self._shapes += [(members, 1, b) for b in sizes[1:]]
+        self._ends = list(accumulate(math.prod(shape) for shape in self._shapes))
         self.depth = depth
-        self.vector: Float32 = np.zeros(sum(int(np.prod(shape)) for shape in self._shapes), dtype=np.float32)
+        self.vector: Float32 = np.zeros(self._ends[-1], dtype=np.float32)
         weights, biases = self.views(self.vector)
         for layer, weight in enumerate(weights):
             gain = 2.0 if layer < depth else 0.1
@@ -68,11 +69,8 @@ class Ensemble:
 
     def views(self, vector: Float32) -> tuple[list[Float32], list[Float32]]:
         """Weights (M, in, out) and biases (M, 1, out) of each layer, as views into a vector like `self.vector`."""
-        found, start = [], 0
-        for shape in self._shapes:
-            size = int(np.prod(shape))
-            found.append(vector[start : start + size].reshape(shape))
-            start += size
+        parts = zip([0, *self._ends], self._ends, self._shapes, strict=False)
+        found = [vector[start:end].reshape(shape) for start, end, shape in parts]
         return found[: self.depth + 1], found[self.depth + 1 :]
 
     def _bits(self, rows: int = 0) -> int:
@@ -88,7 +86,7 @@ class Ensemble:
             out += bias
             if i < self.depth:
                 np.maximum(out, 0.0, out=out)
-                _round(out, out.max(axis=axes, keepdims=True), bits)
+                _round(out, np.maximum.reduce(out, axis=axes, keepdims=True), bits)
             layers.append(out)
         return layers
 
@@ -111,7 +109,7 @@ class Ensemble:
         for i in range(self.depth, -1, -1):
             below = layers[i]
             np.matmul(below.T if i == 0 else below.swapaxes(1, 2), slope, out=to_weights[i])
-            np.sum(slope, axis=1, keepdims=True, out=to_biases[i])
+            np.add.reduce(slope, axis=1, keepdims=True, out=to_biases[i])
             if i:
                 slope = np.matmul(slope, kernels[i].swapaxes(1, 2))
                 slope *= below > 0
@@ -121,24 +119,34 @@ class Ensemble:
         self, rows: Float32, targets: Float32, use: Float32, loss: Loss, schedule: Schedule, rng: np.random.Generator
     ) -> None:
         """Fit to rows (n, d) and targets (n,); use (M, n) is 0 where a row is withheld from a member, else 1."""
-        vector, gradient = self.vector, np.zeros_like(self.vector)
-        first, second, decay = np.zeros_like(vector), np.zeros_like(vector), np.zeros_like(vector)
-        for weight in self.views(decay)[0]:
-            weight[...] = schedule.weight_decay
+        vector, gradient, change = self.vector, np.zeros_like(self.vector), np.zeros_like(self.vector)
+        first, second = np.zeros_like(vector), np.zeros_like(vector)
+        weights = vector[: self._ends[self.depth]]  # they come first, and they alone decay
         for step, batch in enumerate(_batches(len(rows), schedule, rng), start=1):
             self.gradient(rows[batch], targets[batch], use[:, batch] / np.float32(len(batch)), loss, gradient)
             rate = schedule.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - 1) / schedule.steps))
-            first += (1.0 - _FIRST) * (gradient - first)
-            second += (1.0 - _SECOND) * (gradient * gradient - second)
-            vector *= 1.0 - rate * decay
-            divisor = np.sqrt(second / (1.0 - _SECOND**step)) + 1e-8
-            vector -= rate / (1.0 - _FIRST**step) * first / divisor
+            np.subtract(gradient, first, out=change)
+            change *= 1.0 - _FIRST
+            first += change
+            np.multiply(gradient, gradient, out=change)
+            change -= second
+            change *= 1.0 - _SECOND
+            second += change
+            weights *= np.float32(1.0) - np.float32(rate) * np.float32(schedule.weight_decay)
+            divisor = np.divide(second, 1.0 - _SECOND**step, out=gradient)
+            np.sqrt(divisor, out=divisor)
+            divisor += 1e-8
+            np.multiply(first, rate / (1.0 - _FIRST**step), out=change)
+            change /= divisor
+            vector -= change
 
 
 def _rounded(values: Float32, bits: int, axes: tuple[int, ...]) -> Float32:
     """Numbers as whole multiples, at most 2^bits, of a power of two that those along `axes` share."""
-    out = values.copy()
-    _round(out, np.abs(values).max(axis=axes, keepdims=True), bits)
+    out = np.abs(values)
+    largest = np.maximum.reduce(out, axis=axes, keepdims=True)
+    out[...] = values
+    _round(out, largest, bits)
     return out
 
 

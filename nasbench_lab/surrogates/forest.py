@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+from sklearn import config_context
+from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import encodings
@@ -63,28 +64,36 @@ class Forest(RowModel):
     def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
         self.trees_in_: NDArray[np.float32] = self.inputs_.astype(np.float32)
         seen = self.trees_in_[rows]
-        make: Any = ExtraTreesRegressor if self.kind == "extra" else RandomForestRegressor
-        self.forest_: Any = make(
-            self.trees,
-            max_features=self.max_features,
-            min_samples_leaf=self.min_leaf,
-            bootstrap=True,
-            random_state=int(rng.integers(2**31)),
-        ).fit(seen, targets)
+        self._grow(seen, targets[:, None], np.random.RandomState(int(rng.integers(2**31))))
         self.average_, self.factor_ = self._calibrated(seen, targets) if self.calibrated else (LEAST_NOISE, 1.0)
+
+    def _grow(self, seen: NDArray[np.float32], targets: FloatArray, random: np.random.RandomState) -> None:
+        """The trees, on bootstrap samples.
+
+        Tree for tree what scikit-learn's forests grow with `bootstrap=True` and this random state; for tens of rows
+        their way around a tree (a copy, its parameters, a parallel loop) takes longer than growing it.
+        """
+        kind: Any = ExtraTreeRegressor if self.kind == "extra" else DecisionTreeRegressor
+        self.grown_: list[Any] = []
+        self.counts_: IntArray = np.empty((self.trees, len(seen)), dtype=np.int64)  # how often a tree has seen a row
+        with config_context(skip_parameter_validation=True, assume_finite=True):
+            for counts in self.counts_:
+                seed = random.randint(np.iinfo(np.int32).max)
+                drawn = np.random.RandomState(seed).randint(0, len(seen), len(seen), dtype=np.int32)
+                counts[:] = np.bincount(drawn, minlength=len(seen))
+                tree = kind(max_features=self.max_features, min_samples_leaf=self.min_leaf, random_state=seed)
+                tree.fit(seen, targets, sample_weight=counts.astype(float), check_input=False)
+                self.grown_.append(tree.tree_)
 
     def _by_tree(self, inputs: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
         """Mean and variance, (trees, m) each, of the leaf that every row falls into."""
-        grown = [tree.tree_ for tree in self.forest_.estimators_]
-        leaves = [tree.apply(inputs) for tree in grown]
-        mean = np.stack([tree.value[leaf, 0, 0] for tree, leaf in zip(grown, leaves, strict=True)])
-        return mean, np.stack([tree.impurity[leaf] for tree, leaf in zip(grown, leaves, strict=True)])
+        leaves = [tree.apply(inputs) for tree in self.grown_]
+        mean = np.stack([tree.value[leaf, 0, 0] for tree, leaf in zip(self.grown_, leaves, strict=True)])
+        return mean, np.stack([tree.impurity[leaf] for tree, leaf in zip(self.grown_, leaves, strict=True)])
 
     def _calibrated(self, seen: NDArray[np.float32], targets: FloatArray) -> tuple[float, float]:
         """Average variance out of bag, and what to multiply (variance + average) by."""
-        out = np.ones((self.trees, len(seen)))
-        for tree, drawn in enumerate(self.forest_.estimators_samples_):
-            out[tree, drawn] = 0.0
+        out = (self.counts_ == 0).astype(float)
         some = out.sum(axis=0) >= 2
         if not some.any():
             return 0.5, 1.0  # nothing is known of such errors: the targets' own variance

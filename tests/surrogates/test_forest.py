@@ -7,6 +7,7 @@ pytest.importorskip("sklearn")
 
 from conftest import held_out
 from conftest import structure_scores as scores
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from nasbench_lab.core import stream
 from nasbench_lab.spaces.space import IntArray
@@ -21,18 +22,18 @@ def test_it_ranks_held_out_cells_and_its_intervals_cover(kind, trees, cells: Int
     assert 0.85 < found.between < 0.99
 
 
-@pytest.mark.parametrize("kind", ["random", "extra"])
-def test_leaves_are_scikit_learns(kind, cells: IntArray) -> None:
+@pytest.mark.parametrize(("kind", "theirs"), [("random", RandomForestRegressor), ("extra", ExtraTreesRegressor)])
+def test_trees_are_scikit_learns(kind, theirs, cells: IntArray) -> None:
     model = Forest(kind=kind, trees=7, min_leaf=3, targets="none").fit(cells[:80], scores(cells[:80]), stream(0, 2))
-    rows = model.trees_in_[:300]
+    targets, rows, seed = model.scale_.targets, model.trees_in_[:300], int(stream(0, 2).integers(2**31))
+    seen = model.trees_in_[model.row_of_[cells[:80]]]
+    forest = theirs(7, max_features=0.8, min_samples_leaf=3, bootstrap=True, random_state=seed).fit(seen, targets)
     mean, variance = model._by_tree(rows)
-    np.testing.assert_allclose(mean.mean(axis=0), model.forest_.predict(rows))
-    tree, drawn = model.forest_.estimators_[0], model.forest_.estimators_samples_[0]
-    seen = model.trees_in_[model.row_of_[cells[:80]]][drawn]
-    at = tree.apply(seen)
-    targets = model.scale_.targets[drawn]
-    leaf = tree.apply(rows)[0]
-    assert variance[0, 0] == pytest.approx(targets[at == leaf].var(), abs=1e-9)
+    for number, (tree, drawn) in enumerate(zip(forest.estimators_, forest.estimators_samples_, strict=True)):
+        np.testing.assert_array_equal(mean[number], tree.predict(rows))
+        np.testing.assert_array_equal(model.counts_[number], np.bincount(drawn, minlength=80))
+        inside = targets[drawn][tree.apply(seen[drawn]) == tree.apply(rows)[0]]
+        assert variance[number, 0] == pytest.approx(inside.var(), abs=1e-9)
 
 
 def test_variance_is_within_plus_between(cells: IntArray) -> None:
