@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
+from sklearn.utils import check_random_state
 
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import encodings
@@ -64,24 +65,25 @@ class Forest(RowModel):
     def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
         self.trees_in_: NDArray[np.float32] = self.inputs_.astype(np.float32)
         seen = self.trees_in_[rows]
-        self._grow(seen, targets[:, None], np.random.RandomState(int(rng.integers(2**31))))
+        self._grow(seen, targets[:, None], int(rng.integers(2**31)))
         self.average_, self.factor_ = self._calibrated(seen, targets) if self.calibrated else (LEAST_NOISE, 1.0)
 
-    def _grow(self, seen: NDArray[np.float32], targets: FloatArray, random: np.random.RandomState) -> None:
+    def _grow(self, seen: NDArray[np.float32], targets: FloatArray, seed: int) -> None:
         """The trees, on bootstrap samples.
 
-        Tree for tree what scikit-learn's forests grow with `bootstrap=True` and this random state; for tens of rows
+        Tree for tree what scikit-learn's forests grow with `bootstrap=True` and this seed; for tens of rows
         their way around a tree (a copy, its parameters, a parallel loop) takes longer than growing it.
         """
         kind: Any = ExtraTreeRegressor if self.kind == "extra" else DecisionTreeRegressor
+        random = check_random_state(seed)
         self.grown_: list[Any] = []
         self.counts_: IntArray = np.empty((self.trees, len(seen)), dtype=np.int64)  # how often a tree has seen a row
         with config_context(skip_parameter_validation=True, assume_finite=True):
             for counts in self.counts_:
-                seed = random.randint(np.iinfo(np.int32).max)
-                drawn = np.random.RandomState(seed).randint(0, len(seen), len(seen), dtype=np.int32)
+                own = random.randint(np.iinfo(np.int32).max)
+                drawn = check_random_state(own).randint(0, len(seen), len(seen), dtype=np.int32)
                 counts[:] = np.bincount(drawn, minlength=len(seen))
-                tree = kind(max_features=self.max_features, min_samples_leaf=self.min_leaf, random_state=seed)
+                tree = kind(max_features=self.max_features, min_samples_leaf=self.min_leaf, random_state=own)
                 tree.fit(seen, targets, sample_weight=counts.astype(float), check_input=False)
                 self.grown_.append(tree.tree_)
 

@@ -63,6 +63,12 @@ def alive(pid: int) -> bool:
         return False
 
 
+def heard() -> None:
+    """Signals end a process, even where the tests themselves run under nohup or in the background of a script."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def ended(folder: Path, number: signal.Signals, *arguments: str) -> tuple[int, str, float]:
     """Exit code, what was said and seconds until the last process was gone, of a command ended in the middle of a run."""
     marks = folder / "marks"
@@ -71,6 +77,7 @@ def ended(folder: Path, number: signal.Signals, *arguments: str) -> tuple[int, s
     process = subprocess.Popen(
         [sys.executable, "-m", "nasbench_lab", *arguments, "--out", str(folder / "out")],
         env=os.environ | {"MARKS": str(marks)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=heard,  # noqa: PLW1509  no threads: none of the tests starts any before
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
