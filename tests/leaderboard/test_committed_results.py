@@ -12,13 +12,14 @@ import pytest
 from conftest import skipped_where_absent
 
 from nasbench_lab import loading
+from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import index as results_index
 from nasbench_lab.leaderboard import ranking, written
-from nasbench_lab.leaderboard.rebuild import entries
+from nasbench_lab.leaderboard.rebuild import entries, rebuild
 from nasbench_lab.report import index as report_index
 from nasbench_lab.study import execute
 from nasbench_lab.study.plan import resolve
-from nasbench_lab.study.study import from_json
+from nasbench_lab.study.study import from_json, read_study
 from nasbench_lab.tables import catalog
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -106,3 +107,33 @@ def test_published_rows_are_printed_beside_ours_and_none_is_outside(capsys):
     said = capsys.readouterr().out
     assert "0 figures outside their tolerance" in said
     assert len(re.findall(r"^bohb:protocol=nas-bench-201 +cifar100? ", said, re.M)) == 4  # plain, and with noise
+
+
+def test_every_committed_folder_can_be_rebuilt_by_one_command():
+    script = runpy.run_path(str(RESULTS.parent / "benchmarks" / "rebuild.py"))
+    made = set(script["MADE"])
+    committed = {path.parent.name for path in RESULTS.glob("*/*.json")} - {"gpu"}  # that one needs a GPU
+    assert committed <= made | set(script["MEASURED"])
+    assert made <= {path.name for path in RESULTS.iterdir() if path.is_dir()}
+    for path in re.findall(r"benchmarks/\w+\.(?:toml|py)", str(script["MADE"])):
+        assert (RESULTS.parent / path).exists(), path
+
+
+def test_results_of_older_code_are_told_from_those_of_today(tmp_path):
+    state = runpy.run_path(str(RESULTS.parent / "benchmarks" / "rebuild.py"))["state"]
+    out = tmp_path / "toy"
+    study = replace(read_study(RESULTS.parent / "benchmarks" / "toy.toml"), strategies=("random_search",), seeds=2)
+    plan = resolve(study)
+    execute.run(plan, out)
+    rebuild(plan, out)
+    assert state(out) == "current"
+    manifest = sealed.read_json(out / "manifest.json")
+    for change, said in (
+        ("runs", "older code: 1 of 1 rows, random_search on toy"),
+        ("study", "not told: no table named 'gone'"),
+    ):
+        other = json.loads(json.dumps(manifest))
+        other["runs"][0] |= {"id": "0" * 12} if change == "runs" else {}
+        other["study"]["tasks"][0] |= {"table": "gone"} if change == "study" else {}
+        (out / "manifest.json").write_text(json.dumps(sealed.seal(other)))
+        assert state(out).startswith(said)
