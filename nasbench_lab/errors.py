@@ -28,6 +28,11 @@ def brief(value: object) -> str:
     return "nothing" if value is None else text if len(text) < 60 else f"{text[:57]}..."
 
 
+def nth(row: int) -> str:
+    """A row of a file or frame as people count: "row 1" is the first below the header, of place 0."""
+    return f"row {row + 1}"
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal told this process to end: Ctrl-C, SIGTERM or SIGHUP. Nobody's code raises it."""
 

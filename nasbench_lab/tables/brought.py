@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab import core
-from nasbench_lab.errors import LabError
+from nasbench_lab.errors import LabError, nth
 from nasbench_lab.spaces.decisions import Decision, number_in, text_of
 from nasbench_lab.spaces.space import MOST, Space
 from nasbench_lab.tables.schedule import FloatArray, Schedule, known_mean
@@ -168,7 +168,7 @@ def _trials(frame: pd.DataFrame, columns: Sequence[str], least: int) -> FloatArr
         row = int(np.argmax(known < least))
         needs = "a score" if least == 1 else "two scores, one for the search and one it does not see,"
         raise LabError(
-            f"row {row}: needs {needs} in {', '.join(columns)}; {int((known < least).sum()):,} rows have not"
+            f"{nth(row)}: needs {needs} in {', '.join(columns)}; {int((known < least).sum()):,} rows have not"
         )
     return values
 
@@ -220,9 +220,9 @@ def _numbers(frame: pd.DataFrame, column: str, *, whole: bool) -> FloatArray:
     for bad, said in ((given & np.isnan(found), "is not a number"), (np.isinf(found), "is not finite")):
         if bad.any():
             row = int(np.argmax(bad))
-            raise LabError(f"column {column!r}, row {row}: {str(frame[column].iloc[row])[:40]!r} {said}")
+            raise LabError(f"column {column!r}, {nth(row)}: {str(frame[column].iloc[row])[:40]!r} {said}")
     if whole and np.isnan(found).any():
-        raise LabError(f"column {column!r}, row {int(np.argmax(np.isnan(found)))}: the number is missing")
+        raise LabError(f"column {column!r}, {nth(int(np.argmax(np.isnan(found))))}: the number is missing")
     return found
 
 
@@ -265,7 +265,7 @@ def _labels(frame: pd.DataFrame, column: str) -> _Labels:
     missing = values.isna().to_numpy() | np.array([isinstance(v, str) and not v.strip() for v in values])
     if missing.any():
         raise LabError(
-            f"column {column!r}, row {int(np.argmax(missing))}: the label is missing; write what it means, for example 'none'"
+            f"column {column!r}, {nth(int(np.argmax(missing)))}: the label is missing; write what it means, for example 'none'"
         )
     order = None
     if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
@@ -310,8 +310,8 @@ def _check_once(frame: pd.DataFrame, columns: Sequence[str], rows: NDArray[np.in
         one = int(np.argmax(counts[group] > 1))
         other = int(np.flatnonzero(group == group[one])[1])
         raise LabError(
-            f"rows {one} and {other} are the same configuration, {_said(frame, columns, one)}; {len(rows) - len(first):,} rows "
-            "are given more than once. Put trials of one configuration side by side, in columns"
+            f"{nth(one)} and {nth(other)} are the same configuration, {_said(frame, columns, one)}; "
+            f"{len(rows) - len(first):,} rows are given more than once. Put trials of one configuration side by side, in columns"
         )
 
 
@@ -332,7 +332,7 @@ def _found(space: Space, rows: NDArray[np.int64], frame: pd.DataFrame, columns: 
         try:
             archs[i] = space.index(row)
         except ValueError:
-            raise LabError(f"row {i}: {space.name} has no cell {_said(frame, columns, i)}") from None
+            raise LabError(f"{nth(i)}: {space.name} has no cell {_said(frame, columns, i)}") from None
     if len(archs) < space.size:
         missing = np.setdiff1d(np.arange(space.size), archs)
         labels = [text_of(d.options[o]) for d, o in zip(space.decisions, space.row(int(missing[0])), strict=True)]

@@ -105,7 +105,7 @@ def test_a_trial_may_be_missing_never_all():
     arch = naming.parse(table.space, ",".join(str(frame.loc[5, d]) for d in DECISIONS))
     assert (table.last.val[arch, 0], table.truth[arch]) == (frame.loc[5, "t1"], frame.loc[5, "t2"])
     frame.loc[5, "t1"] = np.nan
-    with pytest.raises(LabError, match="row 5: needs two scores"):
+    with pytest.raises(LabError, match="row 6: needs two scores"):
         made(frame, val=["t0", "t1", "t2"], test=[], unit="nll")
     assert made(frame, val=["t0", "t1", "t2"], test=["test"], unit="nll").last.val[arch, 0] == frame.loc[5, "t2"]
 
@@ -120,18 +120,18 @@ def without(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.Dat
 @pytest.mark.parametrize(
     ("frame", "how", "said"),
     [
-        (small(), {"decisions": ["op", "lr"]}, "rows 0 and 1 are the same configuration, op=conv, lr=0.1"),
-        (pd.concat([small(), small().iloc[[3]]]), {}, "rows 3 and 54 are the same"),
+        (small(), {"decisions": ["op", "lr"]}, "row 1 and row 2 are the same configuration, op=conv, lr=0.1"),
+        (pd.concat([small(), small().iloc[[3]]]), {}, "row 4 and row 55 are the same"),
         (small(), {"decisions": ["op", "depth"]}, "no column 'depth'; there are op, lr"),
         (small(), {"decisions": []}, "needs columns of decisions"),
         (small(), {"val": [], "test": []}, "validation or test scores"),
         (small(), {"val": ["test"]}, "cannot be both val and test"),
         (small(), {"seconds": "lr"}, "cannot be both decisions and seconds"),
-        (without(small(), 7, "op", None), {}, "column 'op', row 7: the label is missing"),
-        (without(small(), 7, "op", "  "), {}, "column 'op', row 7: the label is missing"),
-        (without(small(), 7, "val", None), {}, "column 'val', row 7"),
-        (without(small(), 7, "val", np.inf), {}, "row 7: 'inf' is not finite"),
-        (without(small(), 7, "val", "good"), {}, "row 7: 'good' is not a number"),
+        (without(small(), 7, "op", None), {}, "column 'op', row 8: the label is missing"),
+        (without(small(), 7, "op", "  "), {}, "column 'op', row 8: the label is missing"),
+        (without(small(), 7, "val", None), {}, "column 'val', row 8"),
+        (without(small(), 7, "val", np.inf), {}, "row 8: 'inf' is not finite"),
+        (without(small(), 7, "val", "good"), {}, "row 8: 'good' is not a number"),
         (without(small(), 7, "time", -1.0), {"seconds": "time"}, "must not be negative, got -1"),
         (without(small(), 7, "lr", np.inf), {}, "finite"),
         (small(flag=True), {"val": ["flag"]}, "true and false"),

@@ -25,6 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import nth
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import frames
 from nasbench_lab.tables.schedule import Schedule, known_mean
@@ -65,11 +66,13 @@ def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:
         bad = np.flatnonzero(~((numbers >= 0) & (numbers < cell.SPACE.size) & (numbers == np.round(numbers))))
         if bad.size:
             raise LabError(
-                f"{path}, row {bad[0]}: index must be 0..{cell.SPACE.size - 1}, got {frame['index'][bad[0]]}"
+                f"{path}, {nth(bad[0])}: index must be 0..{cell.SPACE.size - 1}, got {frame['index'][bad[0]]}"
             )
         if archs is not None and (differs := np.flatnonzero(archs != numbers)).size:
             row = int(differs[0])
-            raise LabError(f"{path}, row {row}: index {int(numbers[row])} is not {frame['arch'][row]!r} ({archs[row]})")
+            raise LabError(
+                f"{path}, {nth(row)}: index {int(numbers[row])} is not {frame['arch'][row]!r} ({archs[row]})"
+            )
         archs = numbers.astype(np.int64)
     if archs is None:
         raise LabError(
@@ -89,7 +92,7 @@ def _parsed(text: object, row: int, path: Path) -> int:
     try:
         return cell.from_string(str(text))
     except ValueError as error:
-        raise LabError(f"{path}, row {row}: {error}") from error
+        raise LabError(f"{path}, {nth(row)}: {error}") from error
 
 
 def is_tidy(columns: Iterable[str]) -> bool:

@@ -96,12 +96,12 @@ def put(row, column, value):
     [
         (cut(lambda t: t.drop(index=[7, 9])), f"2 cells are missing, first 7 {STRINGS[7]}"),
         (cut(lambda t: pd.concat([t, t.iloc[[3]]])), f"1 cells appear twice, first 3 {STRINGS[3]}"),
-        (cut(put(5, "arch", "|nonsense~0|")), "row 5: a cell string has 3 nodes"),
-        (cut(put(5, "arch", None)), "row 5"),
-        (cut(put(5, "arch", STRINGS[6])), f"row 5: index 5 is not '{STRINGS[6]}' (6)"),
-        (cut(put(5, "index", 15625)), "row 5: index must be 0..15624, got 15625"),
-        (cut(put(5, "index", 1.5)), "row 5: index must be 0..15624, got 1.5"),
-        (cut(put(5, "index", -1)), "row 5: index must be"),
+        (cut(put(5, "arch", "|nonsense~0|")), "row 6: a cell string has 3 nodes"),
+        (cut(put(5, "arch", None)), "row 6"),
+        (cut(put(5, "arch", STRINGS[6])), f"row 6: index 5 is not '{STRINGS[6]}' (6)"),
+        (cut(put(5, "index", 15625)), "row 6: index must be 0..15624, got 15625"),
+        (cut(put(5, "index", 1.5)), "row 6: index must be 0..15624, got 1.5"),
+        (cut(put(5, "index", -1)), "row 6: index must be"),
         (cut(lambda t: t.drop(columns=["index", "arch"])), "needs a column 'arch'"),
         (cut(lambda t: t[["index", "arch"]]), "no column like <dataset>/<epochs>/val"),
         (cut(lambda t: t.drop(columns="a/12/seconds")), "a/12/seconds is missing"),
@@ -125,7 +125,7 @@ def test_a_shuffled_file_is_told_by_row_number_too(tmp_path):
     content = BASE.iloc[::-1].copy()
     content["index"] = content["index"].astype(float)
     content.iloc[5, content.columns.get_loc("index")] = 99999.0
-    with pytest.raises(LabError, match=r"row 5: index must be 0..15624, got .*99999"):
+    with pytest.raises(LabError, match=r"row 6: index must be 0..15624, got .*99999"):
         read_tidy(saved(tmp_path, content))
 
 
