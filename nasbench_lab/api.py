@@ -158,6 +158,7 @@ def compare(
     out: str | Path = "results/compare",
     workers: int = 1,
     backend: str = "loky",
+    write_on: str = "caller",
 ) -> pd.DataFrame:
     """Run strategies on a table and return the leaderboard as a frame; files go to `out`.
 
@@ -183,6 +184,7 @@ def compare(
         out: results folder; finished runs in it are not repeated.
         workers: processes.
         backend: engine of the processes; see `study.execute.run`.
+        write_on: who writes results: "caller", or "workers", into `out`, which they must share.
 
     Returns:
         A row per strategy and table scored on, best first; columns as in `leaderboard.parts.COLUMNS`.
@@ -209,7 +211,7 @@ def compare(
     )
     if not isinstance(out, (str, Path)) or not str(out).strip():
         raise LabError(f"out must be the path of a folder, got {out!r}")
-    return run(chosen, paths.home(out), workers=workers, backend=backend, given=given).frame()
+    return run(chosen, paths.home(out), workers=workers, backend=backend, write_on=write_on, given=given).frame()
 
 
 def assess(
@@ -343,6 +345,7 @@ def run(
     *,
     workers: int = 1,
     backend: str = "loky",
+    write_on: str = "caller",
     progress: execute.Progress | None = None,
     given: Mapping[str, Strategy] | None = None,
 ) -> Leaderboard:
@@ -353,5 +356,5 @@ def run(
     """
     workers = whole(workers, "workers", least=1)
     plan = resolve(chosen, given)
-    execute.run(plan, out, workers=workers, backend=backend, progress=progress)
+    execute.run(plan, out, workers=workers, backend=backend, write_on=write_on, progress=progress)
     return rebuild(plan, out)

@@ -21,7 +21,19 @@ Baseline = Annotated[
     typer.Option(help="A committed results folder: exit code 3 if a strategy is significantly worse than there."),
 ]
 Alpha = Annotated[float, typer.Option(help="Chance of any false alarm against the baseline.")]
-_ALLOWED = {"strategies", "baseline", "alpha", "seeds", "workers", "backend", "out", "as_json", "explain", "trust"}
+_ALLOWED = {
+    "strategies",
+    "baseline",
+    "alpha",
+    "seeds",
+    "workers",
+    "backend",
+    "write_on",
+    "out",
+    "as_json",
+    "explain",
+    "trust",
+}
 
 
 def study_of(

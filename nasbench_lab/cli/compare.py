@@ -69,6 +69,7 @@ def compare(
     ] = "tabular",
     workers: screen.Workers = 1,
     backend: screen.Backend = "loky",
+    write_on: screen.WriteOn = "caller",
     out: Annotated[Path, typer.Option(help="Results folder; finished runs in it are not repeated.")] = Path(
         "results/compare"
     ),
@@ -91,7 +92,7 @@ def compare(
 
     if baseline:
         again = cli_baseline.study_of(context, baseline, strategies or [], seeds, screen.trusted(trust))
-        _run(again, out, workers, backend, as_json, explain=explain, baseline=baseline, alpha=alpha)
+        _run(again, out, workers, backend, write_on, as_json, explain=explain, baseline=baseline, alpha=alpha)
         return
     study = api.make_study(
         strategies or [],
@@ -109,7 +110,7 @@ def compare(
         objectives=("val", *(objectives or ())),
         sources=tuple(sources or ()),
     )
-    _run(study, out, workers, backend, as_json, explain=explain)
+    _run(study, out, workers, backend, write_on, as_json, explain=explain)
 
 
 def run(
@@ -120,6 +121,7 @@ def run(
     ] = None,
     workers: screen.Workers = 1,
     backend: screen.Backend = "loky",
+    write_on: screen.WriteOn = "caller",
     baseline: cli_baseline.Baseline = None,
     alpha: cli_baseline.Alpha = 0.01,
     as_json: screen.AsJson = False,
@@ -143,6 +145,7 @@ def run(
         out or Path("results") / name,
         workers,
         backend,
+        write_on,
         as_json,
         explain=explain,
         baseline=baseline,
@@ -155,6 +158,7 @@ def _run(
     out: Path,
     workers: int,
     backend: str,
+    write_on: str,
     as_json: bool,
     *,
     explain: bool,
@@ -172,7 +176,7 @@ def _run(
     for note in said:
         print(f"note: {' '.join(note.split())}", file=sys.stderr)
     with screen.progress(kept="runs (in blocks of a few seconds, those that train one by one)", to=out) as progress:
-        execute.run(plan, out, workers=workers, backend=backend, progress=progress)
+        execute.run(plan, out, workers=workers, backend=backend, write_on=write_on, progress=progress)
         board = rebuild(plan, out)
     for note in board.notes:
         if note not in said:  # known only after the runs

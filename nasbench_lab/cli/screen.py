@@ -60,6 +60,15 @@ Backend = Annotated[
         "the guide.",
     ),
 ]
+WriteOn = Annotated[
+    str,
+    typer.Option(
+        "--write-on",
+        metavar="WHO",
+        help="Who writes results: caller (this command, what workers send back), or workers, into --out, which they must "
+        "share under the same path; each sees to that first.",
+    ),
+]
 Epochs = Annotated[int | None, typer.Option(help="Another number of epochs than the recipe's.", metavar="N", min=1)]
 PartSize = Annotated[int | None, typer.Option(help="Digits: canvases per epoch.", metavar="N", min=1)]
 HeldOutSize = Annotated[int | None, typer.Option(help="Digits: canvases in val and test each.", metavar="N", min=1)]

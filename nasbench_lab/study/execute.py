@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from nasbench_lab.study.plan import Group, Plan, run_id
 
 Progress = Callable[[int, int], None]  # runs done, runs in all
 Collected = list[tuple[Group, store.Runs]]
+WRITERS = ("caller", "workers")
 _FIRST, _GROWTH = 4, 8  # seeds of a group's first block; how much larger than any that came back the next one may be
 _RECORDS = 400_000  # of a block, at most: some 20 MB on their way
 
@@ -28,10 +30,11 @@ def run(
     *,
     workers: int = 1,
     backend: str = "loky",
+    write_on: str = "caller",
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> None:
-    """Run what is not done yet. Workers compute, and this process writes what they send back.
+    """Run what is not done yet. Workers compute, and this process writes what they send back, or looks at what they wrote.
 
     Args:
         plan: what to run.
@@ -39,6 +42,8 @@ def run(
         workers: processes.
         backend: who computes: one of `dispatch.ENGINES`, "dask", "ray" and "slurm" with where or how if they are not to start
             locally: "dask:tcp://host:8786".
+        write_on: "caller", or "workers": they write into `out`, which they must share with this process under the same
+            absolute path; each sees to that before it runs anything.
         progress: called with (runs done, runs in all) as blocks finish.
         say: told on what is waited where nothing happens; stderr if left out.
 
@@ -47,6 +52,8 @@ def run(
     """
     if workers < 1:
         raise LabError(f"workers must be at least 1, got {workers}")
+    if write_on not in WRITERS:
+        raise LabError(f"write_on must be one of {', '.join(WRITERS)}, got {write_on!r}")
     dispatch.check(backend)
     shelf.sweep(out / "runs")
     kept = shelf.Shelf(out)
@@ -64,16 +71,19 @@ def run(
     blocks = _Blocks(list(groups.values()), size)
     tables = {table.digest: table for table in plan.tables.values()}
     content = cache(lambda digest: tables[digest].content(compress=True))
-    try:
-        for job, found in dispatch.execute(jobs.run, blocks, workers, backend, cut=jobs.Job.cut, say=say):
-            if isinstance(found, jobs.Lacking):
-                blocks.again.append(job.with_tables(map(content, found.digests)))
-                continue
-            groups[run_id(job.header)].keep(job, found)
-            done += len(job.seeds)
-            report(done, total)
-    finally:
-        kept.save_index()
+    with kept.shared() if write_on == "workers" else nullcontext() as proof:
+        for each in groups.values():
+            each.share(proof)
+        try:
+            for job, found in dispatch.execute(jobs.run, blocks, workers, backend, cut=jobs.Job.cut, say=say):
+                if isinstance(found, jobs.Lacking):
+                    blocks.again.append(job.with_tables(map(content, found.digests)))
+                    continue
+                groups[run_id(job.header)].keep(job, found)
+                done += len(job.seeds)
+                report(done, total)
+        finally:
+            kept.save_index()
     for each in groups.values():
         each.kept.tidy(each.job.seeds)
     kept.save_index()
@@ -115,13 +125,26 @@ class _Group:
         Raises:
             LabError: it is not what was asked for, or cannot be written.
         """
-        runs = store.decoded(found.content, "a worker")
+        runs = self._read(found.content)
         if runs.header != job.header or runs.ended.keys() != set(job.seeds):
             raise LabError(f"a worker sent other runs than it was asked for: {job}")
-        self.kept.add(found.content, runs)
+        self.kept.add(None if isinstance(found.content, Path) else found.content, runs)
         self.seconds = found.seconds / len(job.seeds)
         self.largest = max(self.largest, len(job.seeds))
         self.records = max(1.0, float(runs.offsets[-1]) / len(job.seeds))
+
+    def share(self, proof: str | None) -> None:
+        """Have the workers write the files, where there is a proof of the folder (`Shelf.shared`)."""
+        self.job = replace(self.job, shared=jobs.Shared(self.kept.prefix, proof) if proof else None)
+
+    def _read(self, content: bytes | Path) -> store.Runs:
+        if not isinstance(content, Path):
+            return store.decoded(content, "a worker")
+        if not jobs.appears(content):
+            raise LabError(
+                f"a worker wrote {content}, which is not there: its folder is not shared with this process any more"
+            )
+        return store.read(content)
 
     def next(self, size: _Size) -> jobs.Job:
         """The next block, of so many seeds or of as many as take a few seconds."""

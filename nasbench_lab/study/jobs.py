@@ -1,6 +1,7 @@
 """Jobs: what a process gets to compute, consecutive seeds of one strategy on one task, as plain data that says all it needs.
 
 What it computed comes back as the content of a file: whoever planned the job keeps it, so that no folder need be shared.
+Where one is, the process can write the file itself (`Shared`), and what comes back is where that is.
 """
 
 from __future__ import annotations
@@ -11,19 +12,34 @@ import pickle
 import socket
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from time import perf_counter
+from pathlib import Path
+from time import monotonic, perf_counter, sleep
 from typing import Any, NamedTuple
 
 from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError, Strategy
+from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.study import runner, sent, store
 from nasbench_lab.study.plan import Group, Plan, open_evaluator
 from nasbench_lab.tables import catalog
 
 _PIECES = 8
+_PATIENCE = 10.0  # seconds that a file of another host may take to be seen
+
+
+class Shared(NamedTuple):
+    """A folder that whoever planned a job shares with the processes that run it: they write their files there.
+
+    Attributes:
+        prefix: absolute path of the files of the job's id, but for their first seeds (`store.path_of`).
+        proof: absolute path of a file that is there, beside them, while the study is run.
+    """
+
+    prefix: str
+    proof: str
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,7 @@ class Job:
         seeds: to run.
         digests: of the searched table and of those of other datasets; empty: whatever is there by their names.
         tables: contents of tables, for a process that lacks them (`Lacking`).
+        shared: where the process writes what it computed; None: it comes back.
     """
 
     header: store.Header
@@ -49,6 +66,7 @@ class Job:
     carried: bytes | None = None
     digests: tuple[str, ...] = ()
     tables: tuple[bytes, ...] = ()
+    shared: Shared | None = None
 
     @property
     def wanted(self) -> list[tuple[str, str]]:
@@ -77,9 +95,9 @@ class Job:
 
 
 class Done(NamedTuple):
-    """What came of a job: the content of a file of its runs, and the seconds they took."""
+    """What came of a job: the content of a file of its runs, or where the process wrote it, and the seconds they took."""
 
-    content: bytes
+    content: bytes | Path
     seconds: float
 
 
@@ -175,6 +193,8 @@ def run(job: Job) -> Done | Lacking:
     Raises:
         LabError: the strategy failed (says where), or this process runs other code than the one that planned the job.
     """
+    if job.shared:
+        _check_shared(job.shared)
     sent.receive(job.tables)
     if lacking := sent.lacking(job.wanted):
         return Lacking(lacking)
@@ -194,7 +214,38 @@ def run(job: Job) -> Done | Lacking:
         rows.add(seed, each)
     seconds = perf_counter() - begin
     taken = {} if job.carried else sources.taken(*parts)
-    return Done(store.encoded(header, rows.columns, rows.ended, taken), seconds)
+    content = store.encoded(header, rows.columns, rows.ended, taken)
+    if not job.shared:
+        return Done(content, seconds)
+    path = store.path_of(job.shared.prefix, job.seeds.start)
+    write_atomically(path, content)
+    return Done(path, seconds)
+
+
+def _check_shared(shared: Shared) -> None:
+    """Refuse to write into a folder that only has the name of the study's.
+
+    Raises:
+        LabError: it is not shared with this host.
+    """
+    proof = Path(shared.proof)
+    if not appears(proof):
+        raise LabError(
+            f"{proof.parent} {_here()} is not the folder of the study, which is not shared or lies elsewhere there; without "
+            "--write-on workers what is computed is sent back, and nothing need be shared"
+        )
+
+
+def appears(path: Path) -> bool:
+    """Whether a file that another host has written is here; networks' file systems take their time."""
+    deadline = monotonic() + _PATIENCE
+    while not path.exists():
+        if monotonic() > deadline:
+            return False
+        with suppress(OSError):
+            os.listdir(path.parent)  # what makes NFS look again
+        sleep(0.1)
+    return True
 
 
 def _check_packages(header: store.Header) -> None:

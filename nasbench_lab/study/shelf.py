@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +29,7 @@ INDEX = "index.json"
 _MANY = 16  # files of an id that follow each other, from which on they become one
 _ROWS = 1 << 20  # of one file; a file with half of it is left as it is
 _OLD = 3600  # seconds after which what a killed writer left behind is removed
+_PROOF, _OLDEST = ".shared-", 30 * 24 * 3600  # of `Shelf.shared`: its name, and the seconds that no study takes
 
 
 class _File(NamedTuple):
@@ -71,6 +74,16 @@ class Shelf:
         """A file of runs that are known to be whole is there."""
         self._new[path.name] = _state(path)
 
+    @contextmanager
+    def shared(self) -> Iterator[str]:
+        """A file in the folder, by which another process sees that its folder of that name is this one; its path."""
+        proof = self.folder / f"{_PROOF}{uuid.uuid4().hex}"
+        write_atomically(proof, b"a study is run here\n")
+        try:
+            yield str(proof)
+        finally:
+            proof.unlink(missing_ok=True)
+
     def save_index(self) -> None:
         """Write the index, if there is anything to say."""
         there = {name: state for name, state in self._new.items() if (self.folder / name).is_file()}
@@ -97,15 +110,16 @@ class Kept:
         """Seeds that are not."""
         return lacking(wanted, self.seeds)
 
-    def add(self, content: bytes, runs: Runs) -> None:
-        """Keep runs of consecutive seeds that were made now: the file, and what it holds.
+    def add(self, content: bytes | None, runs: Runs) -> None:
+        """Keep runs of consecutive seeds that were made now: their file's content, None where it is there, and what it holds.
 
         Raises:
             LabError: it cannot be written.
         """
         (seeds,) = Endings.of(runs.ended).ranges
-        path = self._path(seeds.start)
-        write_atomically(path, content)
+        path = store.path_of(self.prefix, seeds.start)
+        if content is not None:
+            write_atomically(path, content)
         self._shelf.wrote(path)
         self._files[path] = _File(path, seeds, runs.files)
         for chain in self._chains():
@@ -122,10 +136,12 @@ class Kept:
             for path in {each.path for each in self._stale} - kept:
                 path.unlink(missing_ok=True)
 
-    def _path(self, first: int) -> Path:
+    @property
+    def prefix(self) -> str:
+        """Absolute path of the files of this id, see `store.path_of`."""
         group = self._group
         name = f"{names.slug(Path(group.spec).stem)}-{names.slug(Path(group.task.text.table).stem)}-{group.id}"
-        return self._shelf.folder / f"{name}-{first:06d}.parquet"
+        return str(self._shelf.folder / name)
 
     def _drop_covered(self) -> None:
         """Remove files whose runs are all in another: a merge was killed before it had removed what it had merged."""
@@ -263,11 +279,12 @@ def _common(some: range, there: list[range]) -> Iterator[range]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers that were killed left behind, an hour ago or more."""
-    for path in folder.glob(".*.tmp") if folder.is_dir() else ():
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _OLD:
-                path.unlink(missing_ok=True)
+    """Remove what writers that were killed left behind, an hour ago or more; what a study that may still be run needs, later."""
+    for pattern, old in ((".*.tmp", _OLD), (f"{_PROOF}*", _OLDEST)):
+        for path in folder.glob(pattern) if folder.is_dir() else ():
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > old:
+                    path.unlink(missing_ok=True)
 
 
 def forget(out: Path) -> None:

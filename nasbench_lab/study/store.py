@@ -143,6 +143,11 @@ def write(
     write_atomically(path, encoded(header, rows.columns, rows.ended, files or {}))
 
 
+def path_of(prefix: str, first: int) -> Path:
+    """The file of consecutive runs of an id that begin with seed `first`."""
+    return Path(f"{prefix}-{first:06d}.parquet")
+
+
 def encoded(
     header: Header, columns: Mapping[str, NDArray[Any]], ended: Mapping[int, str], files: Mapping[str, str]
 ) -> bytes:

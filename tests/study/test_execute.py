@@ -291,3 +291,36 @@ def test_a_supernet_is_part_of_a_one_shot_runs_code() -> None:
     from nasbench_lab.strategies.one_shot.gdas import Gdas
 
     assert {sources.ROOT / "training" / name for name in ("supernet.py", "shared.py")} <= sources.followed([], Gdas)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_may_write_into_a_folder_that_they_share(tmp_path, workers):
+    chosen = small()
+    execute.run(resolve(chosen), tmp_path / "sent", workers=workers)
+    execute.run(resolve(chosen), tmp_path / "shared", workers=workers, write_on="workers")
+    assert digests(chosen, tmp_path / "shared") == digests(chosen, tmp_path / "sent")
+    assert sorted(os.listdir(tmp_path / "shared/runs")) == sorted(os.listdir(tmp_path / "sent/runs"))
+
+
+def test_what_workers_wrote_is_kept_where_nobody_was_there_to_hear_of_it(tmp_path):
+    plan = resolve(small())
+    group, kept = plan.groups[0], shelf.Shelf(tmp_path)
+    with kept.shared() as proof:
+        shared = jobs.Shared(kept.of(group).prefix, proof)
+        done = jobs.run(dataclasses.replace(jobs.of_group(plan, group).of(range(1, 4)), shared=shared))
+    assert isinstance(done, jobs.Done)
+    assert shelf.Shelf(tmp_path).of(group).seeds == [range(1, 4)]
+    execute.run(plan, tmp_path)
+    execute.run(plan, tmp_path / "whole")
+    assert digests(small(), tmp_path) == digests(small(), tmp_path / "whole")
+
+
+def test_a_folder_that_only_has_the_name_of_the_studys_is_refused_before_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "_PATIENCE", 0.2)
+    plan = resolve(small())
+    shared = jobs.Shared(str(tmp_path / "runs/some"), str(tmp_path / "runs/.shared-1"))
+    with pytest.raises(LabError, match="is not the folder of the study, which is not shared or lies elsewhere there"):
+        jobs.run(dataclasses.replace(jobs.of_group(plan, plan.groups[0]), shared=shared))
+    assert not list(tmp_path.rglob("*.parquet"))
+    with pytest.raises(LabError, match="write_on must be one of caller, workers, got 'both'"):
+        execute.run(plan, tmp_path, write_on="both")

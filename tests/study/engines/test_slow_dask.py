@@ -67,6 +67,18 @@ def test_workers_that_share_no_folder_and_lack_the_table(cluster, tmp_path, monk
     assert not list(cluster.folder.rglob("*.parquet"))
 
 
+def test_workers_write_into_the_folder_that_they_share(cluster, tmp_path, monkeypatch):
+    """It is relative to the caller's folder, in which no worker is."""
+    monkeypatch.chdir(tmp_path)
+    plan = resolve(Study(("random_search", "local_search"), (StudyTask("toy", max_queries=6),), seeds=40))
+    execute.run(plan, Path("here"))
+    cluster.start_worker()
+    cluster.start_worker()
+    execute.run(plan, Path("out"), backend=f"dask:{cluster.address}", write_on="workers")
+    assert digests(plan, Path("out")) == digests(plan, Path("here"))
+    assert sorted(path.name for path in Path("out/runs").iterdir()) == sorted(p.name for p in Path("here/runs").iterdir())
+
+
 def test_a_worker_and_the_scheduler_are_killed_and_started_again(cluster, tmp_path):
     plan = resolve(SMALL)
     told: list[str] = []

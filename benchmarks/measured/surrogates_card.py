@@ -2,7 +2,7 @@
 
 export NASBENCH_LAB_DATA=/folder/of/the/real/tables
 nasbench-lab run benchmarks/nb201_surrogates.toml
-python benchmarks/surrogates_card.py > docs/surrogates.md
+python benchmarks/measured/surrogates_card.py > docs/surrogates.md
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nasbench_lab.stats import references
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks import make_surrogates as make
 
 Floats = NDArray[np.float64]
@@ -211,7 +211,7 @@ def _interval(row: dict[str, Any], key: str) -> str:
 
 HEAD = """# Surrogates in place of tables
 
-Printed by `python benchmarks/surrogates_card.py`; do not edit.
+Printed by `python benchmarks/measured/surrogates_card.py`; do not edit.
 
 Two ways to search on predictions: tables of shipped networks, which need no download, and a surrogate fitted on the spot.
 
