@@ -51,15 +51,10 @@ class Loky(Futures):
     def submit(self, function: Callable[[Any], Any], job: Any) -> Token:
         """As of `Futures`; where a process died, others are started."""
         try:
-            return self._pool().submit(Work(function, os.getpid()), job)
-        except BrokenProcessPool:  # it died between two jobs
-            return self._pool().submit(Work(function, os.getpid()), job)
-
-    def _pool(self) -> Any:
-        from joblib.externals.loky import get_reusable_executor
-
-        env = {f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD}
-        return get_reusable_executor(max_workers=self.slots, timeout=_IDLE, env=env)
+            return _pool(self.slots).submit(Work(function, os.getpid()), job)
+        except RuntimeError:  # it died between two jobs, or was shut down
+            _forget(self.slots)
+            return _pool(self.slots).submit(Work(function, os.getpid()), job)
 
     def result(self, token: Token) -> Any:
         """As of `Engine`."""
@@ -77,4 +72,30 @@ class Loky(Futures):
     def close(self, *, early: bool) -> None:
         """As of `Engine`."""
         if early:
-            self._pool().shutdown(wait=False, kill_workers=True)
+            _forget(self.slots)
+
+
+_pools: dict[tuple[int, int], Any] = {}  # by process (one that is forked off has none of them) and number of workers
+
+
+def _pool(slots: int) -> Any:
+    """The processes of so many slots; those of another number end.
+
+    Not loky's `get_reusable_executor`: that one joblib's own `Parallel` takes for its own, which it then is not.
+    """
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    for process, other in list(_pools):
+        if process == os.getpid() and other != slots:
+            _forget(other)
+    key = (os.getpid(), slots)
+    if key not in _pools:
+        env = {f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD}
+        _pools[key] = ProcessPoolExecutor(max_workers=slots, timeout=_IDLE, env=env)
+    return _pools[key]
+
+
+def _forget(slots: int) -> None:
+    """End the processes of a pool, if there is one."""
+    if pool := _pools.pop((os.getpid(), slots), None):
+        pool.shutdown(wait=False, kill_workers=True)

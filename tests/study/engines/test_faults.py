@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import joblib.executor
 import pytest
 
 from nasbench_lab.core import LabError
@@ -77,3 +78,13 @@ def test_a_process_that_is_killed_once_costs_nothing_but_time(tmp_path):
     execute.run(plan, tmp_path / "one")
     one, other = (store.digest(execute.collect(plan, tmp_path / name)[0][1].columns) for name in ("one", "out"))
     assert one == other
+
+
+def test_a_study_and_joblib_leave_each_other_their_processes(tmp_path, monkeypatch):
+    """Somebody's forest with `n_jobs=2` after, or before, a study with as many processes in one session."""
+    plan = resolve(Study(("random_search",), (StudyTask("toy", max_queries=5),), seeds=4, block=2))
+    monkeypatch.setattr(joblib.executor, "_executor_args", None)  # as in a process that has not used it
+    for name in ("first", "second"):
+        execute.run(plan, tmp_path / name, workers=2)
+        assert joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(-i) for i in range(4)) == [0, 1, 2, 3]
+    assert there(plan, tmp_path / "second") == [range(4)]

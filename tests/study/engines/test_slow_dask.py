@@ -76,7 +76,9 @@ def test_workers_write_into_the_folder_that_they_share(cluster, tmp_path, monkey
     cluster.start_worker()
     execute.run(plan, Path("out"), backend=f"dask:{cluster.address}", write_on="workers")
     assert digests(plan, Path("out")) == digests(plan, Path("here"))
-    assert sorted(path.name for path in Path("out/runs").iterdir()) == sorted(p.name for p in Path("here/runs").iterdir())
+    assert sorted(path.name for path in Path("out/runs").iterdir()) == sorted(
+        p.name for p in Path("here/runs").iterdir()
+    )
 
 
 def test_a_worker_and_the_scheduler_are_killed_and_started_again(cluster, tmp_path):
@@ -147,8 +149,9 @@ def test_a_worker_with_other_code_is_named(cluster, tmp_path):
 
 
 def test_a_worker_without_the_package_is_named(cluster, tmp_path):
-    (tmp_path / "empty").mkdir()
-    cluster.start_worker(root=tmp_path / "empty")
+    (tmp_path / "without").mkdir()  # in front of the environment, in which it is installed
+    (tmp_path / "without/nasbench_lab.py").write_text("raise ModuleNotFoundError(\"No module named 'nasbench_lab'\")")
+    cluster.start_worker(root=tmp_path / "without")
     with pytest.raises(LabError, match="nasbench_lab"):
         execute.run(resolve(SMALL), tmp_path / "out", backend=f"dask:{cluster.address}")
 
