@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from nasbench_lab.core import whole
 from nasbench_lab.errors import LabError
-from nasbench_lab.leaderboard import details, wording
+from nasbench_lab.leaderboard import details, verdict, wording
 from nasbench_lab.leaderboard.parts import Row
 from nasbench_lab.stats import measures, shares
 
@@ -33,6 +33,7 @@ class _Setting(NamedTuple):
 
     rows: dict[str, Row]
     tests: Row
+    alike: frozenset[str]  # not told apart from the one with the best mean
 
     @property
     def shared(self) -> Row:
@@ -107,7 +108,8 @@ def _settings(board: Mapping[str, Any]) -> list[_Setting]:
     for reference, tests in zip(board.get("references", ()), board.get("tests", ()), strict=True):
         own = [row for row in board["rows"] if details.key_of(row) == details.key_of(reference)]
         if own:
-            found.append(_Setting({str(row["strategy"]): row for row in own}, tests))
+            alike = frozenset(verdict.not_told_apart(tests))
+            found.append(_Setting({str(row["strategy"]): row for row in own}, tests, alike))
     return found
 
 
@@ -144,7 +146,7 @@ def _cell(setting: _Setting, name: str, spread: str) -> str:
     text = _number(mean, row, by)
     text = f"\\textbf{{{text}}}" if row["rank"] == 1 else text
     best = [other for other in setting.rows.values() if other["rank"] == 1]
-    alike = row["rank_low"] == 1 and (row["rank"] != 1 or len(best) > 1)
+    alike = name in setting.alike or (row["rank"] == 1 and len(best) > 1)
     return text + _around(low, high, row, by, spread) + (_MARK if alike else "")
 
 

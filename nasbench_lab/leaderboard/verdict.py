@@ -24,7 +24,7 @@ def of(rows: Sequence[Row], tests: Row) -> str:
         return f"Nothing is told apart. {few}"
     first, others = names[0], names[1:]
     shared = [str(row["strategy"]) for row in rows if row["rank"] == 1]
-    alike = [name for name in others if not pairs[first, name]["separated"]]
+    alike = not_told_apart(tests)
     lead, seeds = pairs[first, names[1]], f"{tests['runs']} seeds"
     if len(shared) > 1:
         further = [name for name in alike if name not in shared]
@@ -40,6 +40,12 @@ def of(rows: Sequence[Row], tests: Row) -> str:
     if len(alike) == len(others):
         return f"No strategy is told apart from {first}, which has the best mean ({by} over {names[1]}, {seeds}){more}."
     return f"{first} has the best mean, but is not told apart from {_listed(alike)} ({seeds}){more}."
+
+
+def not_told_apart(tests: Row) -> list[str]:
+    """The strategies that the tests of a setting do not tell apart from the one with the best mean, best first."""
+    names, pairs = _known(tests)
+    return [name for name in names[1:] if not pairs[names[0], name]["separated"]]
 
 
 def overall(sections: Sequence[tuple[Sequence[Row], Row]], across: Row) -> str:

@@ -84,7 +84,8 @@ def of(
                 "high": int(high[place]),
             }
         )
-    return {"tables": list(tables), "rows": rows, "verdict": _verdict(rows, len(tables))}
+    alike = [row["strategy"] for row, worse in zip(rows, found.better[0], strict=True) if not worse][1:]
+    return {"tables": list(tables), "rows": rows, "verdict": _verdict(rows, alike, len(tables))}
 
 
 def _interval(values: FloatArray, least: float, most: float) -> tuple[float, float, float]:
@@ -94,8 +95,8 @@ def _interval(values: FloatArray, least: float, most: float) -> tuple[float, flo
     return mean, max(mean - half, least), min(mean + half, most)
 
 
-def _verdict(rows: Sequence[Row], count: int) -> str:
-    """What holds across tables, in one sentence."""
+def _verdict(rows: Sequence[Row], alike: Sequence[str], count: int) -> str:
+    """What holds across tables, in one sentence; `alike`: strategies that the tests do not tell apart from the first."""
     first, others = rows[0], rows[1:]
     said = (
         f"Across {count} tables {first['strategy']} has the best mean rank, {first['rank_mean']:.2f} "
@@ -103,7 +104,6 @@ def _verdict(rows: Sequence[Row], count: int) -> str:
     )
     if not others:
         return f"{said}."
-    alike = [row["strategy"] for row in others if row["low"] == 1]
     if not alike:
         return f"{said}; over these tables it is better than every other strategy by the tests."
     if len(alike) == len(others):

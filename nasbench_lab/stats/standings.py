@@ -20,7 +20,7 @@ Row = dict[str, Any]
 COLUMNS = MappingProxyType(
     {
         "rank_low": "ranks that cannot be excluded: 1 + how many strategies are significantly better (sign-flip test of "
-        "paired means, Holm over all pairs, 5%); 1: not separable from the best",
+        "paired means, Holm over all pairs, 5%); 1: none is, so that it may be the best",
         "rank_high": "the number of strategies less how many are significantly worse",
         "seeds_to_next": "seeds more that would separate it from the next row, with 80% power, if the difference seen is "
         "the true one; 0: separated; empty: nothing to tell apart",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 import nasbench_lab
 from nasbench_lab.cli.app import app
 from nasbench_lab.core import LabError
-from nasbench_lab.leaderboard import latex, written
+from nasbench_lab.leaderboard import details, latex, verdict, written
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +35,31 @@ def test_the_table_says_what_the_board_says(folder):
         assert (f"\\textbf{{{row['test_mean']:.2f}}}" in line) == any(
             each["rank"] == 1 and f"{each['test_mean']:.2f}" == f"{row['test_mean']:.2f}" for each in content["rows"]
         )
-    stars = sum(row["rank_low"] == 1 and row["rank"] != 1 for row in content["rows"])
+    bests = {tests["strategies"][0] for tests in content["tests"]}
+    pairs = [pair for tests in content["tests"] for pair in tests["pairs"] if pair["one"] == tests["strategies"][0]]
+    stars = sum(not pair["separated"] for pair in pairs)
+    assert bests <= {row["strategy"] for row in content["rows"] if row["rank"] == 1}
     assert text.count(r"$^{\ast}$") == stars + 1  # and once in the caption
     caption = next(line for line in text.split("\n") if "caption" in line)
     assert "20 seeds, 30 queries" in caption
     assert "toy (synthetic)" in text
     assert "\\\\" in text
+
+
+def test_a_star_is_what_the_verdict_says_of_the_best():
+    """On all committed boards, on some of which a strategy is beaten by another than the best, and not by the best."""
+    beaten = 0
+    for path in sorted((Path(__file__).parents[2] / "results").glob("*/leaderboard.json")):
+        content = written.read_rows(path.parent)
+        for reference, tests in zip(content["references"], content["tests"], strict=True):
+            rows = [row for row in content["rows"] if details.key_of(row) == details.key_of(reference)]
+            alike = verdict.not_told_apart(tests)
+            best = [row["strategy"] for row in rows if row["rank"] == 1]
+            beaten += sum(row["rank_low"] > 1 for row in rows if row["strategy"] in alike)
+            text = latex.table([{"references": [reference], "tests": [tests], "rows": rows}])
+            starred = set(alike) | (set(best) if len(best) > 1 else set())
+            assert text.count(r"$^{\ast}$") == len(starred) + 1, (path, tests["table"])  # and once in the caption
+    assert beaten  # or this test says nothing
 
 
 def test_more_settings_than_columns_stand_below(folder):
