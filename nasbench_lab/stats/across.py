@@ -84,7 +84,7 @@ def of(
                 "high": int(high[place]),
             }
         )
-    alike = [row["strategy"] for row, worse in zip(rows, found.better[0], strict=True) if not worse][1:]
+    alike = [names[s] for s, worse in zip(order, found.better[0], strict=True) if not worse][1:]
     return {"tables": list(tables), "rows": rows, "verdict": _verdict(rows, alike, len(tables))}
 
 

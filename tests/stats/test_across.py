@@ -40,10 +40,10 @@ def test_who_is_alike_is_named():
 def test_who_is_alike_is_what_the_tests_of_the_first_say():
     """Not who nobody is better than: the fourth is told apart from the third, which ranks alike everywhere, and not from the first."""
     rng = np.random.default_rng(3)
-    first, third = rng.uniform(1, 4, 14), 2.5 + rng.normal(0, 0.02, 14)
-    board = found(np.stack([first - 0.1, third + 1.5, third, third + 0.1], axis=1), ["a", "d", "b", "c"])
+    first, third = rng.permutation(np.linspace(1, 4, 14)), 2.8 + rng.normal(0, 0.02, 14)
+    board = found(np.stack([first, third + 1.5, third, third + 0.1], axis=1), ["a", "d", "b", "c"])
     assert [row["strategy"] for row in board["rows"]] == ["a", "b", "c", "d"]
-    ranks = np.stack([first - 0.1, third, third + 0.1, third + 1.5], axis=1)
+    ranks = np.stack([first, third, third + 0.1, third + 1.5], axis=1)
     better = significance.compare(-ranks).better
     alike = [name for name, worse in zip("bcd", better[0, 1:], strict=True) if not worse]
     assert better[1, 2]  # so that the ranks of the third cannot be the first
