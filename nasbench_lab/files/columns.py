@@ -20,18 +20,28 @@ def table(path: Path, *, rows: int, numbers: int, texts: bool) -> Any:
         path: the file.
         rows: so many at most; a few bytes can stand for very many.
         numbers: rows times columns, at most.
-        texts: whether columns of texts may be there; they come as dictionaries, ordered where the file says so.
+        texts: whether columns of texts may be there; they come as dictionaries, ordered where the file says so. Dates and
+            times come as texts, decimals as numbers, and what is of another kind is left out, see `unread`.
 
     Raises:
         ValueError, OSError, pyarrow.ArrowException: no such file, damaged, larger, or a column is given twice.
     """
     with bounded.regular(path) as file:
-        words = [field for field in _checked(pq.ParquetFile(file), rows, numbers, texts) if _is_text(field.type)]
+        schema = _checked(pq.ParquetFile(file), rows, numbers, texts)
+        words = [field for field in schema if _is_text(field.type)]
         plain = [field.name for field in words if not pa.types.is_dictionary(field.type)]
         file.seek(0)
         found = pq.read_table(
-            file, partitioning=None, read_dictionary=plain, page_checksum_verification=True, use_threads=False
+            file,
+            columns=[field.name for field in schema if _read_as(field.type)],
+            partitioning=None,
+            read_dictionary=plain,
+            page_checksum_verification=True,
+            use_threads=False,
         )
+    for i, field in enumerate(found.schema):
+        if (kind := _read_as(field.type)) != field.type:
+            found = found.set_column(i, field.name, found.column(i).cast(kind))
     for field in words:
         chunks = found.column(field.name).chunks
         if any(_longest(chunk) > _TEXT for chunk in chunks):
@@ -47,6 +57,13 @@ def metadata(path: Path) -> dict[bytes, bytes]:
     with bounded.regular(path) as file:
         found: dict[bytes, bytes] = pq.read_schema(file).metadata or {}
     return found
+
+
+def unread(path: Path) -> dict[str, str]:
+    """Columns of a kind that is not read, and which: lists, bytes; errors as for `table`."""
+    with bounded.regular(path) as file:
+        schema = pq.read_schema(file)
+    return {field.name: str(field.type)[:40] for field in schema if not _read_as(field.type)}
 
 
 def names(path: Path) -> list[str]:
@@ -70,13 +87,22 @@ def _checked(file: Any, rows: int, numbers: int, texts: bool) -> Any:
     if sum(group.total_byte_size for group in in_groups) > 16 * numbers:
         raise ValueError("it unpacks to more bytes than there are numbers")
     for field in schema:
-        if not (_is_number(field.type) or (texts and _is_text(field.type))):
+        if not texts and not _is_number(field.type):
             raise ValueError(f"column {field.name[:40]!r} holds {str(field.type)[:40]}, which is not read")
     return schema
 
 
 def _is_number(kind: Any) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _read_as(kind: Any) -> Any:
+    """The kind that a column is given as; None of what is not read."""
+    if _is_number(kind) or _is_text(kind):
+        return kind
+    if pa.types.is_decimal(kind):
+        return pa.float64()
+    return pa.string() if pa.types.is_date(kind) or pa.types.is_time(kind) or pa.types.is_timestamp(kind) else None
 
 
 def _is_text(kind: Any) -> bool:

@@ -12,6 +12,7 @@ Optuna itself is imported when a trial ends early, or when distributions are mad
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -208,4 +209,5 @@ def _opened(storage: str) -> Any:
         raise LabError(f"no such file: {path}")
     if path.suffix in (".log", ".jsonl", ".journal"):
         return JournalStorage(JournalFileBackend(str(path)))
-    return RDBStorage(f"sqlite:///file:{path.absolute()}?mode=ro&uri=true")
+    address = f"{path.absolute().as_uri()}?mode=ro"  # names may hold what means something in an address
+    return RDBStorage("sqlite://", engine_kwargs={"creator": lambda: sqlite3.connect(address, uri=True)})

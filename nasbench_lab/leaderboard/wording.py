@@ -232,7 +232,7 @@ def footing(reference: Row) -> str:
     return (
         f"Exact: optimum {score(reference['optimum'], reference)}{_chance(reference)}; best by what the search sees "
         f"{score(reference['best_by_search'], reference)}; "
-        f"random search without replacement expects {random}{reference['random_queries_to_optimum']:,.0f} queries "
+        f"random search without replacement expects {random}{shares.count(reference['random_queries_to_optimum'])} queries "
         f"until it has tried an optimum{ever}.{front}"
     )
 

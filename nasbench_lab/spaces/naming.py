@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from nasbench_lab.spaces import cell, cells
 from nasbench_lab.spaces.decisions import listed, text_of
 from nasbench_lab.spaces.space import Space
+
+_PART = re.compile(r'\s*"((?:[^"]|"")*)"\s*,|([^,]*),')
 
 
 def labels(space: Space, arch: int) -> dict[str, str]:
@@ -22,7 +25,22 @@ def text(space: Space, arch: int) -> str:
     """One cell in one line: the official string of a four-node cell, else name=label, name=label, ..."""
     if cells.is_cell(space):
         return cells.to_string(space, arch)
-    return ", ".join(f"{name}={label}" for name, label in labels(space, arch).items())
+    return ", ".join(_written(f"{name}={label}") for name, label in labels(space, arch).items())
+
+
+def _written(part: str) -> str:
+    """A part of a line as a CSV file writes it: in quotation marks where it would be taken for several."""
+    if part == part.strip() and not set(part) & set(',"\r\n'):
+        return part
+    return '"' + part.replace('"', '""') + '"'
+
+
+def parts_of(line: str) -> list[str]:
+    """What stands between commas; quotation marks around a part keep its commas and blanks, two in it are one."""
+    found = []
+    for part in _PART.finditer(f"{line},"):
+        found.append(part[2].strip() if part[1] is None else part[1].replace('""', '"'))
+    return found
 
 
 def columns(space: Space) -> dict[str, Any]:
@@ -62,12 +80,12 @@ def parse(space: Space, given: str | int) -> int:
         return arch
     if cells.is_cell(space) and "|" in text_given:
         return cells.from_string(space, text_given)
-    parts = [part.strip() for part in text_given.split(",")]
+    parts = parts_of(text_given)
     names = [each.name for each in space.decisions]
     if len(parts) != len(names):
         raise ValueError(
             f"not a cell of {space.name}: {text_given!r}. Give an index 0..{space.size - 1}, or one label for each of "
-            f"{len(names)} decisions, separated by commas: {listed(names)}"
+            f"{len(names)} decisions, separated by commas (a label with a comma in quotation marks): {listed(names)}"
         )
     if all("=" in part for part in parts) and {part.partition("=")[0].strip() for part in parts} == set(names):
         by_name = {part.partition("=")[0].strip(): part.partition("=")[2] for part in parts}

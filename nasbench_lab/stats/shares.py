@@ -20,6 +20,11 @@ def rounded(share: float, digits: int) -> float:
     return float(_text(share, digits, 1.0))
 
 
+def count(expected: float) -> str:
+    """An expected number of things, "2,048.5": a decimal where it is not whole, so that half a one is seen."""
+    return f"{expected:,.1f}".removesuffix(".0")
+
+
 def _text(share: float, digits: int, whole: float) -> str:
     text = f"{whole * share:.{digits}f}"
     if 0.0 < share < 1.0 and float(text) in (0.0, whole) and digits < _MOST_DIGITS:

@@ -27,6 +27,7 @@ from nasbench_lab import core
 from nasbench_lab.errors import LabError, nth
 from nasbench_lab.spaces.decisions import Decision, number_in, text_of
 from nasbench_lab.spaces.space import MOST, Space
+from nasbench_lab.tables.formats.frames import UNREAD
 from nasbench_lab.tables.schedule import FloatArray, Schedule, known_mean
 
 if TYPE_CHECKING:
@@ -189,6 +190,8 @@ def _check_columns(frame: pd.DataFrame, **used: Sequence[str]) -> None:
     purpose: dict[str, str] = {}
     for kind, columns in used.items():
         for column in columns:
+            if column in frame.attrs.get(UNREAD, {}):
+                raise LabError(f"column {column!r} holds {frame.attrs[UNREAD][column]}, which is not read")
             if column not in frame.columns:
                 raise LabError(f"there is no column {column!r}; there are {', '.join(there[:40])}")
             if column in purpose:

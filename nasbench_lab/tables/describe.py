@@ -335,9 +335,9 @@ def _exactly(table: Table, last: int) -> dict[str, str]:
     descent = references.local_search(seen, truth, around)
     facts = {
         "best by validation": f"{_exact(measure, sign * references.ceiling(seen, truth))} {what}",
-        "random search": f"{told}; {tried:,.0f} queries until it "
+        "random search": f"{told}; {shares.count(tried)} queries until it "
         f"has tried an optimum, which is its choice at some time in {shares.percent(random.chance)} of searches of all cells"
-        + (f", there after {random.queries:,.0f} queries on average" if random.chance else ""),
+        + (f", there after {shares.count(random.queries)} queries on average" if random.chance else ""),
         "local search": f"from a random cell by best moves: {_exact(measure, sign * descent.score)} {what} after "
         f"{descent.steps:.2f} moves, in the best by validation with chance {shares.percent(descent.best, 1)} "
         f"({len(descent.optima)} local {_optima(measure)})",

@@ -115,6 +115,14 @@ def test_the_command_brings_stored_studies(storage, tmp_path, lab):
         stored_studies(str(storage), ["c"])
 
 
+def test_a_storage_is_found_whatever_its_name(storage, tmp_path):
+    """Signs that mean something in an address: what is opened is this file, and no other is made."""
+    odd = tmp_path / f"a #1?b%20c&d=e+{storage.suffix}"
+    storage.rename(odd)
+    assert [study.study_name for study in stored_studies(str(odd))] == ["a", "b"]
+    assert list(tmp_path.iterdir()) == [odd]
+
+
 def test_what_is_no_storage_is_said_and_left_as_it_is(tmp_path):
     plain, other = tmp_path / "plain.db", tmp_path / "other.db"
     plain.write_text("this is no database")

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nasbench_lab.spaces import cell
+from nasbench_lab.spaces import cell, naming
+from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
 
 small = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
@@ -114,3 +115,14 @@ def test_what_is_no_cell_has_no_row_and_no_neighbours(arch):
     for ask in (cell.SPACE.row, cell.SPACE.neighbours_of, lambda a: cell.SPACE.mutate(a, np.random.default_rng(0))):
         with pytest.raises(ValueError, match="whole number|cells are"):
             ask(arch)
+
+
+@given(st.lists(st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True), min_size=1, max_size=3), st.data())
+def test_a_cell_is_read_as_it_is_written_whatever_its_labels(options, data):
+    """Commas, quotation marks, equals signs, blanks and line breaks in a label, or a label that reads like another part."""
+    try:
+        space = Space([Decision(f"d{i}", tuple(labels)) for i, labels in enumerate(options)])
+    except ValueError:  # two labels that cannot be told apart
+        assume(False)
+    arch = data.draw(st.integers(0, space.size - 1))
+    assert naming.parse(space, naming.text(space, arch)) == arch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import shlex
 
 import numpy as np
@@ -188,6 +190,26 @@ def test_the_order_of_a_files_labels_is_kept_where_it_has_one(tmp_path, suffix):
     (decision,) = own.read(path, Columns("t", ("size",), ("val",), unit="points"))[0].space.decisions
     assert decision.ordered == (suffix == ".parquet")
     assert decision.options == (("small", "medium", "large") if decision.ordered else ("large", "medium", "small"))
+
+
+def test_columns_of_other_kinds_do_no_harm_and_dates_and_decimals_are_read(tmp_path):
+    made = datetime.datetime(2026, 11, 30, 12, tzinfo=datetime.UTC)
+    columns = {
+        "day": [made.date(), made.date() + datetime.timedelta(days=1)],
+        "made": [made, made],
+        "taken": [datetime.timedelta(seconds=5), None],
+        "layers": [[1, 2], [3]],
+        "weights": [b"ab", b"c"],
+        "val": [decimal.Decimal("1.50"), decimal.Decimal("2.25")],
+    }
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table(columns), path)
+    table = own.read(path, Columns("t", ("day",), ("val",), unit="points"))[0]
+    assert table.space.decisions[0].options == ("2026-11-30", "2026-12-01")
+    assert table.last.val[:, -1].tolist() == [1.5, 2.25]
+    for name, kind in (("layers", "list<"), ("weights", "binary"), ("taken", "duration")):
+        with pytest.raises(LabError, match=rf"column '{name}' holds {kind}.*, which is not read"):
+            own.read(path, Columns("t", (name,), ("val",), unit="points"))
 
 
 def test_parts_of_a_file_that_order_labels_in_two_ways_are_refused(tmp_path):

@@ -13,6 +13,7 @@ from nasbench_lab.files import bounded, spreadsheet
 from nasbench_lab.files import columns as columns_of
 
 SUFFIXES = (".parquet", ".csv", ".gz")
+UNREAD = "unread"  # of a frame's attributes: the columns of its file that are of a kind that is not read, and which
 _UNPACKED = 1 << 28  # bytes of CSV; a table of 200 epochs and three trials has half
 
 
@@ -36,7 +37,9 @@ def read(path: Path, *, rows: int, numbers: int) -> pd.DataFrame:
         frame = readers[path.suffix](path, rows, numbers)
     except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
         raise LabError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
-    return frame.reset_index(drop=True)
+    frame = frame.reset_index(drop=True)
+    frame.attrs[UNREAD] = columns_of.unread(path) if path.suffix == ".parquet" else {}
+    return frame
 
 
 def _parquet(path: Path, rows: int, numbers: int) -> pd.DataFrame:
