@@ -127,7 +127,7 @@ def _heads(settings: Sequence[_Setting]) -> list[str]:
     """The tables, what tells columns of one table apart, and what is measured."""
     rows = [each.shared for each in settings]
     tables = [wording.searched(row["table"], row["kind"], row["score"]) for row in rows]
-    units = ["hypervolume" if "hypervolume_mean" in row else f"test {wording.unit_of(row)}" for row in rows]
+    units = ["hypervolume" if "hypervolume_mean" in row else wording.scores_of(row) for row in rows]
     lines = [["strategy", *tables], ["", *units]]
     if len(set(tables)) < len(tables):  # what tells columns of one table apart
         apart = (", ".join(filter(None, (wording.sees(row), row["budget"], row["policy"]))) for row in rows)
@@ -183,6 +183,7 @@ def _caption(settings: Sequence[_Setting], spread: str) -> str:
     plain = all(measures.of(row).plain for row in rows)
     fronts = ["hypervolume_mean" in row for row in rows]
     what = wording.noted("Mean test accuracy of the cell that a search recommends at the end", plain=plain)
+    what = what if any(measures.of(row).tested for row in rows) else what.replace("test ", "")
     volume = "Mean normalised hypervolume of all cells queried, as a share of the exact front's"
     what = volume if all(fronts) else f"{what}, and {volume.lower()} where that is said" if any(fronts) else what
     alpha = {float(each.tests["alpha"]) for each in settings if each.tests.get("alpha")} or {0.05}

@@ -182,7 +182,8 @@ class Setting:
     @cached_property
     def read_as(self) -> Measure:
         """How its scores are read; `truth` and `seen` are these times `sign`."""
-        return Measure(self.unit, "higher" if self.sign > 0 else "lower").for_scores(self.read(self.truth))
+        direction = "higher" if self.sign > 0 else "lower"
+        return Measure(self.unit, direction, tested=not self.scored).for_scores(self.read(self.truth))
 
     @property
     def seen_read_as(self) -> Measure:

@@ -42,7 +42,7 @@ def build(title: str, entries: Sequence[Entry], notes: Sequence[str] = (), *, pl
         unit = setting.scale
         scored.append(_Scored(setting, *_scores(members, [(test / unit, axis) for test, axis in tests])))
         ranks = progress.mean_ranks(np.stack([test[:, -1] for test, _ in tests], axis=1))
-        rows, by = [], f"test {setting.read_as.name}"
+        rows, by = [], setting.read_as.what
         for entry, (test, axis), rank in zip(members, tests, ranks, strict=True):
             low, high = _interval(setting, test, unit)
             rows.append(_row(entry, test[:, -1], (low[-1], high[-1]), float(rank)))

@@ -51,7 +51,7 @@ FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2
 def heads_of(row: Row) -> tuple[str, ...]:
     """The heads of a row's cells."""
     heads: tuple[str, ...] = FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
-    heads = tuple(f"test {unit_of(row)}" if head == "test %" else head for head in heads)
+    heads = tuple(scores_of(row) if head == "test %" else head for head in heads)
     if (other := seen_measure(row)).unit != measures.of(row).unit:
         heads = tuple(f"val regret, {other.unit}" if head == "val regret" else head for head in heads)
     place = heads.index("queries")
@@ -62,7 +62,8 @@ def meaning(head: str, columns: Mapping[str, str]) -> str:
     """What the numbers under a head mean, by the `columns` of its leaderboard; "" where that is not known."""
     if head == INTERVAL:
         return "where the mean over seeds lies: 95% interval by studentised bootstrap"
-    return columns.get("test_mean" if head.startswith("test ") else _MEANING.get(head.partition(",")[0], head), "")
+    scores = head.startswith(("test ", "score "))
+    return columns.get("test_mean" if scores else _MEANING.get(head.partition(",")[0], head), "")
 
 
 def explained(board: Leaderboard) -> dict[str, str]:
@@ -114,6 +115,11 @@ def unit_of(row: Row) -> str:
     """The unit of a row's scores, and an arrow down where lower ones are better."""
     measure = measures.of(row)
     return measure.unit + ("" if measure.sign > 0 else " ↓")
+
+
+def scores_of(row: Row) -> str:
+    """The head above a row's scores: whether they are of a test, and their unit."""
+    return f"{'test' if measures.of(row).tested else 'score'} {unit_of(row)}"
 
 
 def seen_measure(row: Row) -> measures.Measure:

@@ -104,7 +104,7 @@ def cost_of_deciding(
         names: looks. order: best first. measure: what scores are. title: above the chart.
     """
     frame = frame[frame["milliseconds"] > 0].dropna(subset=["regret"])
-    least, regret = floor(frame["regret"], measure), f"test regret at the end, {measure.points}"
+    least, regret = floor(frame["regret"], measure), f"{measure.regret} at the end, {measure.points}"
     known = frame.assign(**{key: frame[key].clip(lower=least) for key in ("regret", "low", "high")})
     hot = style.emphasised([name for name in order if name in set(known["strategy"])])
     x_ends = _wide(known["milliseconds"], 3.0)

@@ -200,7 +200,7 @@ def regret(
 ) -> Any:
     """Mean regret over queries or over simulated seconds, both axes logarithmic; in the unit of a measure."""
     along = Axis("queries", log=True) if axis == "queries" else Axis("simulated seconds", log=True, format="~s")
-    y = Axis(f"test regret, {measure.points}", log=True, floor=floor(frame["mean"], measure))
+    y = Axis(f"{measure.regret}, {measure.points}", log=True, floor=floor(frame["mean"], measure))
     return curves(frame, names, order, x=along, y=y, title=title, references=references)
 
 
@@ -236,6 +236,6 @@ def profile(
     title: str = "",
 ) -> Any:
     """Performance profile: share of runs that end within a regret (Agarwal et al. 2021)."""
-    x = Axis(f"test regret at the end, at most, {measure.points}", log=True)
+    x = Axis(f"{measure.regret} at the end, at most, {measure.points}", log=True)
     y = Axis("share of runs", domain=(0.0, 1.0), format="%")
     return curves(frame, names, order, x=x, y=y, title=title, step=True, name_at="middle")

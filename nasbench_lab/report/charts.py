@@ -210,9 +210,9 @@ def _curves(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
         if len(frame):
             least = plots_curves.floor(frame["mean"], measure)
             about = (
-                f"Best test accuracy of the table minus that of {_RECOMMENDED}; {least:g} points stands for anything less."
+                f"Best {measure.what} of the table minus that of {_RECOMMENDED}; {least:g} points stands for anything less."
                 if measure.plain
-                else f"How much worse than the best test score of the table is that of {_RECOMMENDED}, in {measure.points}; "
+                else f"How much worse than the best {measure.what} of the table is that of {_RECOMMENDED}, in {measure.points}; "
                 f"{least:g} stands for anything less."
             )
             about = f"{about} {_bands(frame, named)}"
@@ -223,15 +223,15 @@ def _curves(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
     if extra:
         strategies, rank, hit = extra["strategies"], extra["rank"], extra["targets"]
         about = (
-            f"Rank by test {measure.name} among the strategies on the same seed, mean over seeds; 1 is the best, equals "
+            f"Rank by {measure.what} among the strategies on the same seed, mean over seeds; 1 is the best, equals "
             "share."
         )
         spec = plots_curves.ranks(_grid(strategies, rank["at"], rank["mean"]), names, order)
         yield Chart("rank", "curves", "Rank over queries", about, spec, named)
         targets = ", ".join(f"{target:g}" for target in hit["targets"])
         about = (
-            f"Share of pairs of run and target hit so far; targets are test regrets of {targets} {measure.points}; one never hit "
-            "still counts."
+            f"Share of pairs of run and target hit so far; targets are {measure.regret}s of {targets} {measure.points}; one "
+            "never hit still counts."
         )
         spec = plots_curves.targets_hit(_grid(strategies, hit["at"], hit["share"]), names, order)
         yield Chart("targets", "curves", "Targets hit over queries", about, spec, named)
@@ -314,7 +314,7 @@ def _fronts(setting: Setting, names: Mapping[str, style.Look]) -> Iterator[Chart
         spec = compare.fronts(exact, pd.concat(parts), names, setting.order, cost=front["cost"], measure=measure)
         about = "Points: the exact front. Lines: what half of a strategy's runs attain (median attainment surface)."
         named = style.emphasised([name for name in setting.order if name in front["attained"]])
-        yield Chart("front", "fronts", f"Front of test {measure.name} and {front['cost']}", about, spec, named)
+        yield Chart("front", "fronts", f"Front of {measure.what} and {front['cost']}", about, spec, named)
     for axis, along in (("queries", "queries"), ("seconds", "simulated time")):
         columns = ("hypervolume_mean", "hypervolume_lo", "hypervolume_hi")
         frame = _series(setting, axis, *columns)

@@ -285,7 +285,7 @@ def places(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]
         if not one:
             score, regret = (
                 f"{text} {unit}" if text else ""
-                for text, unit in ((score, head.removeprefix("test ")), (regret, measures.of(row).points))
+                for text, unit in ((score, head.partition(" ")[2]), (regret, measures.of(row).points))
             )
         found.append((wording.heading(row), _rank_text(row), score, regret))
     return ("setting", "rank", "score" if not one else scored[0] if rows else "test %", "regret"), found

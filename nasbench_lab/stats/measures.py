@@ -24,12 +24,14 @@ _MOST = 15  # that a float has
 class Measure:
     """The unit of scores ("%", or any text) and whether "higher" or "lower" ones are better.
 
-    `digits`: significant ones of what is no percentage, see `for_scores`.
+    `digits`: significant ones of what is no percentage, see `for_scores`. `tested`: whether what is shown are test scores; not
+    where a table has none and something else stands for them.
     """
 
     unit: str = PERCENT
     better: str = "higher"
     digits: int = SIGNIFICANT
+    tested: bool = True
 
     def for_scores(self, values: FloatArray) -> Measure:
         """The same with as many digits as tell scores apart: four, more where the best is large beside their scale."""
@@ -59,6 +61,16 @@ class Measure:
     def name(self) -> str:
         """What a score is called."""
         return "accuracy" if self.plain else "score"
+
+    @property
+    def what(self) -> str:
+        """What strategies are ranked by: "test accuracy"; "score" where there is no test."""
+        return f"test {self.name}" if self.tested else self.name
+
+    @property
+    def regret(self) -> str:
+        """What is left to the best of it."""
+        return "test regret" if self.tested else "regret"
 
     @property
     def points(self) -> str:
@@ -102,5 +114,6 @@ def of(row: Mapping[str, Any]) -> Measure:
     """What the scores of a leaderboard's row or reference are, from its columns "unit" and "better"."""
     given = (row.get("unit"), row.get("better"))
     unit, better = (value if isinstance(value, str) and value else None for value in given)
-    digits = row.get("digits")
-    return Measure(unit or PERCENT, better or "higher", int(digits) if digits and digits == digits else SIGNIFICANT)
+    digits, scored = row.get("digits"), row.get("scored")
+    shown = int(digits) if digits and digits == digits else SIGNIFICANT
+    return Measure(unit or PERCENT, better or "higher", shown, tested=not (isinstance(scored, str) and scored))
