@@ -64,7 +64,7 @@ def test_a_board_is_in_the_tables_unit_and_direction(name: str, board: dict[str,
         assert row["regret_mean"] == pytest.approx(abs(row["test_mean"] - best), rel=1e-9)
         assert row["regret_lo"] <= row["regret_mean"] <= row["regret_hi"]
     text = (data / name / "leaderboard.md").read_text()
-    assert f"test {table.unit}" in text
+    assert f"{'score' if table.scored else 'test'} {table.unit}" in text
     assert ("↓" in text) == (table.better == "lower")
     assert "accuracy" not in text
     assert " points" not in text.replace("points of", "")
@@ -124,7 +124,8 @@ def test_a_page_shows_units_and_labels(name: str, data: Path, lab: Any) -> None:
     body = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert "accuracy" not in re.sub(r"<section id=\"made.*?</section>", "", body, flags=re.DOTALL).lower()
     assert "nan" not in re.findall(r"[a-z]+", re.sub(r"<[^>]*>", " ", body))
-    assert f"test regret, {table.unit}" in body
+    assert f"{'regret' if table.scored else 'test regret'}, {table.unit}" in body
+    assert f"test {table.unit}" not in body or not table.scored
     lower = " (lower is better)" if table.better == "lower" else ""
     assert f"test score, {table.unit}{lower}" in body
     (setting,) = json.loads((data / name / "details.json").read_text())["settings"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nasbench_lab.cli import screen
+from nasbench_lab.cli import complete, screen
 
 
 def latex(
@@ -48,7 +48,7 @@ def plot(
             "hypervolume-seconds."
         ),
     ],
-    folders: Annotated[list[Path], typer.Argument(help="Results folders; their settings are panels side by side.")],
+    folders: Annotated[list[Path], typer.Argument(help="Results folders; every setting of theirs is a panel.")],
     out: Annotated[Path, typer.Option(help="The figure: a name that ends with .pdf, .svg or .png.")],
     width: Annotated[
         str, typer.Option(help="Of the whole: column (3.25 inches), text (6.75), or a number of inches.", metavar="W")
@@ -59,18 +59,37 @@ def plot(
     font: Annotated[str, typer.Option(help="Font family, as installed.")] = "sans-serif",
     size: Annotated[float, typer.Option(help="Size of the text in points.", metavar="PT")] = 8.0,
     titles: Annotated[bool, typer.Option(help="Whether panels say which table they are of.")] = True,
+    columns: Annotated[
+        int | None,
+        typer.Option(help="Panels side by side, further ones below; as many as fit if left out.", metavar="N", min=1),
+    ] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(help="Only settings that search this table; repeat for several.", autocompletion=complete.tables),
+    ] = None,
     force: screen.Force = False,
 ) -> None:
     """A figure for a paper, as wide as asked for: one kind of chart of one or several boards side by side.
 
     Examples:
         nasbench-lab plot regret results/digits results/mine --width text --font serif --out figure.pdf
+        nasbench-lab plot ranks results/spaces --table digits --table cifar10 --columns 1 --out ranks.pdf
     """
     from nasbench_lab.files import writing
     from nasbench_lab.report import figures
 
     figures.check_format(out)
     writing.not_there([out], force=force)
-    made = figures.figure(folders, kind, width=width, height=height, font=font, size=size, titles=titles)
+    made = figures.figure(
+        folders,
+        kind,
+        width=width,
+        height=height,
+        font=font,
+        size=size,
+        titles=titles,
+        columns=columns,
+        tables=table or (),
+    )
     figures.save(made, out)
     print(f"{out}  {out.stat().st_size / 1024:,.0f} KB")

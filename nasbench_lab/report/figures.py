@@ -1,4 +1,4 @@
-"""Figures for papers: one kind of chart of one or several boards side by side, as wide as asked for, in a font of its size.
+"""Figures for papers: one kind of chart of one or several boards, panels side by side and in rows, as wide as asked for, in a font of its size.
 
 A point of the PDF is a pixel of the chart, so that sizes are points: a figure of 3.25 inches is 234 wide. The plots' own width is
 what names and axes leave; it is found by drawing once and correcting by what is missing.
@@ -16,7 +16,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from nasbench_lab.core import real
+from nasbench_lab.core import real, whole
 from nasbench_lab.errors import LabError
 from nasbench_lab.files import paths
 from nasbench_lab.files.writing import write_atomically
@@ -58,8 +58,10 @@ def figure(
     font: str = "sans-serif",
     size: float = 8.0,
     titles: bool = True,
+    columns: int | None = None,
+    tables: Sequence[str] = (),
 ) -> Any:
-    """A figure of all settings of some results folders, side by side.
+    """A figure of the settings of some results folders, a panel each.
 
     Args:
         folders: of results.
@@ -69,12 +71,14 @@ def figure(
         font: family, as installed.
         size: of the text, in points.
         titles: each panel says which board and setting it is.
+        columns: panels side by side, further ones below; as many as there is room for, if left out.
+        tables: of settings that search these alone; all if left out.
 
     Returns:
         an Altair chart.
 
     Raises:
-        LabError: another kind, a folder that has no such chart, or a width that leaves no room for the plots.
+        LabError: another kind, a folder that has no such chart or no such table, or a width that leaves no room for the plots.
     """
     if kind not in KINDS:
         raise LabError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
@@ -85,25 +89,51 @@ def figure(
     if not 2 <= size <= 40 or (high is not None and not 0 < high <= 50 * _POINTS):
         raise LabError(f"size must lie in 2 to 40 points and height in 0 to 50 inches, got {size:g} and {height}")
     _check_font(font)
-    boards = [pages.read(paths.home(folder)).board for folder in folders]
-    count = sum(len(board.settings) for board in boards)
+    chosen = _chosen([pages.read(paths.home(folder)).board for folder in folders], tables)
+    sides = range(len(chosen), 0, -1) if columns is None else [min(whole(columns, "columns", least=1), len(chosen))]
+    for count in sides:
+        chart, plot = _fitted(chosen, kind, titles, wide, count, (high, font, size))
+        if plot >= _LEAST:
+            return chart
+    raise LabError(
+        f"{sides[-1]} panels with text of {size:g} points do not fit into {wide / _POINTS:.2f} inches; use a larger width, "
+        "smaller text, or fewer columns"
+    )
+
+
+def _chosen(boards: Sequence[Board], tables: Sequence[str]) -> list[tuple[Board, Setting]]:
+    """The settings that search some tables, or all."""
+    there = list(dict.fromkeys(str(setting.rows[0]["table"]) for board in boards for setting in board.settings))
+    if unknown := [name for name in tables if name not in there]:
+        raise LabError(f"no board searches {unknown[0]!r}; there are {', '.join(there)}")
+    return [(b, each) for b in boards for each in b.settings if not tables or each.rows[0]["table"] in tables]
+
+
+def _fitted(
+    chosen: Sequence[tuple[Board, Setting]],
+    kind: str,
+    titles: bool,
+    wide: float,
+    count: int,
+    look: tuple[float | None, str, float],
+) -> tuple[Any, float]:
+    """The panels, so many side by side, as wide as asked for, and the width of a plot in it, which may be too little."""
+    high, font, size = look
     plot = (wide - _GAP * (count - 1)) / count - 8 * size
     chart: Any = None
     for _ in range(_ROUNDS):
         plot = max(plot, _LEAST)
         drawn = style.Layout(plot, high or plot * 2 / 3, font, size, fixed=True)
         with style.drawn_as(drawn):
-            chart = _panels([panel for board in boards for panel in _of(board, kind, titles)])
+            panels = [_plain(_named(board, setting, kind), setting if titles else None) for board, setting in chosen]
+            chart = _panels([panels[i : i + count] for i in range(0, len(panels), count)])
         missing = wide - _width(chart)
         if abs(missing) < 0.5:
             break
         plot += missing / count
-    if plot < _LEAST:
-        raise LabError(
-            f"{count} panels with text of {size:g} points do not fit into {wide / _POINTS:.2f} inches; use a larger width, "
-            "smaller text, or fewer boards"
-        )
-    return chart
+        if plot < _LEAST:
+            break
+    return chart, plot
 
 
 def save(chart: Any, path: str | Path) -> Path:
@@ -167,11 +197,6 @@ def _inches(width: str | float) -> float:
     return found
 
 
-def _of(board: Board, kind: str, titles: bool) -> list[Any]:
-    """The charts of this kind of a board, a panel for each setting."""
-    return [_plain(_named(board, setting, kind), setting if titles else None) for setting in board.settings]
-
-
 def _named(board: Board, setting: Setting, kind: str) -> Chart:
     """The chart of this kind of a setting; those that come after it are not drawn."""
     found = next((chart for chart in board.drawn(setting) if chart.name == KINDS[kind]), None)
@@ -195,10 +220,11 @@ def _plain(chart: Chart, setting: Setting | None) -> Any:
     )
 
 
-def _panels(panels: Sequence[Any]) -> Any:
-    """Panels side by side, each with scales of its own."""
-    whole = panels[0] if len(panels) == 1 else alt.hconcat(*panels, spacing=_GAP).resolve_scale(color="independent")
-    return style.finished(whole)
+def _panels(rows: Sequence[Sequence[Any]]) -> Any:
+    """Panels side by side and in rows, each with scales of its own."""
+    lines = [row[0] if len(row) == 1 else alt.hconcat(*row, spacing=_GAP) for row in rows]
+    both = lines[0] if len(lines) == 1 else alt.vconcat(*lines, spacing=_GAP)
+    return style.finished(both if len(rows[0]) == len(rows) == 1 else both.resolve_scale(color="independent"))
 
 
 def _width(chart: Any) -> float:

@@ -40,6 +40,16 @@ def test_it_is_as_wide_as_asked_for_whatever_it_shows(folder, kind, width, wante
     assert points(figures.figure(boards, kind, width=width, size=7)) == pytest.approx(wanted, abs=1)
 
 
+def test_panels_that_do_not_fit_side_by_side_stand_below(folder):
+    """Without a word they did not fit; three of them in 3.25 inches."""
+    chart = plot.regret(folder, folder, folder, width="column", size=7)
+    assert points(chart) == pytest.approx(234, abs=1)
+    assert style.svg(chart).count(">toy (synthetic)<") == 3
+    assert points(plot.regret(folder, folder, width="text", size=7, columns=1)) == pytest.approx(486, abs=1)
+    with pytest.raises(LabError, match="no board searches 'digits'; there are toy"):
+        plot.regret(folder, tables=["digits"])
+
+
 def test_text_has_its_size_and_font_in_every_panel(folder):
     text = style.svg(plot.regret(folder, folder, width=8, size=9, font="monospace"))
     sizes = {float(size) for size in re.findall(r'font-size="([\d.]+)px"', text)}
