@@ -139,7 +139,11 @@ class Tabular:
             )
         only_means = any(schedule.val_trials.shape[2] == 0 for schedule in self._schedules.values())
         if self.trials == "sample" and (self.search == ORACLE or only_means):
-            what = "the oracle sees a mean" if self.search == ORACLE else f"table {self.table.name!r} has only means"
+            what = (
+                "the oracle sees a mean"
+                if self.search == ORACLE
+                else f"table {self.table.name!r} has one number a cell"
+            )
             raise LabError(f"trials='sample' needs single trials, but {what}; use trials='mean' and noise=...")
 
     def _metric_rows(self, objectives: tuple[str, ...]) -> tuple[Mapping[str, float], ...] | None:

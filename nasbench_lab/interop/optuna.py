@@ -143,7 +143,9 @@ def write_trials(studies: Sequence[Any], of: Any, path: str | Path, *, force: bo
     writing.not_there([found], force=force)
     left: Counter[str] = Counter()
     rows = [row for run, study in enumerate(studies) for row in _trials(study, space, run, left)]
-    if len({row[RUN] for row in rows}) < max(1, len(studies)):
+    if not studies:
+        raise LabError("there is no study to write")
+    if len({row[RUN] for row in rows}) < len(studies):
         raise LabError(f"a study has no trial that was answered; left out: {_counted(left) or 'nothing'}")
     frame = pd.DataFrame(rows).astype({EPOCHS: "Int64"})
     writing.write_atomically(found, spreadsheet.to_csv(frame).encode())

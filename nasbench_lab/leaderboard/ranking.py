@@ -359,7 +359,11 @@ def _reference(setting: Setting, members: Sequence[Entry]) -> Row:
         **front,
         "optimum": setting.sign * float(setting.truth.max()) + 0.0,
         **({} if math.isnan(setting.chance) else {"optimum_chance": float(f"{setting.chance:.4g}")}),
-        **({} if setting.scores is None else {"optimum_is": "posterior mean"}),
+        **(
+            {}
+            if setting.scores is None
+            else {"optimum_is": "mean over trainings" if setting.noise is None else "posterior mean"}
+        ),
         "optimum_cells": np.flatnonzero(setting.optimal).tolist(),
         "best_by_search": setting.sign * float(setting.truth[best_seen].mean()) + 0.0,
         "best_by_search_cells": best_seen.tolist(),

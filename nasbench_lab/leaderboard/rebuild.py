@@ -141,6 +141,8 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
     truth = scored.truth if scored.sign > 0 else frozen(-scored.truth)
     split = planned.evaluator.split if task.trials == "split" and scored is searched else None
     noise = trainings.noise(scored, split)
+    if split:  # no single score is the truth of a cell: the best estimate from all its trainings stands for it
+        truth = frozen(noise.level if noise else scored.sign * split.mean)
     return Setting(
         table=searched.name,
         score=scored.name,
@@ -150,7 +152,7 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         max_seconds=task.max_seconds,
         policy=", ".join(text for text, departs in departures.items() if departs),
         seen=planned.seen,
-        truth=frozen(noise.level) if split and noise else truth,
+        truth=truth,
         front=front_scores.target_of(
             truth, {**searched.metrics, **scored.metrics}, task.objectives, Measure(scored.unit).top
         ),
@@ -158,7 +160,7 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         space=searched.space,
         unit=scored.unit,
         sign=scored.sign,
-        scored=scored.scored,
+        scored="the trials that its search does not see" if split and scored.scored else scored.scored,
         seen_as=None if searched is scored else searched.measure,
         scores=planned.evaluator.scores if split else None,
         shares=split.shares if split else None,

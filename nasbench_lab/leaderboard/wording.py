@@ -235,12 +235,18 @@ def footing(reference: Row) -> str:
             f"Runs are scored on trainings that they did not search. Regret is to {score(reference['optimum'], reference)}, the "
             f"best {reference['optimum_is']} of a cell{_chance(reference)}; a lucky run's may be negative."
         )
+    by = "by the mean of what the search sees" if _one_trial(reference) else "by what the search sees"
     return (
-        f"Exact: optimum {score(reference['optimum'], reference)}{_chance(reference)}; best by what the search sees "
+        f"Exact: optimum {score(reference['optimum'], reference)}{_chance(reference)}; best {by} "
         f"{score(reference['best_by_search'], reference)}; "
         f"random search without replacement expects {random}{shares.count(reference['random_queries_to_optimum'])} queries "
         f"until it has tried an optimum{ever}.{front}"
     )
+
+
+def _one_trial(reference: Row) -> bool:
+    """Whether a search is answered by something else than the mean."""
+    return any(word in str(reference.get("policy", "")) for word in ("trials=sample", "noise"))
 
 
 def _chance(reference: Row) -> str:

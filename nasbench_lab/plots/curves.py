@@ -153,10 +153,12 @@ def _value(place: float, ends: tuple[float, float], log: bool) -> float:
 
 
 def _range(frame: pd.DataFrame, references: Sequence[Reference], hot: Sequence[str], y: Axis) -> tuple[float, float]:
-    """What the axis spans: all means, and on a linear axis no lower than where 90% of them are."""
+    """What the axis spans: all means, of a logarithm also what bands reach up to, and linear no lower than where 90% are."""
     values = np.concatenate([frame["mean"].dropna().to_numpy(), *(each.mean for each in references)])
     if y.log:
-        low, high = max(y.floor, float(values.min()) * 0.9), max(float(values.max()), 2 * y.floor)
+        bands = frame[frame["strategy"].isin(hot)]["high"].dropna()
+        most = max(float(values.max()), float(bands.max()) if len(bands) else 0.0)
+        low, high = max(y.floor, float(values.min()) * 0.9), max(most, 2 * y.floor)
         return low, high * 1.05
     low, high = float(np.quantile(values, 0.1)), float(values.max())
     margin = 0.04 * (high - low) or 0.5

@@ -1,4 +1,4 @@
-"""Figures for papers: one kind of chart of one or several boards, panels side by side and in rows, as wide as asked for, in a font of its size.
+"""Figures for papers: one kind of chart of one or several boards, panels side by side and in rows, as wide as asked for.
 
 A point of the PDF is a pixel of the chart, so that sizes are points: a figure of 3.25 inches is 234 wide. The plots' own width is
 what names and axes leave; it is found by drawing once and correcting by what is missing.

@@ -80,8 +80,8 @@ def read(
     made, archs = _placed(frame, decisions, space, name)
     order = np.argsort(archs)
     scores = _scores(frame, val, test, order)
-    if unit == "%" and better == "higher" and max(scores.val.max(), scores.test.max()) <= 1:
-        raise LabError("accuracies in percent are all at most 1: multiply them by 100, or say another unit")
+    if unit == "%" and better == "higher":
+        _check_percent(frame, (*val, *test))
     cost = _numbers(frame, seconds, whole=True)[order] if seconds else np.ones(len(order))
     if (cost < 0).any():
         raise LabError(f"column {seconds!r}: seconds must not be negative, got {cost.min():g}")
@@ -107,6 +107,15 @@ def read(
         "unit": unit or "score",
         "better": better,
     }
+
+
+def _check_percent(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse shares that are called percent, in one column beside others that are not as well."""
+    for column in columns:
+        if np.nanmax(_numbers(frame, column, whole=False)) <= 1:
+            raise LabError(
+                f"accuracies in percent are all at most 1 in column {column!r}: multiply them by 100, or say another unit"
+            )
 
 
 def metric_columns(metrics: Sequence[str] | Mapping[str, str], frame: pd.DataFrame) -> dict[str, str]:
@@ -296,8 +305,12 @@ def _given(space: Space, columns: Sequence[str]) -> list[Decision]:
     by_name = {each.name: each for each in space.decisions}
     if len(columns) != len(by_name):
         raise LabError(f"{space.name} has {len(by_name)} decisions, {', '.join(by_name)}; got {len(columns)} columns")
-    if set(by_name) == set(columns) and list(by_name) != list(columns):
-        raise LabError(f"the decisions of {space.name} are in the order {','.join(by_name)}; got {','.join(columns)}")
+    elsewhere = [c for c, name in zip(columns, by_name, strict=True) if c != name and (c in by_name or name in columns)]
+    if elsewhere:  # a column that has another decision's name is that decision
+        raise LabError(
+            f"the decisions of {space.name} are {','.join(by_name)}, in this order; got {','.join(columns)}, where "
+            f"{elsewhere[0]!r} would stand for another"
+        )
     return list(space.decisions)
 
 

@@ -352,7 +352,7 @@ def _exactly(table: Table, last: int) -> dict[str, str]:
 
 def _trials(values: NDArray[np.float64]) -> str:
     if values.shape[1] == 0:
-        return "means only"
+        return "one number a cell"
     return " ".join(f"{int((~np.isnan(values[:, i])).sum()):,}" for i in range(values.shape[1])) + " cells"
 
 

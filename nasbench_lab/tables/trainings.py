@@ -82,6 +82,11 @@ class Trainings:
         values: FloatArray = self._others[np.arange(len(self._others)), self.drawn(seed)]
         return values
 
+    @cached_property
+    def mean(self) -> FloatArray:
+        """(A,) mean score of all trainings of a cell, those that a run searches and those that it does not."""
+        return frozen(known_mean(np.where(self.known, self.scored, np.nan)))
+
     @property
     def possible(self) -> FloatArray:
         """(A * T,) all scores that a run can have; nan for trainings that are not there."""

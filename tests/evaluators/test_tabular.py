@@ -149,7 +149,7 @@ INCOMPLETE = dataclasses.replace(
         (TABLE, {"objectives": ("latency_ms/x",)}, "first objective is 'val'"),
         (TABLE, {"objectives": ("val", "holes")}, "holes"),
         (TABLE, {"search": "oracle", "trials": "sample"}, "the oracle sees a mean"),
-        (make_table(trials=0), {"trials": "sample"}, "has only means"),
+        (make_table(trials=0), {"trials": "sample"}, "has one number a cell"),
         (INCOMPLETE, {}, "15624 of 15625 cells"),
     ],
 )

@@ -73,4 +73,4 @@ def test_a_table_is_told_with_what_is_known_exactly(toy):
 def test_a_table_of_means_alone_has_unknown_noise():
     facts = describe.table_facts(make_table(trials=0))
     assert facts["schedule 12"]["noise"] == "validation unknown; test unknown"
-    assert facts["schedule 12"]["trials"] == "validation means only; test means only"
+    assert facts["schedule 12"]["trials"] == "validation one number a cell; test one number a cell"

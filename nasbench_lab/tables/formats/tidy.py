@@ -98,7 +98,7 @@ def _parsed(text: object, row: int, path: Path) -> int:
 def is_tidy(columns: Iterable[str]) -> bool:
     """Whether a file with these columns is meant to be one."""
     names = set(columns)
-    return "arch" in names or ("index" in names and any(_SCORE.fullmatch(name) for name in names))
+    return bool({"arch", "index"} & names) and any(_SCORE.fullmatch(name) for name in names)
 
 
 def _grouped(frame: pd.DataFrame, path: Path) -> dict[str, list[str]]:
