@@ -19,7 +19,7 @@ from nasbench_lab.files import paths
 from nasbench_lab.leaderboard import latex, written
 from nasbench_lab.leaderboard.parts import Leaderboard
 from nasbench_lab.leaderboard.rebuild import rebuild
-from nasbench_lab.study import execute, jobs, runner, store
+from nasbench_lab.study import execute, jobs, runner, sent, store
 from nasbench_lab.study.given import named
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
@@ -142,7 +142,7 @@ def _texts(name: str, values: Any) -> tuple[str, ...]:
 
 def compare(
     *strategies: str | type[Strategy] | Strategy,
-    table: str | Sequence[str] | None = None,
+    table: str | Table | Sequence[str | Table] | None = None,
     score: str | Sequence[str] = (),
     search: int | str | None = None,
     seeds: int = 50,
@@ -167,6 +167,7 @@ def compare(
             a script, a notebook or a function are not reused: put it into a file of its own and name that.
         table: searched. If left out `digits`, or, where no strategy is named either, the suite: all measured tables of the
             package. Of several, each is searched and scored on itself; from three on the board says what holds across them.
+            A name, a path or a `Table`, which is then kept in the user's cache.
         score: tables scored on; the searched one if left out.
         search: schedule searched on, "all", "oracle", or None for the table's default.
         seeds: runs per strategy and table.
@@ -272,7 +273,7 @@ def assess(
 def make_study(
     strategies: Sequence[str],
     *,
-    table: str | Sequence[str] | None,
+    table: str | Table | Sequence[str | Table] | None,
     score: str | Sequence[str],
     search: int | str | None,
     seeds: int,
@@ -294,7 +295,9 @@ def make_study(
     seeds = whole(seeds, "seeds", least=1)
     unlimited = max_queries == max_seconds == math.inf
     scored_on = _texts("score", score)
-    tables = _texts("table", table or (catalog.default() if strategies or scored_on else catalog.suite()))
+    tables = _texts(
+        "table", _named_tables(table) or (catalog.default() if strategies or scored_on else catalog.suite())
+    )
     if not tables or (scored_on and len(tables) > 1):
         raise LabError(
             f"score goes with one table, got {', '.join(tables) or 'none'}; of several each is scored on itself"
@@ -315,6 +318,15 @@ def make_study(
     )
     tasks = tuple(replace(task, table=name) for name in tables)
     return Study(tuple(strategies) or DEFAULT_STRATEGIES, tasks, seeds)
+
+
+def _named_tables(table: str | Table | Sequence[str | Table] | None) -> Any:
+    """Tables by where they are."""
+    if isinstance(table, Table):
+        return sent.kept(table)
+    if isinstance(table, (list, tuple)):
+        return [sent.kept(each) if isinstance(each, Table) else each for each in table]
+    return table
 
 
 def to_latex(*folders: str | Path, spread: str = "interval", columns: int = 4, label: str = "tab:leaderboard") -> str:

@@ -167,3 +167,15 @@ def test_nothing_said_means_the_suite_and_a_strategy_alone_the_first_of_it():
     suite = api.make_study((), table=None, **said)
     assert tuple(task.table for task in suite.tasks) == catalog.suite()
     assert [task.table for task in api.make_study(("local_search",), table=None, **said).tasks] == ["digits"]
+
+
+def test_a_table_that_is_nobodys_file_is_compared_on_like_any_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rows = [{"op": op, "width": width, "acc": 50 + width + 3 * (op == "b")} for op in "abc" for width in (1, 2, 4)]
+    table = nasbench_lab.Table.from_frame(
+        pd.DataFrame(rows), name="mine", decisions=["op", "width"], val=["acc"], unit="%"
+    )
+    board = nasbench_lab.compare("random_search", table=[table, "toy"], seeds=3, max_queries=4, out=tmp_path / "out")
+    assert board["table"].tolist() == ["mine", "toy"]
+    again = nasbench_lab.compare("random_search", table=table, seeds=3, max_queries=4, out=tmp_path / "two", workers=2)
+    assert again["test_mean"].tolist() == board["test_mean"].tolist()[:1]

@@ -33,9 +33,8 @@ print(table, "| scored on", table.scored)
 
 # %%
 # Numbers keep their order and their scale; every strategy works on it, also those with a model.
-table.save(__import__("pathlib").Path("my_net.npz"))
 board = nl.compare(
-    "random_search", "local_search", "tpe", "gp_bo", table="my_net.npz", seeds=20, max_queries=30, out="results/my_net"
+    "random_search", "local_search", "tpe", "gp_bo", table=table, seeds=20, max_queries=30, out="results/my_net"
 )
 board[["strategy", "rank_low", "rank_high", "test_mean", "regret_mean"]].round(2)
 
@@ -45,7 +44,7 @@ board = nl.compare(
     "random_search",
     "local_search",
     "tpe",
-    table="my_net.npz",
+    table=table,
     trials="split",
     seeds=20,
     max_queries=30,

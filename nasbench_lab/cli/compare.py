@@ -175,8 +175,13 @@ def _run(
     said = notes.notes(plan)
     for note in said:
         print(f"note: {' '.join(note.split())}", file=sys.stderr)
-    with screen.progress(kept="runs (in blocks of a few seconds, those that train one by one)", to=out) as progress:
+    with screen.progress(kept="runs, but for those of the last seconds,", to=out) as progress:
         execute.run(plan, out, workers=workers, backend=backend, write_on=write_on, progress=progress)
+        if any(group.foreign for group in plan.groups):
+            print(
+                "some runs are repeated where no table can be opened, as they are of somebody's own code",
+                file=sys.stderr,
+            )
         board = rebuild(plan, out)
     for note in board.notes:
         if note not in said:  # known only after the runs

@@ -172,7 +172,7 @@ def progress(what: str = "runs", kept: str = "", to: Path | str | None = None) -
             yield update
         except KeyboardInterrupt:
             raise LabError(
-                f"interrupted; finished {kept or what} are kept, the same command goes on from there"
+                f"interrupted; finished {kept or what} are kept; the same command goes on from there"
             ) from None
 
 

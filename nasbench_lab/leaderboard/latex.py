@@ -16,7 +16,7 @@ from nasbench_lab.core import whole
 from nasbench_lab.errors import LabError
 from nasbench_lab.leaderboard import details, verdict, wording
 from nasbench_lab.leaderboard.parts import Row
-from nasbench_lab.stats import measures, shares
+from nasbench_lab.stats import measures, shares, standings
 
 Spread = Literal["interval", "plusminus", "none"]
 ESCAPED = MappingProxyType({
@@ -108,7 +108,7 @@ def _settings(board: Mapping[str, Any]) -> list[_Setting]:
     for reference, tests in zip(board.get("references", ()), board.get("tests", ()), strict=True):
         own = [row for row in board["rows"] if details.key_of(row) == details.key_of(reference)]
         if own:
-            alike = frozenset(verdict.not_told_apart(tests))
+            alike = frozenset(() if standings.too_few(tests) else verdict.not_told_apart(tests))
             found.append(_Setting({str(row["strategy"]): row for row in own}, tests, alike))
     return found
 
@@ -179,7 +179,7 @@ def _caption(settings: Sequence[_Setting], spread: str) -> str:
         "interval": "; in brackets 95\\% intervals",
         "plusminus": "; $\\pm$ half of the 95\\% interval",
         "none": "",
-    }[spread]
+    }[spread if any(_has_interval(row) for each in settings for row in each.rows.values()) else "none"]
     plain = all(measures.of(row).plain for row in rows)
     fronts = ["hypervolume_mean" in row for row in rows]
     what = wording.noted("Mean test accuracy of the cell that a search recommends at the end", plain=plain)
@@ -187,10 +187,19 @@ def _caption(settings: Sequence[_Setting], spread: str) -> str:
     volume = "Mean normalised hypervolume of all cells queried, as a share of the exact front's"
     what = volume if all(fronts) else f"{what}, and {volume.lower()} where that is said" if any(fronts) else what
     alpha = {float(each.tests["alpha"]) for each in settings if each.tests.get("alpha")} or {0.05}
-    return (
-        f"{escaped(what)}{shown}. {escaped('; '.join(parts))}. Bold: the best mean; {_MARK}: not told apart from the best "
-        f"(sign-flip tests of paired means, Holm's correction over all pairs, {100 * max(alpha):g}\\%)."
+    stars = (
+        f"{_MARK}: not told apart from the best (sign-flip tests of paired means, Holm's correction over all pairs, "
+        f"{100 * max(alpha):g}\\%)"
     )
+    few = [standings.too_few(each.tests) for each in settings]
+    told = "; nothing is told apart, as seeds are too few" if all(few) else f"; {stars}"
+    told += ", where seeds are not too few for that" if any(few) and not all(few) else ""
+    return f"{escaped(what)}{shown}. {escaped('; '.join(parts))}. Bold: the best mean{told}."
+
+
+def _has_interval(row: Row) -> bool:
+    by = "hypervolume" if "hypervolume_mean" in row else "test"
+    return not math.isnan(_known(row[f"{by}_lo"]))
 
 
 def _protocol(row: Row) -> str:

@@ -61,7 +61,10 @@ def heads_of(row: Row) -> tuple[str, ...]:
 def meaning(head: str, columns: Mapping[str, str]) -> str:
     """What the numbers under a head mean, by the `columns` of its leaderboard; "" where that is not known."""
     if head == INTERVAL:
-        return "where the mean over seeds lies: 95% interval by studentised bootstrap"
+        return (
+            "where the mean over seeds lies: 95% interval by studentised bootstrap, wider where nearly all runs agree, as a rare "
+            "miss need not be among them"
+        )
     scores = head.startswith(("test ", "score "))
     return columns.get("test_mean" if scores else _MEANING.get(head.partition(",")[0], head), "")
 
@@ -151,6 +154,8 @@ def _range(low: float, high: float) -> str:
 
 def seeds(more: float) -> str:
     """A number nobody would run is not worth its digits."""
+    if more == math.inf:
+        return "equal"
     return "" if more != more else "> 10,000" if more > 10_000 else f"{more:,.0f}"
 
 

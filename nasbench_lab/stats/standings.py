@@ -23,7 +23,7 @@ COLUMNS = MappingProxyType(
         "paired means, Holm over all pairs, 5%); 1: none is, so that it may be the best",
         "rank_high": "the number of strategies less how many are significantly worse",
         "seeds_to_next": "seeds more that would separate it from the next row, with 80% power, if the difference seen is "
-        "the true one; 0: separated; empty: nothing to tell apart",
+        "the true one; 0: separated from the next row; equal: no difference was seen; empty: nothing to tell apart",
     }
 )
 _AT_ONCE = 2_000_000  # differences in memory at once

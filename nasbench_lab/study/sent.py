@@ -30,6 +30,14 @@ def receive(contents: Iterable[bytes]) -> None:
         write_atomically(_place(table.digest), content)
 
 
+def kept(table: Table) -> str:
+    """Where a table that is nobody's file is kept, so that processes and later commands find it: its path."""
+    place = _place(table.digest)
+    if not place.is_file():
+        write_atomically(place, table.content(compress=True))
+    return str(place)
+
+
 def load(where: str, digest: str) -> Table:
     """A table: the one that is there, or, where that is another or none, the one of this digest ("" for any) that was sent.
 

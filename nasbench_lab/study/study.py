@@ -139,8 +139,7 @@ def load_study(path: Path) -> Study:
     """
     if path.is_dir():
         file = path / "manifest.json"
-        if not file.exists():
-            raise LabError(f"{path} is not a results folder: it has no manifest.json")
+        _check_folder(path)
         try:
             return from_json(sealed.read_json(file)["study"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -148,6 +147,27 @@ def load_study(path: Path) -> Study:
     if path.suffix != ".toml":
         raise LabError(f"no such results folder: {path}")
     return read_study(path)
+
+
+_OF_OTHERS = ReadOnly({f"{name}.json": name for name in ("surrogates", "supernets", "validation", "audit")})
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a folder that holds no board of a study, and say what it holds.
+
+    Raises:
+        LabError: an unfinished study, what another command wrote, or nothing of ours.
+    """
+    if other := [what for name, what in _OF_OTHERS.items() if (path / name).is_file()]:
+        raise LabError(f"{path} holds no runs of a study but a report of {other[0]}; give its command again to compare")
+    if (path / "manifest.json").exists():
+        return
+    if any((path / "runs").glob("*.parquet")):
+        raise LabError(
+            f"{path} holds runs of a study that was not finished, and no board yet; give the command again that began it, "
+            "and it goes on from there"
+        )
+    raise LabError(f"{path} is not a results folder: it has no manifest.json")
 
 
 def from_json(raw: dict[str, Any]) -> Study:

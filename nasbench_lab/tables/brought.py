@@ -101,7 +101,7 @@ def read(
     return {
         "name": name,
         "schedules": {LAST: schedule},
-        "metrics": {metric: _numbers(frame, column, whole=False)[order] for metric, column in columns.items()},
+        "metrics": {metric: _numbers(frame, column, whole=True)[order] for metric, column in columns.items()},
         "about": about | ({"scored": scores.scored} if scores.scored else {}),
         "space": made,
         "unit": unit or "score",

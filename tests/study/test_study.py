@@ -80,3 +80,20 @@ def test_missing_and_binary_study_files_are_refused(tmp_path):
     for path in (tmp_path / "no.toml", tmp_path / "x.toml", tmp_path):
         with pytest.raises(LabError, match="study file|cannot be read"):
             study.read_study(path)
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ((), "is not a results folder: it has no manifest.json"),
+        (("runs/a-b-0123456789ab-000000.parquet",), "holds runs of a study that was not finished, and no board yet"),
+        (("surrogates.json", "manifest.json"), "no runs of a study but a report of surrogates"),
+        (("validation.json",), "no runs of a study but a report of validation"),
+    ],
+)
+def test_what_a_folder_holds_that_is_no_board_is_said(tmp_path, there, said):
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(LabError, match=said):
+        study.load_study(tmp_path)
