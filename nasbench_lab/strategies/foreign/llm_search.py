@@ -26,6 +26,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import string
 import sys
 from collections.abc import Iterator
@@ -291,7 +292,7 @@ class _Names:
     """What decisions and options are called in prompts."""
 
     def __init__(self, task: Any, words: bool) -> None:
-        self._space = task.space
+        self._space, self._words = task.space, words
         decisions = task.space.decisions
         self.decisions = [each.name if words else f"d{i}" for i, each in enumerate(decisions, 1)]
         self._labels = [
@@ -311,6 +312,14 @@ class _Names:
         row = self._space.row(arch)
         return {name: labels[option] for name, labels, option in zip(self.decisions, self._labels, row, strict=True)}
 
+    def _number_of(self, place: int, option: str | None) -> int | None:
+        """The option that is the same number, "1e-3" for 0.001; None if there is none."""
+        try:
+            known = self._words and option is not None
+            return int(self._space.decisions[place].number(option)) if known else None
+        except ValueError:
+            return None
+
     def arch(self, given: Any) -> int:
         """The cell of a configuration that a reply holds.
 
@@ -324,26 +333,31 @@ class _Names:
         row = []
         for name, labels in zip(self.decisions, self._labels, strict=True):
             option = given[name] if isinstance(given[name], str) else _number(given[name])
-            if option not in labels:
+            found = labels.index(option) if option in labels else self._number_of(len(row), option)
+            if found is None:
                 raise ValueError(
                     f"{json.dumps(name)} is one of {', '.join(labels)}; got {json.dumps(given[name])[:80]}"
                 )
-            row.append(labels.index(option))
+            row.append(found)
         try:
             return int(self._space.index(tuple(row)))
         except ValueError:
             raise ValueError(f"{json.dumps(given)} does not exist") from None
 
 
+_THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
+_FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
 def _configurations(text: str) -> list[Any]:
-    """The list of a reply; it may stand in a fence.
+    """The list of a reply: all of it, or what stands in the one fence that it has; what a model thought first is no reply.
 
     Raises:
         ValueError: there is none.
     """
-    inner = text.strip()
-    if inner.startswith("```") and inner.endswith("```") and "\n" in inner:
-        inner = inner[inner.index("\n") : -3]
+    inner = _THOUGHT.sub("", text.strip(), count=1)
+    fences = _FENCE.findall(inner)
+    inner = fences[0] if len(fences) == 1 else inner
     try:
         found = bounded.parsed(inner)
     except ValueError:

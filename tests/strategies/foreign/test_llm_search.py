@@ -214,6 +214,24 @@ def test_numbers_and_fences_are_understood_and_what_is_new_is_kept_for_later(end
     assert 'Tried and not scored yet:\n{"op": "fc", "width": "32"}' in shown[1]["content"]
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "```json\n{}\n```",
+        "Here is one that I would try:\n\n```json\n{}\n```\nIt is wide.",
+        "<think>\nperhaps [1, 2], or ```\nthis\n```?\n</think>\n\n{}",
+        "<think>hm</think>\n```\n{}\n```",
+    ],
+)
+def test_the_one_list_of_a_reply_is_read_whatever_stands_around_it(endpoint, reply):
+    space = Space([Decision("op", ("conv", "fc")), Decision("rate", (0.001, 0.01), ordered=True)], name="small")
+    strategy = LlmSearch(initial=0, batch=3)
+    strategy.start(Task(space, (1,), max_queries=9), 0)
+    endpoint.manners.append(reply.replace("{}", json.dumps([{"op": "fc", "rate": "1e-3"}])))
+    assert space.row(strategy.ask().arch) == (1, 0)
+    assert strategy.counts["nonsense"] == 0
+
+
 def test_a_small_space_is_gone_through_to_its_end(endpoint):
     strategy = LlmSearch(initial=0, retries=0)
     space = Space([Decision("op", ("conv", "fc")), Decision("width", (8, 16, 32), ordered=True)], name="small")
