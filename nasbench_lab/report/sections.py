@@ -334,8 +334,9 @@ def _cell_figure(board: Board, setting: Setting, item: Row) -> str:
         if item["seen"] == item["test"]
         else f"seen by the search {wording.seen_measure(setting.reference).text(item['seen'])} (rank {item['seen_rank']:,}), "
     )
+    what = setting.reference.get("optimum_is") or measure.what
     facts = (
-        f"test {measure.text(item['test'])}, rank {item['test_rank']:,} of {item['of']:,}; {seen}"
+        f"{what} {measure.text(item['test'])}, rank {item['test_rank']:,} of {item['of']:,}; {seen}"
         f"{item['runs']:,} of {total:,} runs ended here: {by}"
     )
     drawn, words = _drawn(setting, item)

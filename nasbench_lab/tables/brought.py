@@ -27,7 +27,6 @@ from nasbench_lab import core
 from nasbench_lab.errors import LabError, nth
 from nasbench_lab.spaces.decisions import Decision, number_in, text_of
 from nasbench_lab.spaces.space import MOST, Space
-from nasbench_lab.tables.formats.frames import UNREAD
 from nasbench_lab.tables.schedule import FloatArray, Schedule, known_mean
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 
 LAST = 1  # what the one schedule of a table is called whose epochs are not counted
 _SHOWN = 4  # rows, columns or labels in a message
+
+UNREAD = "unread"  # of a frame's attributes: columns of its file that are of a kind that is not read, and which
 
 
 def read(

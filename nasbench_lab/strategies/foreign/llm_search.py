@@ -330,7 +330,7 @@ class _Names:
             raise ValueError(
                 f"a configuration has {', '.join(map(json.dumps, self.decisions))}, got {json.dumps(given)[:200]}"
             )
-        row = []
+        row: list[int] = []
         for name, labels in zip(self.decisions, self._labels, strict=True):
             option = given[name] if isinstance(given[name], str) else _number(given[name])
             found = labels.index(option) if option in labels else self._number_of(len(row), option)

@@ -11,9 +11,9 @@ import pandas as pd
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, spreadsheet
 from nasbench_lab.files import columns as columns_of
+from nasbench_lab.tables.brought import UNREAD
 
 SUFFIXES = (".parquet", ".csv", ".gz")
-UNREAD = "unread"  # of a frame's attributes: the columns of its file that are of a kind that is not read, and which
 _UNPACKED = 1 << 28  # bytes of CSV; a table of 200 epochs and three trials has half
 
 
