@@ -1,6 +1,10 @@
 """Test accuracy along the way: `python benchmarks/at_queries.py results/NAME 25 50 100 200` prints a table per setting.
 
 Reads curves.csv of a results folder; mean over seeds with the half width of its 95% interval. Computes nothing anew.
+
+`python benchmarks/at_queries.py results/NAME --beaten gp_bo` says on every table who is significantly better than a strategy at
+the end, by what the search saw and by test (sign-flip tests of paired means, Holm over all pairs). Reads runs/, which is not
+committed, and needs the tables.
 """
 
 from __future__ import annotations
@@ -10,7 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from nasbench_lab.stats import significance
+from nasbench_lab.study import recorded
+from nasbench_lab.study.plan import PlannedTask
+from nasbench_lab.study.runs import Runs
 
 
 def _known(means: Any, half: Any, strategy: Any, at: Any) -> str:
@@ -36,5 +46,22 @@ def main(folder: str, *queries: str) -> None:
             print(f"{strategy:<44}" + "".join(f"{cell:>16}" for cell in cells))
 
 
+def beaten(folder: str, name: str) -> None:
+    """Print who beats a strategy."""
+    members: dict[PlannedTask, list[tuple[str, Runs]]] = {}
+    for group, runs in recorded.look(Path(folder)).collected:
+        members.setdefault(group.task, []).append((group.spec, runs))
+    for task, found in members.items():
+        (table,), names = task.scored, [spec for spec, _ in found]
+        ends = [runs.last("incumbent").astype(int) for _, runs in found]
+        for what, scores in (("validation", task.seen), ("test", table.sign * table.truth)):
+            reached = np.stack([scores[end] for end in ends], axis=1)
+            order = np.argsort(-reached.mean(axis=0), kind="stable")
+            better = significance.compare(reached[:, order]).better
+            place = [names[i] for i in order].index(name)
+            by = ", ".join(names[i] for i, worse in zip(order, better[:, place], strict=True) if worse)
+            print(f"{task.text.table:<34}{what:<12}place {place + 1}, significantly better: {by or 'none'}")
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    (beaten if sys.argv[2:3] == ["--beaten"] else main)(*[each for each in sys.argv[1:] if each != "--beaten"])
