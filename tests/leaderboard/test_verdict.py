@@ -106,3 +106,13 @@ def test_a_board_of_several_tables(count, said):
     assert verdict.overall(sections, {}).startswith(said)
     assert verdict.overall(sections * 2, {"verdict": "Across."}) == "Across."
     assert verdict.overall([], {}) == ""
+
+
+def test_who_is_not_told_apart_from_the_best_may_be_beaten_by_another():
+    """The best varies, so that it is told apart from none; the second does not, and beats the third."""
+    rng = np.random.default_rng(0)
+    second = 90 + rng.normal(0, 0.01, 40)
+    scores = np.stack([rng.permutation(np.linspace(80, 101, 40)), second, second - 0.1], axis=1)
+    rows, tests = standings.of(["varies", "steady", "worse"], scores, "test accuracy")
+    assert rows[2]["rank_low"] == 2
+    assert verdict.not_told_apart(tests) == ["steady", "worse"]
