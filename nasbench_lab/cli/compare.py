@@ -179,7 +179,7 @@ def _run(
         execute.run(plan, out, workers=workers, backend=backend, write_on=write_on, progress=progress)
         if any(group.foreign for group in plan.groups):
             print(
-                "some runs are repeated where no table can be opened, as they are of somebody's own code",
+                "note: some runs are repeated where no table can be opened, as they are of somebody's own code",
                 file=sys.stderr,
             )
         board = rebuild(plan, out)

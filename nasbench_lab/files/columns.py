@@ -87,7 +87,7 @@ def _checked(file: Any, rows: int, numbers: int, texts: bool) -> Any:
     if sum(group.total_byte_size for group in in_groups) > 16 * numbers:
         raise ValueError("it unpacks to more bytes than there are numbers")
     for field in schema:
-        if not texts and not _is_number(field.type):
+        if not (_is_number(field.type) or (texts and any(map(_read_as, schema.types)))):
             raise ValueError(f"column {field.name[:40]!r} holds {str(field.type)[:40]}, which is not read")
     return schema
 
