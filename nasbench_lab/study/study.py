@@ -158,7 +158,8 @@ def _check_folder(path: Path) -> None:
     Raises:
         LabError: an unfinished study, what another command wrote, or nothing of ours.
     """
-    if other := [what for name, what in _OF_OTHERS.items() if (path / name).is_file()]:
+    board = (path / "leaderboard.json").is_file()  # beside which `validate` puts its report
+    if not board and (other := [what for name, what in _OF_OTHERS.items() if (path / name).is_file()]):
         raise LabError(f"{path} holds no runs of a study but a report of {other[0]}; give its command again to compare")
     if (path / "manifest.json").exists():
         return

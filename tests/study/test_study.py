@@ -89,6 +89,7 @@ def test_missing_and_binary_study_files_are_refused(tmp_path):
         (("runs/a-b-0123456789ab-000000.parquet",), "holds runs of a study that was not finished, and no board yet"),
         (("surrogates.json", "manifest.json"), "no runs of a study but a report of surrogates"),
         (("validation.json",), "no runs of a study but a report of validation"),
+        (("leaderboard.json", "manifest.json", "validation.json"), "manifest.json cannot be read: KeyError"),
     ],
 )
 def test_what_a_folder_holds_that_is_no_board_is_said(tmp_path, there, said):

@@ -345,8 +345,8 @@ class _Names:
             raise ValueError(f"{json.dumps(given)} does not exist") from None
 
 
-_THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
-_FENCE = re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_THOUGHT = re.compile(r"\A<think>.*?</think>\s*", re.DOTALL)
+_FENCE = re.compile(r"^```[^\n]*\n(.*?)```", re.DOTALL | re.MULTILINE)
 
 
 def _configurations(text: str) -> list[Any]:
@@ -355,7 +355,7 @@ def _configurations(text: str) -> list[Any]:
     Raises:
         ValueError: there is none.
     """
-    inner = _THOUGHT.sub("", text.strip(), count=1)
+    inner = _THOUGHT.sub("", text.strip())
     fences = _FENCE.findall(inner)
     inner = fences[0] if len(fences) == 1 else inner
     try:

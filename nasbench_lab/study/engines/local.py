@@ -86,8 +86,8 @@ def _pool(slots: int) -> Any:
     from joblib.externals.loky import ProcessPoolExecutor
 
     for process, other in list(_pools):
-        if process == os.getpid() and other != slots:
-            _forget(other)
+        if process == os.getpid() and other != slots:  # what another thread's study runs there is run to its end
+            _pools.pop((process, other)).shutdown(wait=False)
     key = (os.getpid(), slots)
     if key not in _pools:
         env = {f"{name}_NUM_THREADS": "1" for name in _ONE_THREAD}

@@ -218,6 +218,7 @@ def test_numbers_and_fences_are_understood_and_what_is_new_is_kept_for_later(end
     "reply",
     [
         "```json\n{}\n```",
+        "```json\n{}```",
         "Here is one that I would try:\n\n```json\n{}\n```\nIt is wide.",
         "<think>\nperhaps [1, 2], or ```\nthis\n```?\n</think>\n\n{}",
         "<think>hm</think>\n```\n{}\n```",
