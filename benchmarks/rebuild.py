@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -111,7 +110,7 @@ def _missing(name: str) -> list[str]:
 def _run(command: str) -> int:
     program, *arguments = shlex.split(command)
     lab = ["-m", "nasbench_lab"] if program == LAB else []
-    return subprocess.run([sys.executable, *lab, *arguments], cwd=HERE.parent, env=os.environ, check=False).returncode
+    return subprocess.run([sys.executable, *lab, *arguments], cwd=HERE.parent, check=False).returncode
 
 
 def main() -> int:

@@ -90,7 +90,8 @@ def figure(
         raise LabError(f"size must lie in 2 to 40 points and height in 0 to 50 inches, got {size:g} and {height}")
     _check_font(font)
     chosen = _chosen([pages.read(paths.home(folder)).board for folder in folders], tables)
-    sides = range(len(chosen), 0, -1) if columns is None else [min(whole(columns, "columns", least=1), len(chosen))]
+    possible = [n for n in range(len(chosen), 0, -1) if (wide - _GAP * (n - 1)) / n >= _LEAST]  # axes need room as well
+    sides = (possible or [1]) if columns is None else [min(whole(columns, "columns", least=1), len(chosen))]
     for count in sides:
         chart, plot = _fitted(chosen, kind, titles, wide, count, (high, font, size))
         if plot >= _LEAST:

@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nasbench_lab.spaces.naming import parts_of
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -28,8 +30,7 @@ class Columns:
 
 def split(text: str) -> tuple[str, ...]:
     """Names with commas between them; one that holds a comma itself stands in double quotes, as in a CSV file."""
-    rows = list(csv.reader([text], skipinitialspace=True)) if text.strip() else []
-    return tuple(name.strip() for row in rows for name in row)
+    return tuple(parts_of(text)) if text.strip() else ()
 
 
 def joined(names: Sequence[str]) -> str:
