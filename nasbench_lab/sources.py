@@ -154,7 +154,7 @@ def _sha256(files: Iterable[Path]) -> str:
 
 
 def files_in(spec: str) -> list[Path]:
-    """The files of plug-ins of others that a spec names, at its head or in specs inside it."""
+    """The files of plug-ins that a spec names, at its head or in specs inside it: others', and strategies of ours."""
     try:
         head, raw = loading.split_spec(spec)
     except LabError:  # a text that is no spec
@@ -165,7 +165,10 @@ def files_in(spec: str) -> list[Path]:
         own = [paths.home(module).resolve()]
     else:
         own = [path for name in [*([module] if module else []), *points] for path in _shared(name)]
-    return [path for path in own if path.is_file()] + [
+    ours: set[Path] = set()
+    if head in loading.leaves("strategies"):
+        _follow(ROOT.parent.joinpath(*loading.leaves("strategies")[head].split(".")).with_suffix(".py"), ours)
+    return [*sorted(ours), *(path for path in own if path.is_file())] + [
         path for value in loading.inner(raw.values()) for path in files_in(value)
     ]
 

@@ -170,6 +170,7 @@ def _about(problem: Problem, headers: list[dict[str, Any]], trials: measured.Tri
             "; seeds after the first were run for the best classes "
             "by the first seed's validation and for a random sample, so means of the very best are still a little high"
         )
+    several = len({header.get("processor", "") for header in headers}) > 1
     failed = {key: why for header in headers for key, why in header["reasons"].items()}
     return {
         "title": f"cluttered digits: every class of {networks.what} trained for real on handwritten digits among fragments",
@@ -188,7 +189,10 @@ def _about(problem: Problem, headers: list[dict[str, Any]], trials: measured.Tri
             "val": "percent of the validation canvases",
             "test": "percent of the test canvases",
             "seconds": "simulated: (3 x training images so far + one validation pass) x multiply-adds / 1e10",
-            "measured_seconds": "CPU seconds of one training on the machine that measured",
+            "measured_seconds": "CPU seconds of one training on the machine that measured"
+            + (
+                "; as the processor of most of them took, those of others scaled by the median ratio" if several else ""
+            ),
             "params_m, flops_m": f"of the trained network: {networks.counted}",
         },
         "means": means,

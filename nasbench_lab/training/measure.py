@@ -210,6 +210,7 @@ def _write(path: Path, outcomes: list[Outcome], task: Task) -> None:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "machine": platform.machine(),
+        "processor": _processor(),
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
@@ -217,6 +218,16 @@ def _write(path: Path, outcomes: list[Outcome], task: Task) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def _processor() -> str:
+    """Whose seconds these are, as the system names it; trainings of one table may come from several machines."""
+    try:
+        lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
+        said = {key.strip(): value.strip() for key, _, value in lines}
+        return " ".join(said[key] for key in ("model name", "cpu family", "model"))
+    except (OSError, KeyError):  # another system
+        return platform.processor() or platform.machine()
 
 
 def merge(folder: Path) -> tuple[Table, list[dict[str, Any]]]:
@@ -237,9 +248,32 @@ def merge(folder: Path) -> tuple[Table, list[dict[str, Any]]]:
     if any(header["task"] != headers[0]["task"] for header in headers):
         raise ValueError(f"{folder} holds shards of different tasks; keep one task per folder")
     whole = {name: np.concatenate([table[name] for table in tables]) for name in FIELDS}
+    said = [
+        np.full(len(table["arch"]), header.get("processor", "")) for header, table in zip(headers, tables, strict=True)
+    ]
+    whole["seconds"] = _of_one_processor(whole["arch"], whole["seconds"], np.concatenate(said))
     pairs = np.stack([whole["seed"], whole["arch"]], axis=1)
     _, first = np.unique(pairs, axis=0, return_index=True)
     return {name: values[first] for name, values in whole.items()}, headers
+
+
+def _of_one_processor(arch: NDArray[Any], seconds: NDArray[Any], processor: NDArray[Any]) -> NDArray[Any]:
+    """(J,) seconds as the processor of most trainings took them: those of another by the median ratio over what both trained."""
+    names, counts = np.unique(processor, return_counts=True)
+    usual, scaled = names[np.argmax(counts)], seconds.copy()
+
+    def means(name: str) -> NDArray[np.float64]:  # by arch, nan where it trained none
+        own = processor == name
+        with np.errstate(invalid="ignore"):
+            return np.bincount(arch[own], seconds[own], minlength=arch.max() + 1) / np.bincount(
+                arch[own], minlength=arch.max() + 1
+            )
+
+    for other in (str(name) for name in names if name != usual):
+        ratios = means(usual) / means(other)
+        ratios = ratios[np.isfinite(ratios)]
+        scaled[processor == other] *= np.median(ratios) if len(ratios) else 1.0
+    return scaled
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -88,6 +89,22 @@ def test_accuracies_are_counts_and_means_are_over_the_trials_that_exist():
     assert schedule.val[archs[2], 0] == 30.0
     assert np.isnan(schedule.val[archs[2], 1])
     assert not table.measured[archs[2]]
+
+
+def test_seconds_of_another_processor_are_scaled_by_what_both_trained(shards, tmp_path):
+    for path in shards.glob("*.npz"):
+        with np.load(path) as file:
+            columns = {name: file[name] for name in file.files}
+        first = columns["seed"] == 5
+        assert first.all() or not first.any()
+        columns["seconds"] = np.where(first, 1.0, 4.0).astype(np.float32)
+        header = json.loads(str(columns["header"])) | {"processor": "fast" if first.all() else "slow"}
+        np.savez(tmp_path / path.name, **(columns | {"header": np.array(json.dumps(header))}))
+    rows, _ = measure.merge(tmp_path)
+    assert rows["seconds"].tolist() == [1.0] * 22
+    said = measuring.merge("two", tmp_path, partial=True).about["units"]["measured_seconds"]
+    assert "scaled" in said
+    assert "scaled" not in measuring.merge("one", shards, partial=True).about["units"]["measured_seconds"]
 
 
 CHAIN = make_problem("digits", space="chain", epochs=2, part_size=64, held_out_size=100)

@@ -29,6 +29,7 @@ class RegularizedEvolution(Strategy):
     sample: int = 3
 
     paper = "Real et al. 2019, arXiv:1802.01548"
+    learns_from_any = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.sample <= self.population:

@@ -27,6 +27,7 @@ class LocalSearch(Strategy):
     restarts: bool = True
 
     paper = "White et al. 2021, arXiv:2005.02960"
+    learns_from_any = True
 
     def setup(self) -> None:
         self._scores: dict[int, float] = {}

@@ -87,6 +87,8 @@ class ModelBased(Strategy):
     dense: int = 20
     growth: float = 1.2
 
+    learns_from_any = True
+
     @property
     def requires(self) -> tuple[str, ...]:
         """What the surrogate computes with."""
@@ -143,6 +145,7 @@ class ModelBased(Strategy):
         arch = result.query.arch
         if arch in self._pending:
             self._pending.remove(arch)
+        self._asked[arch] = True  # if by another strategy of a portfolio
         if result.val == result.val:  # a failure teaches nothing, and is not asked for again
             self._archs.append(arch)
             self._scores.append(result.val)

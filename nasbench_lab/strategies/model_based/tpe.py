@@ -46,6 +46,7 @@ class Tpe(Strategy):
     weights: Weights = "ei"
 
     paper = "Bergstra et al. 2011; Watanabe 2023, arXiv:2304.11127"
+    learns_from_any = True
 
     def __post_init__(self) -> None:
         if self.initial < 2 or self.candidates < 1 or not 0 < self.gamma < 1:
@@ -70,6 +71,7 @@ class Tpe(Strategy):
         return Query(arch, self.task.full)
 
     def observe(self, result: Result) -> None:
+        self._seen.add(result.query.arch)  # if asked for by another strategy of a portfolio
         self._archs.append(result.query.arch)
         self._scores.append(result.score)
 
