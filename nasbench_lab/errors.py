@@ -33,6 +33,13 @@ def nth(row: int) -> str:
     return f"row {row + 1}"
 
 
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """A number of things as people say it: "1 row", "2,000 rows"; with a verb, "has" or "is", "1 row has", "2 rows have"."""
+    one = number == 1
+    plural = {"is": "are", "has": "have", "was": "were", "does": "do"}.get(verb, verb)
+    return f"{number:,} {noun}{'' if one else 's'}" + (f" {verb if one else plural}" if verb else "")
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal told this process to end: Ctrl-C, SIGTERM or SIGHUP. Nobody's code raises it."""
 

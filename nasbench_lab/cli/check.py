@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from nasbench_lab.cli import complete, screen
+from nasbench_lab.errors import counted
 
 
 def check(
@@ -25,13 +26,17 @@ def check(
         nasbench-lab check my_search.py
         nasbench-lab check --kind surrogate "sklearn.svm:SVR:C=10"
     """
-    from nasbench_lab.testing.strategy_kit import CheckFailed, check_strategy, check_surrogate
+    from nasbench_lab.testing.checks import CheckFailed, NotRun
+    from nasbench_lab.testing.strategy_kit import check_strategy, check_surrogate
 
     console = screen.console()
     failed: dict[str, list[str]] = {}  # cause -> checks
+    skipped = 0
     for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
         try:
             test()
+        except NotRun:
+            skipped += 1
         except CheckFailed as error:
             cause = next((known for known in failed if str(error).endswith(known)), str(error))
             failed.setdefault(cause, []).append(test.name)
@@ -42,5 +47,6 @@ def check(
         share = f"{len(checks)} checks, {checks[0]} the first" if len(checks) > 1 else checks[0]
         console.print(f"\n{share}:\n    {cause}", style="red", highlight=False, markup=False)
     count = sum(map(len, failed.values()))
-    console.print(f"\n{count} checks failed" if failed else "all checks passed", highlight=False)
+    more = f", {counted(skipped, 'other')} not run" if skipped else ""
+    console.print(f"\n{counted(count, 'check')} failed{more}" if failed else "all checks passed", highlight=False)
     raise typer.Exit(1 if failed else 0)

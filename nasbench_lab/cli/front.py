@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasbench_lab.cli import complete, screen
+from nasbench_lab.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def _show(exact: Front, found: Sequence[Attained]) -> None:
         more = f" +{row['cells'] - 1}" if row["cells"] > 1 else ""
         grid.add_row(f"{row['arch']}{more}", row["cell"], measure.text(row["test"]), *metrics)
     terminal.print(grid)
-    left_out = f"; {exact.left_out:,} cells without a value are left out" if exact.left_out else ""
+    left_out = f"; {counted(exact.left_out, 'cell')} without a value left out" if exact.left_out else ""
     terminal.print(
         f"Exact front: {exact.target.size} points, normalised hypervolume {exact.target.possible:.5f} "
         f"(test {'error' if measure.plain else 'score'} and costs min-max over the space, reference 1){left_out}."

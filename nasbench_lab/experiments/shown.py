@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nasbench_lab.errors import LabError, brief
+from nasbench_lab.errors import LabError, brief, counted
 from nasbench_lab.files import bounded, sealed
 from nasbench_lab.study import shelf
 
@@ -126,7 +126,7 @@ def _csv(then: str, now: str) -> Iterator[str]:
         yield f"columns: {brief(old[:1])} then, {brief(new[:1])} now"
         return
     if len(old) != len(new):
-        yield f"{len(old) - 1} rows then, {len(new) - 1} now"
+        yield f"{counted(len(old) - 1, 'row')} then, {len(new) - 1} now"
     for one, other in zip(old[1:], new[1:], strict=False):
         row = dict(zip(new[0], other, strict=False))
         for name, before, after in zip_longest(new[0], one, other, fillvalue=""):

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab import core
-from nasbench_lab.errors import LabError, nth
+from nasbench_lab.errors import LabError, counted, nth
 from nasbench_lab.spaces.decisions import Decision, number_in, text_of
 from nasbench_lab.spaces.space import MOST, Space
 from nasbench_lab.tables.schedule import FloatArray, Schedule, known_mean
@@ -179,7 +179,7 @@ def _trials(frame: pd.DataFrame, columns: Sequence[str], least: int) -> FloatArr
         row = int(np.argmax(known < least))
         needs = "a score" if least == 1 else "two scores, one for the search and one it does not see,"
         raise LabError(
-            f"{nth(row)}: needs {needs} in {', '.join(columns)}; {int((known < least).sum()):,} rows have not"
+            f"{nth(row)}: needs {needs} in {', '.join(columns)}; {counted(int((known < least).sum()), 'row', 'has')} not"
         )
     return values
 
@@ -328,7 +328,8 @@ def _check_once(frame: pd.DataFrame, columns: Sequence[str], rows: NDArray[np.in
         other = int(np.flatnonzero(group == group[one])[1])
         raise LabError(
             f"{nth(one)} and {nth(other)} are the same configuration, {_said(frame, columns, one)}; "
-            f"{len(rows) - len(first):,} rows are given more than once. Put trials of one configuration side by side, in columns"
+            f"{counted(len(rows) - len(first), 'row', 'is')} given more than once. "
+            "Put trials of one configuration side by side, in columns"
         )
 
 
@@ -354,7 +355,7 @@ def _found(space: Space, rows: NDArray[np.int64], frame: pd.DataFrame, columns: 
         missing = np.setdiff1d(np.arange(space.size), archs)
         labels = [text_of(d.options[o]) for d, o in zip(space.decisions, space.row(int(missing[0])), strict=True)]
         raise LabError(
-            f"{len(missing):,} of {space.size:,} cells of {space.name} are missing, first {', '.join(labels)}"
+            f"{counted(len(missing), 'cell', 'is')} missing of the {space.size:,} of {space.name}, first {', '.join(labels)}"
         )
     return archs
 

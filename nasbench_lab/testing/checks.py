@@ -31,6 +31,10 @@ class Hung(CheckFailed):
     """A check did not return in time; the message says where it stands."""
 
 
+class NotRun(CheckFailed):
+    """A check was not tried, as nothing could come of it; the message says which one before it is why."""
+
+
 class _Stop(BaseException):
     """Raised in the thread of a check that is given up."""
 
@@ -39,29 +43,34 @@ class _Stop(BaseException):
 class Check:
     """A named check; calling it raises `CheckFailed` if the plug-in does not pass, whatever goes wrong in it.
 
-    It runs in a thread of its own, so that one that does not return can be left behind. Checks that share `hung` are
-    not run after such a one: what does not return once would be waited for again and again.
+    It runs in a thread of its own, so that one that does not return can be left behind. Checks that share `over` are not
+    run after such a one, which would be waited for again and again, nor after one that is `first` and failed: the
+    others would say the same.
 
     Attributes:
         name: what is checked.
         function: does it.
         blamed: errors of the package that are the plug-in's; any other says that there is nothing to check.
         seconds: time limit.
-        hung: names of the checks before this one that did not return.
+        over: why no further one is run.
+        first: whether the others need it.
     """
 
     name: str
     function: Callable[[], None]
     blamed: tuple[type[LabError], ...] = ()
     seconds: float = SECONDS
-    hung: list[str] = field(default_factory=list, compare=False, repr=False)
+    over: list[str] = field(default_factory=list, compare=False, repr=False)
+    first: bool = False
 
     def __call__(self) -> None:
-        require(not self.hung, f"not run: {self.hung[0]!r} did not return" if self.hung else "")
+        if self.over:
+            raise NotRun(f"not run: {self.over[0]}")
         try:
             within(self.seconds, self._run)
-        except Hung:
-            self.hung.append(self.name)
+        except CheckFailed as error:
+            if self.first or isinstance(error, Hung):
+                self.over.append(f"{self.name!r} {'did not return' if isinstance(error, Hung) else 'failed'}")
             raise
 
     def _run(self) -> None:

@@ -47,28 +47,32 @@ def check_surrogate(load: Any) -> Iterator[Check]:
         load = written(load)
     spec = load if isinstance(load, str) else f"{load.__module__}:{load.__qualname__}"
     make: Callable[[], Any] = (lambda: loading.build("surrogates", load)) if isinstance(load, str) else load
-    kit = _Kit(make, spec)
-    yield Check("is a dataclass whose fields are its parameters, and can be cloned", kit.is_surrogate)
-    yield Check("predicts a finite mean and a positive spread for every cell asked for", kit.predicts)
-    yield Check("predicts in the unit of the scores, whatever it is", kit.units)
-    yield Check("leaves what it is given as it was", kit.leaves_arguments)
-    yield Check("same generator, same predictions", kit.same_generator)
-    yield Check("same predictions in a fresh process with another PYTHONHASHSEED", kit.fresh_process)
-    yield Check("leaves the global random states of random, numpy and torch alone", kit.global_states)
-    yield Check(
+    kit, over = _Kit(make, spec), list[str]()
+
+    def _check(name: str, function: Callable[[], None], *, first: bool = False) -> Check:
+        return Check(name, function, over=over, first=first)
+
+    yield _check("is a dataclass whose fields are its parameters, and can be cloned", kit.is_surrogate, first=True)
+    yield _check("predicts a finite mean and a positive spread for every cell asked for", kit.predicts, first=True)
+    yield _check("predicts in the unit of the scores, whatever it is", kit.units)
+    yield _check("leaves what it is given as it was", kit.leaves_arguments)
+    yield _check("same generator, same predictions", kit.same_generator)
+    yield _check("same predictions in a fresh process with another PYTHONHASHSEED", kit.fresh_process)
+    yield _check("leaves the global random states of random, numpy and torch alone", kit.global_states)
+    yield _check(
         f"ranks cells it has not seen better than chance ({shares.percent(BY_CHANCE, 1)} pass by chance)", kit.ranks
     )
-    yield Check(f"90% intervals cover {shares.percent(_LEAST_COVER)} or more of what it has not seen", kit.covers)
-    yield Check("quantiles are in order", kit.quantiles)
-    yield Check("samples are decided by the generator, and differ", kit.samples)
-    yield Check("survives two scores, equal scores and repeated cells", kit.little)
-    yield Check("refuses nan, infinity, one score, and more scores than cells, with a ValueError", kit.refuses)
-    yield Check("works on small spaces of every kind", kit.small_space)
-    yield Check("predicts alike what it calls alike", kit.alike)
-    yield Check("can be pickled when fitted", kit.pickling)
-    yield Check("an update tells what a fit to the same scores tells", kit.updates)
-    yield Check("goes on after it was told to believe what is pending", kit.believes)
-    yield Check("starts anew when fitted again", kit.refit)
+    yield _check(f"90% intervals cover {shares.percent(_LEAST_COVER)} or more of what it has not seen", kit.covers)
+    yield _check("quantiles are in order", kit.quantiles)
+    yield _check("samples are decided by the generator, and differ", kit.samples)
+    yield _check("survives two scores, equal scores and repeated cells", kit.little)
+    yield _check("refuses nan, infinity, one score, and more scores than cells, with a ValueError", kit.refuses)
+    yield _check("works on small spaces of every kind", kit.small_space)
+    yield _check("predicts alike what it calls alike", kit.alike)
+    yield _check("can be pickled when fitted", kit.pickling)
+    yield _check("an update tells what a fit to the same scores tells", kit.updates)
+    yield _check("goes on after it was told to believe what is pending", kit.believes)
+    yield _check("starts anew when fitted again", kit.refit)
 
 
 def scores(archs: Archs) -> FloatArray:

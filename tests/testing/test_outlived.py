@@ -145,11 +145,11 @@ def test_a_board_is_not_made_of_a_table_that_was_changed_in_memory(tmp_path):
 @pytest.mark.usefixtures("impatient")
 def test_a_strategy_that_does_not_return_is_found_at_once_and_waited_for_once():
     found = list(check_strategy(Hangs))
-    assert "quickly" in found[1].name
+    assert "proposes cells" in found[1].name
     with pytest.raises(CheckFailed, match=r"does not return within 0.9 s: propose stands at .*test_outlived\.py:\d+$"):
         found[1]()
     for check in found[2:]:
-        with pytest.raises(CheckFailed, match="not run: 'asks quickly' did not return"):
+        with pytest.raises(CheckFailed, match="not run: .proposes cells of .* did not return"):
             check()
 
 
@@ -172,3 +172,39 @@ class _Deep:
     def _wait(self):
         while True:
             self.here = True
+
+
+@dataclass
+class AsksFor(RandomSearch):
+    """Anything but a query of the task."""
+
+    what: str = "cell"
+
+    def propose(self):
+        query = super().propose()
+        wrong = {
+            "cell": query._replace(arch=self.task.space.size),
+            "epochs": query._replace(epochs=7),
+            "label": query._replace(arch="a"),
+            "bare": query.arch,
+            "nothing": None,
+        }
+        if self.what == "error":
+            raise ZeroDivisionError
+        return wrong[self.what]
+
+
+@pytest.mark.parametrize("what", ["cell", "epochs", "label", "bare", "nothing", "error"])
+def test_a_mistake_in_every_query_is_told_once(what):
+    found = list(check_strategy(lambda: AsksFor(what=what)))
+    told = []
+    for check in found:
+        try:
+            check()
+        except checks.NotRun:
+            told.append("not run")
+        except CheckFailed as error:
+            told.append(str(error))
+    assert len(told) == len(found) - 1
+    assert {"nothing": "no query was proposed", "error": "ZeroDivisionError"}.get(what, "asked for") in told[0]
+    assert told[1:] == ["not run"] * (len(found) - 2)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import counted
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.tables.formats.official import DATASETS, Trial, name_of
@@ -196,7 +197,9 @@ class Collector:
         unscored = ~np.isnan(curves[:, -1]).all(axis=1) & np.isnan(tests).all(axis=1)
         if unscored.any():
             curves[unscored] = np.nan
-            notes.append(f"{dataset}, {last} epochs: {int(unscored.sum()):,} cells have no test score and are left out")
+            notes.append(
+                f"{dataset}, {last} epochs: {counted(int(unscored.sum()), 'cell', 'has')} no test score, left out"
+            )
         return Schedule(
             epochs=tuple((np.flatnonzero(kept) + 1).tolist()),
             val=known_mean(curves),
