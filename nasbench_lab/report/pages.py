@@ -27,7 +27,7 @@ from nasbench_lab.report import made as report_made
 from nasbench_lab.report import sections as html
 from nasbench_lab.report.charts import Board, Chart, Row, Setting
 from nasbench_lab.report.explorer import Shown
-from nasbench_lab.stats import across, measures
+from nasbench_lab.stats import across, measures, standings
 from nasbench_lab.tables import proxy_ranks
 
 _ASSETS = Path(__file__).parent / "page"
@@ -46,6 +46,7 @@ class Content:
         manifest: as in manifest.json.
         agreement: how the rankings of the settings agree; may be empty.
         across: what holds across several tables; may be empty.
+        overall: aggregates of the strategies over all settings; may be empty.
         notes: what is to be known of the board.
         facts: strategy -> family, summary, parameters, paper; unknown strategies are missing.
         checklist: item, status, why; may be empty.
@@ -59,6 +60,7 @@ class Content:
     manifest: Row
     agreement: Sequence[Row] = ()
     across: Row = field(default_factory=dict)
+    overall: Sequence[Row] = ()
     notes: Sequence[str] = ()
     facts: Mapping[str, Row] = field(default_factory=dict)
     checklist: Sequence[Row] = ()
@@ -92,7 +94,13 @@ def read(folder: Path, **more: Any) -> Content:
         across_tables = content.get("across", {})
         across_tables |= {"rows": [_numbers(row) for row in across_tables.get("rows", [])]} if across_tables else {}
         notes = content.get("notes", manifest.get("notes", []))
-        more = {"folder": str(folder), "across": across_tables, "notes": notes, **more}
+        more = {
+            "folder": str(folder),
+            "across": across_tables,
+            "overall": content.get("overall", []),
+            "notes": notes,
+            **more,
+        }
         more = {"checklist": manifest.get("checklist", []), **more}
         return Content(board, columns, manifest, agreement, **more)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -219,6 +227,12 @@ def _rankings(content: Content) -> Section:
         parts.append(html.element("h3", wording.AGREEMENT))
         parts.append(html.table(wording.AGREEMENT_HEADS, rows, wording.AGREEMENT))
         note = wording.noted(wording.AGREEMENT_NOTE, plain=all(measures.of(row).plain for row in board.rows))
+        parts.append(html.element("p", html.escaped(note), class_="note"))
+    if content.overall:
+        rows = [standings.overall_cells(row) for row in content.overall]
+        note = wording.noted(standings.OVERALL_NOTE, plain=all(measures.of(row).plain for row in board.rows))
+        parts.append(html.element("h3", standings.OVERALL))
+        parts.append(html.table(standings.OVERALL_HEADS, rows, standings.OVERALL))
         parts.append(html.element("p", html.escaped(note), class_="note"))
     if content.across:
         rows = [across.cells(row) for row in content.across["rows"]]

@@ -57,6 +57,18 @@ def test_it_is_whole_without_script_and_network(page: Path) -> None:
     assert set(re.findall(r'aria-(?:describedby|labelledby)="([^" ]+)"', body)) <= set(ids)
 
 
+def test_it_has_every_table_that_the_markdown_has(page: Path) -> None:
+    text = page.read_text()
+    markdown = page.with_name("leaderboard.md").read_text()
+    blocks = re.findall(r"^## (.*)$", markdown, flags=re.MULTILINE)
+    assert {"How the rankings agree", "Over all settings"} <= set(blocks)
+    for title in ("How the rankings agree", "Over all settings"):
+        assert f"<h3>{title}</h3>" in text
+        table = markdown.split(f"## {title}\n\n")[1].split("\n\n")[0].splitlines()[2:]
+        for cell_text in (part.strip() for line in table for part in line.strip("|").split("|")):
+            assert cell_text in text
+
+
 def test_the_command_says_what_it_wrote_and_what_it_cannot_read(lab, page: Path, tmp_path: Path) -> None:
     code, out, _ = lab("report", page.parent, "--out", tmp_path / "p.html")
     assert code == 0
