@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
+from nasbench_lab.stats import agreement
+from nasbench_lab.tables import trainings as trainings_of
 from nasbench_lab.tables.table import Table
 from nasbench_lab.training import digits, recipe
 
@@ -136,6 +138,84 @@ def quantiles(values: Floats) -> str:
     """Median and the middle four fifths."""
     low, middle, high = np.nanpercentile(values, (10, 50, 90))
     return f"median {middle:.2f}, 10% to 90%: {low:.2f} to {high:.2f}"
+
+
+def noise(table: Table, largest: str = "") -> Iterator[str]:
+    """Standard deviations between seeds, common shifts of seeds, and how well one training ranks like another."""
+    firsts, seeds = members(table), sorted(map(int, table.about["seeds"]))
+    val, test = table.last.val_trials[firsts, -1, :], table.last.test_trials[firsts]
+    yield "## Noise"
+    yield ""
+    several = (~np.isnan(val)).sum(axis=1) > 1
+    if several.sum() < 10:
+        yield "One seed so far: nothing to say."
+        yield ""
+        return
+    rows = tenths(table.truth[firsts], val, test)
+    yield from grid(["tenth of classes by test", "test %", "with several seeds", "SD of val", "SD of test"], rows)
+    held_out = table.about["data"]["held_out_size"]
+    yield (
+        "Standard deviation between seeds, points, pooled within classes; over all: "
+        f"val {pooled(val[several])}, test {pooled(test[several])}. {largest}"
+        f"Counting on {held_out:,} fixed canvases is not part of it (they are the same for all); it would be "
+        f"{100 * np.sqrt(0.8 * 0.2 / held_out):.2f} at 80%. Within a class, luck in val and luck in test correlate by "
+        f"{agreement.correlation(val, test):.2f}: a good seed is good on both."
+    )
+    yield ""
+    yield from between(seeds, val, test)
+    yield from common(seeds, val, test)
+
+
+def between(seeds: list[int], val: Floats, test: Floats) -> Iterator[str]:
+    """Ranks in one training against ranks in another."""
+    rows = []
+    for a, b in combinations(range(len(seeds)), 2):
+        both = ~np.isnan(val[:, a] + val[:, b] + test[:, b])
+        if both.sum() > 10:
+            row = [f"{seeds[a]}, {seeds[b]}", f"{int(both.sum()):,}", *correlations(val[both, a], val[both, b])]
+            rows.append([*row, f"{spearmanr(val[both, a], test[both, b])[0]:.3f}"])
+    yield "Between two trainings:"
+    yield ""
+    yield from grid(["seeds", "classes", "Spearman of val", "Kendall", "val of one, test of the other: Spearman"], rows)
+
+
+def common(seeds: list[int], val: Floats, test: Floats) -> Iterator[str]:
+    """How much higher or lower a seed is for all cells, and how much of the noise that is."""
+    whole = ~np.isnan(val + test).any(axis=1)
+    rows, shares = [], []
+    for name, values in (("val", val[whole]), ("test", test[whole])):
+        shift = values.mean(axis=0) - values.mean()
+        error = (values - values.mean(axis=1, keepdims=True)).std(axis=0, ddof=1) / np.sqrt(len(values))
+        rows.append([name, *(f"{mean:+.3f} ± {1.96 * own:.3f}" for mean, own in zip(shift, error, strict=True))])
+        shares.append(
+            f"{(shift**2).sum() / (len(seeds) - 1) / np.nanvar(values, axis=1, ddof=1).mean():.1%} of {name}'s"
+        )
+    yield "All cells see a seed's training canvases, so that a seed may be better or worse for all of them:"
+    yield ""
+    yield from grid(["mean over classes, against the mean of all seeds", *map(str, seeds)], rows)
+    yield (
+        f"Common to all cells is {' and '.join(shares)} variance between seeds. It is left in: every class has every seed, "
+        "so that means hold all shifts alike and no difference between two classes has any of it. Where one training answers the search "
+        "(`--trials split`, `sample`), each class draws its own, and the shift is part of the noise between them."
+    )
+    yield ""
+
+
+def known_best(table: Table) -> str:
+    """What the trainings tell of which class is the best."""
+    found = trainings_of.noise(table)
+    if found is None:
+        return ""
+    repeated = found.repeated
+    chances = np.sort(repeated.chances)[::-1]
+    top = np.argsort(-repeated.means, kind="stable")[:10]
+    fall = float((repeated.means - repeated.posterior)[top].mean())
+    return (
+        f"The best class by the posterior mean (`nasbench_lab/stats/repeated.py`: from all trainings together) has "
+        f"{repeated.posterior[repeated.best]:.2f} and is the best of all with probability {chances[0]:.0%}; "
+        f"{int(np.searchsorted(np.cumsum(chances), 0.9)) + 1} classes share 90% of that chance. The ten best by mean test are "
+        f"expected to score {fall:.2f} less in trainings of their own."
+    )
 
 
 def pooled(trials: Floats) -> str:

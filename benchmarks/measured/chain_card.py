@@ -10,21 +10,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from nasbench_lab.spaces import chain, naming
-from nasbench_lab.stats import agreement
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.measured import cards
 from benchmarks.measured import digits_pictures as pictures
-from benchmarks.measured.cards import Floats, correlations, grid, pooled
+from benchmarks.measured.cards import Floats, correlations, grid
 
 SPACE = chain.space()
 MEMBERS = np.unique(SPACE.representatives)
@@ -48,7 +45,7 @@ def page(table: Table) -> Iterator[str]:
     yield from made(table)
     yield from distribution(table)
     yield from decisions(table)
-    yield from noise(table)
+    yield from cards.noise(table, "It is largest where some seeds have learned and others not yet. ")
     yield from optimum(table)
     yield from cards.fidelities(table, digits=4)
     yield from uses(table)
@@ -147,40 +144,6 @@ def best_rates(table: Table) -> str:
     return f"{shown} of {len(whole)} (convolutions and fc)"
 
 
-def noise(table: Table) -> Iterator[str]:
-    val, test = table.last.val_trials[MEMBERS, -1, :], table.last.test_trials[MEMBERS]
-    yield "## Noise"
-    yield ""
-    several = (~np.isnan(val)).sum(axis=1) > 1
-    if several.sum() < 10:
-        yield "One seed so far: nothing to say."
-        yield ""
-        return
-    rows = cards.tenths(table.truth[MEMBERS], val, test)
-    yield from grid(["tenth of classes by test", "test %", "with several seeds", "SD of val", "SD of test"], rows)
-    yield (
-        f"Standard deviation between seeds, points, pooled within classes; over all: "
-        f"val {pooled(val[several])}, test {pooled(test[several])}. "
-        "It is largest where some seeds have learned and others not yet. Within a class, luck in val and luck in test "
-        f"correlate by {agreement.correlation(val, test):.2f}."
-    )
-    yield ""
-    yield from between(sorted(map(int, table.about["seeds"])), val, test)
-
-
-def between(seeds: list[int], val: Floats, test: Floats) -> Iterator[str]:
-    """Ranks in one training against ranks in another."""
-    rows = []
-    for a, b in combinations(range(len(seeds)), 2):
-        both = ~np.isnan(val[:, a] + val[:, b] + test[:, b])
-        if both.sum() > 10:
-            row = [f"{seeds[a]}, {seeds[b]}", str(int(both.sum())), *correlations(val[both, a], val[both, b])]
-            rows.append([*row, f"{spearmanr(val[both, a], test[both, b])[0]:.3f}"])
-    yield "Between two trainings:"
-    yield ""
-    yield from grid(["seeds", "classes", "Spearman of val", "Kendall", "val of one, test of the other: Spearman"], rows)
-
-
 def optimum(table: Table) -> Iterator[str]:
     truth, val = table.truth, table.last.val[:, -1]
     yield "## Optimum and landscape"
@@ -197,7 +160,7 @@ def optimum(table: Table) -> Iterator[str]:
     yield (
         f"Choosing by validation loses {truth[best] - truth[by_val]:.3f} points of test. Within 0.5, 1 and 2 points of the best: "
         f"{near[0]}, {near[1]} and {near[2]} classes. Configurations better than every neighbour of another class: "
-        f"{int(strict.sum())}, in {len(np.unique(SPACE.classes[strict]))} classes."
+        f"{int(strict.sum())}, in {len(np.unique(SPACE.classes[strict]))} classes. {cards.known_best(table)}"
     )
     yield ""
     rows = [[name, *correlations(values, truth[MEMBERS][known])] for name, values, known in sizes(table)]

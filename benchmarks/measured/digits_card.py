@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +18,13 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from nasbench_lab.spaces import cell
-from nasbench_lab.stats import agreement
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.measured import cards
 from benchmarks.measured import digits_pictures as pictures
-from benchmarks.measured.cards import correlations, grid, pooled
+from benchmarks.measured.cards import correlations, grid
 
 Floats = NDArray[np.float64]
 MEMBERS = np.unique(cell.representatives())
@@ -51,7 +49,7 @@ def page(table: Table, nb201: Path) -> Iterator[str]:
     yield from heading(table)
     yield from made(table)
     yield from distribution(table)
-    yield from noise(table)
+    yield from cards.noise(table)
     yield from optimum(table)
     yield from cards.fidelities(table)
     yield from elsewhere(table, nb201)
@@ -85,15 +83,15 @@ def made(table: Table) -> Iterator[str]:
     )
     yield ""
     yield (
-        "**Seeds.** The first seed was run for every class, in random order; the others for the 500 best by the first seed's "
-        "final validation and for 500 random others. Means are over the seeds that were run. The first seed's luck "
-        "helped choose the 500, so their means are still a little high in validation, and, as far as luck in validation and "
-        "test go together (see Noise), in test. All strategies are scored on the same numbers."
+        f"**Seeds.** Every class with every seed: {cards.trainings(table)}. A search is answered by one training of each class, "
+        "drawn for every seed of the search, and scored on the mean test of the others (`trials=split`, this table's default), "
+        "so that no training's luck is both chosen by and scored; `--trials mean` answers and scores with the means of all."
     )
     yield ""
     yield (
-        "**Anew.** `nasbench-lab tables train digits --seed 777 --more 888 --more 999 --workers 2`; from the committed shards: "
-        "`nasbench-lab tables train digits --merge results/digits_shards --to nasbench_lab/tables/data`."
+        "**Anew.** `nasbench-lab tables train digits --seed 777 --seed 888 --seed 999 --workers 2`; from the committed shards: "
+        "`nasbench-lab tables train digits --merge results/digits_shards --to nasbench_lab/tables/data`, then its zero-cost "
+        "scores: `nasbench-lab tables proxies digits --name digits --to nasbench_lab/tables/data --force`."
     )
     yield ""
 
@@ -109,73 +107,6 @@ def distribution(table: Table) -> Iterator[str]:
     chance = ", ".join(f"{v:.2f}" for v in np.unique(schedule.test[MEMBERS][dead]) if not np.isnan(v))
     yield f"A cell through which nothing passes guesses: test {chance or 'not measured yet'}%."
     yield ""
-
-
-def noise(table: Table) -> Iterator[str]:
-    schedule = table.last
-    val, test = schedule.val_trials[MEMBERS, -1, :], schedule.test_trials[MEMBERS]
-    yield "## Noise"
-    yield ""
-    everything = val
-    if val.shape[1] > 2:  # the first seed chose the best, so noise is taken from the others
-        val, test = val[:, 1:], test[:, 1:]
-    several = (~np.isnan(val)).sum(axis=1) > 1
-    if several.sum() < 10:
-        yield "One seed so far: nothing to say."
-        yield ""
-        return
-    rows = cards.tenths(schedule.test[MEMBERS], val, test)
-    yield from grid(["tenth of classes by test", "test %", "with several seeds", "SD of val", "SD of test"], rows)
-    counting = 100 * np.sqrt(0.8 * 0.2 / table.about["data"]["held_out_size"])
-    yield (
-        f"Standard deviation between the seeds that chose nothing, points, pooled within classes; over all: val "
-        f"{pooled(val[several])}, test {pooled(test[several])}. "
-        f"Counting on {table.about['data']['held_out_size']:,} fixed canvases "
-        f"is not part of it (the "
-        f"canvases are the same for all cells); it would be {counting:.2f} at 80%. Within a class, luck in val and "
-        f"luck in test correlate by {agreement.correlation(val, test):.2f}: a good seed is good on both."
-    )
-    yield ""
-    yield from between_seeds(table, everything)
-
-
-def between_seeds(table: Table, val: Floats) -> Iterator[str]:
-    seeds, test = sorted(map(int, table.about["seeds"])), table.last.test_trials[MEMBERS]
-    random = random_sample(val)
-    rows = []
-    for a, b in combinations(range(len(seeds)), 2):
-        both = random & ~np.isnan(val[:, a] + val[:, b])
-        if both.sum() > 10:
-            x, y = val[both, a], val[both, b]
-            row = [f"{seeds[a]}, {seeds[b]}", str(int(both.sum())), *correlations(x, y)]
-            rows.append([*row, f"{spearmanr(x, test[both, b])[0]:.3f}"])
-    yield "Between two trainings, over the random classes (without the 500 best):"
-    yield ""
-    yield from grid(["seeds", "classes", "Spearman of val", "Kendall", "val of one, test of the other: Spearman"], rows)
-    yield seed_effects(val, seeds, random)
-    yield ""
-
-
-def seed_effects(val: Floats, seeds: list[int], random: NDArray[np.bool_]) -> str:
-    """How much higher or lower a seed is for all cells."""
-    rows = val[random & ~np.isnan(val).any(axis=1)]
-    if len(rows) < 10 or len(seeds) < 2:
-        return ""
-    shifts = rows.mean(axis=0) - rows.mean(axis=0)[0]
-    text = ", ".join(f"{seed}: {shift:+.2f}" for seed, shift in zip(seeds, shifts, strict=True))
-    return (
-        f"All cells see a seed's training canvases, so a seed is better or worse for all of them; mean val of the random classes "
-        f"relative to the first seed: {text}. It is not corrected for: classes with all seeds are therefore "
-        f"{shifts.mean():+.2f} points against classes with the first seed only."
-    )
-
-
-def random_sample(val: Floats) -> NDArray[np.bool_]:
-    """Classes outside the 500 best by the first seed."""
-    first = np.nan_to_num(val[:, 0], nan=-1.0)
-    chosen = np.ones(len(first), dtype=np.bool_)
-    chosen[np.argsort(-first, kind="stable")[:500]] = False
-    return chosen
 
 
 def optimum(table: Table) -> Iterator[str]:
@@ -195,8 +126,8 @@ def optimum(table: Table) -> Iterator[str]:
     yield (
         f"Choosing by validation loses {truth[MEMBERS[best]] - truth[MEMBERS[by_val]]:.3f} points of test. Within 0.5, 1 and 2 "
         f"points of the best: {near[0]}, {near[1]} and {near[2]} classes. Cells better than all their 24 neighbours: "
-        f"{int(strict.sum())}; classes better than all classes one edit away from any member: {class_maxima(truth)}. Much of "
-        "that ruggedness is noise of single trainings."
+        f"{int(strict.sum())}; classes better than all classes one edit away from any member: {class_maxima(truth)}. "
+        f"{cards.known_best(table)}"
     )
     yield ""
 
@@ -244,12 +175,11 @@ def uses() -> Iterator[str]:
     yield "## Good for, not good for"
     yield ""
     yield "- **Good for**: comparing search strategies on measured accuracies with nothing to download; real seed noise "
-    yield "  (`--trials sample`); a real multi-fidelity axis; checking real training end to end, since any row can be measured "
-    yield "  again in about a second (`nasbench-lab validate digits --top 10 --random 30`)."
+    yield "  (`--trials split`, the default, or `sample`); a real multi-fidelity axis; checking real training "
+    yield "  end to end, since any row can be measured again in about a second (`validate digits --top 10 --random 30`)."
     yield "- **Not good for**: claims about CIFAR or ImageNet; sizes of differences (a point here is not a point there); "
     yield "  choosing networks for digit recognition; the last tenths of a point at the top, which are within the noise of the "
-    yield "  means; latency (no device was timed; measured seconds are of one busy CPU)."
-    yield "- Cells with one seed have noisier means than those with three. Strategies are not told which."
+    yield "  means; latency (no device was timed; measured seconds are of busy CPUs, brought to one by their median ratio)."
     yield ""
 
 
