@@ -195,7 +195,7 @@ def common(seeds: list[int], val: Floats, test: Floats) -> Iterator[str]:
     yield from grid(["mean over classes, against the mean of all seeds", *map(str, seeds)], rows)
     yield (
         f"Common to all cells is {' and '.join(shares)} variance between seeds. It is left in: every class has every seed, "
-        "so that means hold all shifts alike and no difference between two classes has any of it. Where one training answers the search "
+        "so that means hold all shifts alike and no difference between classes has any. Where one training answers the search "
         "(`--trials split`, `sample`), each class draws its own, and the shift is part of the noise between them."
     )
     yield ""
