@@ -35,6 +35,7 @@ _ASSESSMENT = (
     "spaces/cell.py",
     "core.py",
     "stats/calibration.py",
+    "stats/gains.py",
     "experiments/assessment.py",
 )
 _DECIDING = (

@@ -44,7 +44,9 @@ RANKS = (
     ("tau", "Kendall tau", 3),
     ("behind", "behind", 3),
     ("spearman", "Spearman", 3),
-    ("recall", "top recall", 3),
+    ("recall", "P@1%", 3),
+    ("ndcg", "nDCG", 3),
+    ("best_rank", "N@10", 1),
     ("rmse", "RMSE", 3),
     ("mae", "MAE", 3),
     ("r2", "R2", 3),
@@ -55,6 +57,7 @@ SPREAD = (
     ("pinball", "pinball", 4),
     ("cover50", "in 50%", 3),
     ("cover90", "in 90%", 3),
+    ("cover90_top", "best tenth", 3),
     ("sharpness", "sharpness", 3),
     ("ece", "ECE", 3),
     ("fit_s", "fit s", 3),
@@ -334,12 +337,14 @@ def _definitions(content: Content) -> list[str]:
         "## What the columns mean",
         "",
         "- behind: the highest mean tau less this one's, paired by seed; an interval that holds 0 is no difference.",
-        f"- top recall: of the {content['top']} truly best held-out cells, the share among the {content['top']} predicted "
-        "best; ties in expectation.",
+        f"- P@1%: of the {content['top']} truly best held-out cells, the share among the {content['top']} predicted best. nDCG: "
+        f"discounted gain of these {content['top']} over the largest possible (gain: score above the median's; scikit-learn's "
+        "`ndcg_score`). N@10: true rank of the best of the 10 predicted best, 1 if it is the best of all. Ties in expectation.",
         f"- RMSE, MAE, pinball: in {unit}. R2: 1 - mean square error / variance.",
         "- NLL: of the scores under normal(mean, std), nats; a single score predicted with near certainty, and wrongly, makes it "
         "explode. Pinball: mean quantile loss at 5%, 10%, ..., 95%, which assumes no shape.",
-        "- in 50%, in 90%: share of scores within the central 50% and 90% intervals. Sharpness: mean width of the 90% interval "
+        "- in 50%, in 90%: share of scores within the central 50% and 90% intervals; best tenth: in 90%, of the tenth of the "
+        "cells that is predicted best, where a search asks. Sharpness: mean width of the 90% interval "
         "in standard deviations of the scores (3.29: a normal distribution that knows no cell). ECE: mean distance between these "
         "19 levels and the share of scores below the quantile (Kuleshov et al. 2018, absolute distances).",
         f"- fit s, predict ms: one thread; mean and std of all {size:,} cells, the fastest of three. Wall time: everything else "
