@@ -122,7 +122,7 @@ def _show(terminal: Console, content: dict[str, Any]) -> None:
     from nasbench_lab.experiments import assessment_report as report
     from nasbench_lab.leaderboard.wording import Block
     from nasbench_lab.stats import means, measures
-    from nasbench_lab.tables import proxy_ranks
+    from nasbench_lab.tables import curve_ranks, proxy_ranks
 
     shown = [*report.RANKS, *report.SPREAD]
     terminal.print(f"\n{report.target_of(content)}; {content['settings']['test_size']:,} cells held out", style="bold")
@@ -146,3 +146,6 @@ def _show(terminal: Console, content: dict[str, Any]) -> None:
     if "proxies" in content:
         rows = [tuple(proxy_ranks.cells(row, measures.of(content))) for row in content["proxies"]]
         screen.print_blocks([Block(proxy_ranks.TITLE, proxy_ranks.HEADS, rows, proxy_ranks.NOTE, (0, 1))], "")
+    if "curves" in content:
+        rows = [tuple(curve_ranks.cells(row, measures.of(content))) for row in content["curves"]]
+        screen.print_blocks([Block(curve_ranks.TITLE, curve_ranks.HEADS, rows, curve_ranks.NOTE, (0, 1, 2))], "")

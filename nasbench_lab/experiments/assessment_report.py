@@ -25,7 +25,7 @@ from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.plots import surrogates as plots
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import calibration, intervals, means, measures, references
-from nasbench_lab.tables import catalog, proxy_ranks
+from nasbench_lab.tables import catalog, curve_ranks, proxy_ranks
 from nasbench_lab.tables.table import Table
 
 Content = dict[str, Any]
@@ -90,6 +90,7 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
         "rows": [_row(outcomes, settings, spec, count) for count in settings.train for spec in settings.surrogates],
         "regret": _regret_rows(settings, out),
         **({"proxies": ranked} if (ranked := proxy_ranks.rows(table)) else {}),
+        **({"curves": ranked} if (ranked := curve_ranks.rows(table)) else {}),
         "fits": [
             {"surrogate": spec, "train": count, "seed": seed, **outcome["measures"]}
             for (spec, count, seed), outcome in outcomes.items()
@@ -246,7 +247,7 @@ def to_markdown(content: Content) -> str:
         lines += [f"## {count} training cells", "", *_table(content, rows, RANKS), *_table(content, rows, SPREAD)]
     lines += ["## Calibration", "", "![Nominal against observed](calibration.svg)", ""]
     lines += ["## Predicted against true", "", "![Predicted against true](parity.svg)", ""]
-    lines += [*_regret(content), *_proxies(content)]
+    lines += [*_regret(content), *_proxies(content), *_curves(content)]
     return "\n".join([*lines, *_definitions(content)])
 
 
@@ -327,6 +328,15 @@ def _proxies(content: Content) -> list[str]:
         proxy_ranks.NOTE,
         "",
     ]
+
+
+def _curves(content: Content) -> list[str]:
+    """How well the beginnings of the table's curves rank the same cells."""
+    if "curves" not in content:
+        return []
+    rows = [curve_ranks.cells(row, measures.of(content)) for row in content["curves"]]
+    table = markdown.table(curve_ranks.HEADS, rows, numbers=True)
+    return [f"## {curve_ranks.TITLE}", "", *table, "", curve_ranks.NOTE, ""]
 
 
 def _definitions(content: Content) -> list[str]:

@@ -25,20 +25,13 @@ import numpy as np
 from scipy.special import stdtr
 
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
-from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.strategies._unseen import unseen
-
-_EXPONENTS = frozen(np.geomspace(0.05, 5.0, 60))  # candidates for b
+from nasbench_lab.surrogates import _curves
 
 
 def extrapolate(epochs: FloatArray, vals: FloatArray, last: float) -> float:
     """The least-squares power law through a curve, (k,) epochs and (k,) scores with k >= 2, at epoch `last`."""
-    basis = -(epochs ** -_EXPONENTS[:, None])  # (exponents, k), rising
-    centred, deviation = basis - basis.mean(axis=1, keepdims=True), vals - vals.mean()
-    rise = np.maximum(centred @ deviation / (centred**2).sum(axis=1), 0.0)
-    errors = ((deviation - rise[:, None] * centred) ** 2).sum(axis=1)
-    best = int(np.argmin(errors))
-    return float(vals.mean() + rise[best] * (-(last ** -_EXPONENTS[best]) - basis[best].mean()))
+    return float(_curves.power(epochs, vals[None], last)[0])
 
 
 @dataclass
