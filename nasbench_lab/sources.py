@@ -58,22 +58,24 @@ _UNSEEN = "unseen:"  # before what took part, or may have, and has no source
 _PROGRAM = "modules of a program of its own"
 
 
-def digest(strategy: type[Any], evaluator: type[Any], specs: Iterable[str] = ()) -> str:
+def digest(strategy: object, evaluator: type[Any], specs: Iterable[str] = ()) -> str:
     """SHA-256, shortened, of the files that decide a run, which are what is loaded here.
 
     Args:
-        strategy: class.
+        strategy: an instance: its parameters may name further plug-ins, by default, too (the arms of a portfolio).
         evaluator: class.
-        specs: texts that may name further plug-ins: those of both, and their parameters.
+        specs: those of both.
 
     Raises:
         LabError: a file was edited after it was loaded.
     """
-    files = [*(ROOT / name for name in _LOOP), *(path for spec in specs for path in files_in(spec))]
-    deciding = followed(files, strategy, evaluator)
+    fields = (getattr(strategy, name) for name in getattr(strategy, "__dataclass_fields__", ()))
+    texts = [*specs, *(value for value in fields if isinstance(value, str))]
+    files = [*(ROOT / name for name in _LOOP), *(path for text in texts for path in files_in(text))]
+    deciding = followed(files, type(strategy), evaluator)
     loaded.check_current(deciding)
     found = _sha256(deciding)
-    alive = loaded.alive(strategy)
+    alive = loaded.alive(type(strategy))
     return hashlib.sha256((found + alive).encode()).hexdigest()[:16] if alive else found
 
 

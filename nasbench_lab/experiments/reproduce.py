@@ -350,7 +350,7 @@ def _unequal(old: NDArray[Any], new: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _why(kept: store.Runs, manifest: dict[str, Any]) -> str:
     header = kept.header
-    strategy = type(loading.build("strategies", header["strategy"]))
+    strategy = loading.build("strategies", header["strategy"])
     evaluator = header["evaluator"]["evaluator"]
     specs = (loading.located(header["strategy"]), evaluator)
     code = sources.digest(strategy, loading.load("evaluators", loading.split_spec(evaluator)[0]), specs)

@@ -200,8 +200,8 @@ def run(job: Job) -> Done | Lacking:
         return Lacking(lacking)
     _check_packages(job.header)
     header, found = job.header, opened(job)
-    parts = type(found.strategy), type(found.evaluator), (job.strategy, header["evaluator"]["evaluator"])
-    code = header["code"] if job.carried else sources.digest(*parts)
+    evaluator, specs = type(found.evaluator), (job.strategy, header["evaluator"]["evaluator"])
+    code = header["code"] if job.carried else sources.digest(found.strategy, evaluator, specs)
     if code != header["code"]:
         raise LabError(
             f"the code of {header['strategy']} or of the lab is another one {_here()} than where the study was planned "
@@ -213,7 +213,7 @@ def run(job: Job) -> Done | Lacking:
     for seed, each in searched(job, found):
         rows.add(seed, each)
     seconds = perf_counter() - begin
-    taken = {} if job.carried else sources.taken(*parts)
+    taken = {} if job.carried else sources.taken(type(found.strategy), evaluator, specs)
     content = store.encoded(header, rows.columns, rows.ended, taken)
     if not job.shared:
         return Done(content, seconds)

@@ -321,16 +321,14 @@ def check_objectives(names: Iterable[str], table: Table) -> None:
 
 def _header(spec: str, strategy: Strategy, planned: PlannedTask, given: bool) -> store.Header:
     cls = type(strategy)
-    parameters = core.parameters(strategy)
-    named = [value for value in parameters.values() if isinstance(value, str)]  # defaults, too: arms of a portfolio
-    specs = (loading.located(spec), planned.evaluator.policy["evaluator"], *named)
-    code = f"given {uuid.uuid4().hex}" if given else sources.digest(cls, type(planned.evaluator), specs)
+    specs = (loading.located(spec), planned.evaluator.policy["evaluator"])
+    code = f"given {uuid.uuid4().hex}" if given else sources.digest(strategy, type(planned.evaluator), specs)
     header = {
         "format": FORMAT,
         "class": cls.__qualname__
         if cls.__module__.startswith(imports.PREFIX)
         else f"{cls.__module__}:{cls.__qualname__}",
-        "parameters": parameters,
+        "parameters": core.parameters(strategy),
         **asked(spec, planned),
         "code": code,
         "versions": sources.versions(strategy, planned.evaluator, task=planned.task),

@@ -191,9 +191,9 @@ def test_an_edited_surrogate_makes_other_runs(monkeypatch, tmp_path):
     (tmp_path / "surrogates").mkdir()
     (tmp_path / "surrogates" / "gp.py").write_text("A = 1\n")
     monkeypatch.setattr(sources, "ROOT", tmp_path)
-    before = {cls: sources.digest(LocalSearch, cls) for cls in (Fitted, Tabular)}
+    before = {cls: sources.digest(LocalSearch(), cls) for cls in (Fitted, Tabular)}
     (tmp_path / "surrogates" / "gp.py").write_text("A = 2\n")
-    after = {cls: sources.digest(LocalSearch, cls) for cls in (Fitted, Tabular)}
+    after = {cls: sources.digest(LocalSearch(), cls) for cls in (Fitted, Tabular)}
     assert before[Fitted] != after[Fitted]
     assert before[Tabular] == after[Tabular]
 

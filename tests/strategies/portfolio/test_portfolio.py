@@ -143,3 +143,13 @@ def test_what_it_needs_is_what_its_arms_need():
     assert Portfolio("random_search", "optuna_tpe", "").requires(task) == ("optuna",)
     assert not Portfolio().cell_only
     assert Portfolio("random_search", "darts:epochs=2", "").cell_only
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_of_portfolios_runs_in_processes_and_is_reproduced(lab, tmp_path, workers):
+    specs = ("portfolio", "portfolio:second=tpe,third=")
+    how = ("--table", "toy", "--seeds", 2, "--max-queries", 8, "--workers", workers, "--out", tmp_path / "out")
+    code, _, error = lab("compare", *specs, *how)
+    assert code == 0, error
+    code, out, error = lab("reproduce", tmp_path / "out")
+    assert code == 0, out + error
