@@ -146,7 +146,7 @@ def _cell(setting: _Setting, name: str, spread: str) -> str:
     text = _number(mean, row, by)
     text = f"\\textbf{{{text}}}" if row["rank"] == 1 else text
     best = [other for other in setting.rows.values() if other["rank"] == 1]
-    alike = name in setting.alike or (row["rank"] == 1 and len(best) > 1)
+    alike = name in setting.alike or (row["rank"] == 1 and len(best) > 1 and not standings.too_few(setting.tests))
     return text + _around(low, high, row, by, spread) + (_MARK if alike else "")
 
 

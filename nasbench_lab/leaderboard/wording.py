@@ -122,7 +122,8 @@ def unit_of(row: Row) -> str:
 
 def scores_of(row: Row) -> str:
     """The head above a row's scores: whether they are of a test, and their unit."""
-    return f"{'test' if measures.of(row).tested else 'score'} {unit_of(row)}"
+    what = "test" if measures.of(row).tested else "score"
+    return what if unit_of(row) == what else f"{what} {unit_of(row)}"
 
 
 def seen_measure(row: Row) -> measures.Measure:

@@ -8,6 +8,7 @@ al., CVPR 2021).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -57,7 +58,7 @@ def numbered(space: Space, text: str) -> int | None:
     Raises:
         ValueError: an index that there is not.
     """
-    if not text.removeprefix("-").isdecimal():
+    if not re.fullmatch(r"-?(0|[1-9][0-9]*)", text):  # "007" may be a label
         return None
     arch = int(text)
     if not 0 <= arch < space.size:

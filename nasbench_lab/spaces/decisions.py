@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from nasbench_lab.spaces.frozen import ReadOnly, frozen
 
 Label = str | int | float
 MOST = 4096  # options of one decision
+_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DECADES = 8.0  # largest over smallest option from which numbers are spaced by their logarithms
 
 
@@ -118,9 +120,8 @@ def _label(value: object) -> Label:
 
 
 def number_in(text: str) -> float | None:
-    """The finite number that a text is; None where it is none."""
-    try:
-        value = float(text)
-    except ValueError:
+    """The finite number that a text is, as people write one; None where it is none, as "3_1" and "007", which are names."""
+    if not _NUMBER.fullmatch(text.strip()):
         return None
+    value = float(text)
     return value if math.isfinite(value) else None

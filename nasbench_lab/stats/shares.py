@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_MOST_DIGITS = 15
+_MOST_DIGITS = 12
+_ROUNDING = 1e-12  # of a sum of shares
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -26,6 +27,8 @@ def count(expected: float) -> str:
 
 
 def _text(share: float, digits: int, whole: float) -> str:
+    if abs(share - round(share)) < _ROUNDING:
+        share = float(round(share))
     text = f"{whole * share:.{digits}f}"
     if 0.0 < share < 1.0 and float(text) in (0.0, whole) and digits < _MOST_DIGITS:
         return _text(share, digits + 1, whole)

@@ -28,7 +28,7 @@ class Scale:
 
     def __init__(self, transform: str, y: FloatArray) -> None:
         low, high = float(y.min()), float(y.max())
-        size = 1e-9 * max(abs(low), abs(high), 1.0)
+        size = 1e-9 * (max(abs(low), abs(high)) or 1.0)  # of the scores, whatever their unit
         self._least = max(_FLOOR * float(y.std()), size)
         self._inverse: Inverse | None = None
         if transform == "none":

@@ -34,7 +34,7 @@ def known_quantiles(values: FloatArray) -> FloatArray:
 def standardised(y: FloatArray) -> FloatArray:
     """Zero mean, unit standard deviation."""
     spread = float(np.std(y))
-    return (y - np.mean(y)) / (spread if spread > 1e-12 else 1.0)
+    return (y - np.mean(y)) / (spread if spread > 1e-12 * min(1.0, float(np.abs(y).max())) else 1.0)
 
 
 def winsorised(y: FloatArray) -> FloatArray:

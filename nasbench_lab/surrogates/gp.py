@@ -177,7 +177,7 @@ class GaussianProcess(Surrogate):
             self.inverse_: Callable[[FloatArray], FloatArray] | None = None
             return y
         scale = Scale(self.targets, y)
-        self.least_ = max(_LEAST * float(np.std(y)), 1e-9)
+        self.least_ = max(_LEAST * float(np.std(y)), 1e-9 * min(1.0, float(np.abs(y).max()) or 1.0))
         self.inverse_ = scale.back
         return scale.targets
 

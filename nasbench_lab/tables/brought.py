@@ -292,10 +292,9 @@ def _decision(column: str, labels: _Labels) -> Decision:
     if labels.order is not None:
         return Decision(column, labels.order, ordered=True)
     distinct = set(labels.values)
-    if all(
-        isinstance(v, str) and number_in(v) is not None for v in distinct
-    ):  # texts of numbers, as in a file that quotes all
-        distinct = {float(v) for v in distinct}
+    if all(isinstance(v, str) and number_in(v) is not None for v in distinct):  # as in a CSV file
+        whole = all(v.lstrip("+-").isdigit() for v in distinct)
+        distinct = {int(v) if whole else float(v) for v in distinct}
     if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in distinct):
         return Decision(column, tuple(sorted(distinct)), ordered=True)
     return Decision(column, tuple(sorted({text_of(v) for v in distinct})))
@@ -355,7 +354,7 @@ def _found(space: Space, rows: NDArray[np.int64], frame: pd.DataFrame, columns: 
         missing = np.setdiff1d(np.arange(space.size), archs)
         labels = [text_of(d.options[o]) for d, o in zip(space.decisions, space.row(int(missing[0])), strict=True)]
         raise LabError(
-            f"{counted(len(missing), 'cell', 'is')} missing of the {space.size:,} of {space.name}, first {', '.join(labels)}"
+            f"{len(missing):,} of {space.size:,} cells of {space.name} are missing, first {', '.join(labels)}"
         )
     return archs
 

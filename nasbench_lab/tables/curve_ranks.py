@@ -13,6 +13,7 @@ import numpy as np
 
 from nasbench_lab import core
 from nasbench_lab.core import FloatArray
+from nasbench_lab.stats import shares
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.surrogates import _curves
 from nasbench_lab.tables import proxy_ranks
@@ -55,9 +56,9 @@ def rows(table: Table) -> list[Row]:
     seconds = schedule.seconds[first].mean(axis=0)
     found: list[Row] = []
     for column in _shown(val.shape[1]):
-        shares = {"after": schedule.epochs[column], "share": float(seconds[column] / seconds[-1])}
+        place = {"after": schedule.epochs[column], "share": float(seconds[column] / seconds[-1])}
         ranked = [
-            shares | {"predictor": name} | _measured(table, truth[first[LEARNED:]], values)
+            place | {"predictor": name} | _measured(table, truth[first[LEARNED:]], values)
             for name, values in _predictions(np.array(schedule.epochs, dtype=np.float64), val[first], column + 1)
         ]
         found += sorted(ranked, key=lambda row: (-row["tau"], row["predictor"]))
@@ -67,7 +68,7 @@ def rows(table: Table) -> list[Row]:
 def cells(row: Row, measure: Measure) -> list[str]:
     """A row as texts, in the order of `HEADS`."""
     said = proxy_ranks.cells({"score": "", "cells": "", **row}, measure)[2:]
-    return [str(row["after"]), f"{row['share']:.0%}", row["predictor"], *said]
+    return [str(row["after"]), shares.percent(row["share"]), row["predictor"], *said]
 
 
 def _predictions(epochs: FloatArray, curves: FloatArray, count: int) -> Iterator[tuple[str, FloatArray]]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 BETTER = ("higher", "lower")
 _LARGEST = 1e100  # of scores and seconds: squares of them are finite
+_LEAST = 1e-100  # of scores that are not 0: squares of them are not
 
 
 @dataclass(frozen=True)
@@ -386,6 +387,8 @@ def _check_schedule(where: str, last: int, schedule: Schedule, table: Table) -> 
             raise LabError(
                 f"{where}: {name} must lie in {least:g}..{most:g}, got {np.nanmin(values):g}..{np.nanmax(values):g}"
             )
+        if name != "seconds" and ((np.abs(values) < _LEAST) & (values != 0)).any():
+            raise LabError(f"{where}: {name} must be 0 or of size {_LEAST:g} at least; give it in another unit")
     if (np.diff(schedule.seconds, axis=1) < 0).any():
         raise LabError(f"{where}: seconds must not fall from one epoch to the next")
     if np.isnan(schedule.seconds[~np.isnan(schedule.val)]).any():

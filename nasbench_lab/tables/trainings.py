@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray, noise_stream
-from nasbench_lab.errors import LabError, counted
+from nasbench_lab.errors import LabError
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.stats.repeated import Noise, Repeated
 from nasbench_lab.tables.schedule import Schedule, known_mean
@@ -124,7 +124,7 @@ def _rows(table: Table) -> NDArray[np.int64]:
 def _checked(found: Trainings, what: str) -> Trainings:
     alone = int((found.known.sum(axis=1) < 2).sum())
     if alone:
-        raise LabError(f"{what}: {counted(alone, 'cell', 'has')} fewer than two trainings, of {len(found.scored):,}")
+        raise LabError(f"{what}: {alone:,} of {len(found.scored):,} cells have fewer than two trainings")
     return found
 
 

@@ -36,6 +36,11 @@ def test_no_number_of_digits_makes_a_part_the_whole_or_nothing(of, digits):
         assert 0 < shares.rounded(share, digits) < 1
 
 
+def test_rounding_of_a_sum_makes_no_part_of_the_whole():
+    assert shares.percent(1 - 3e-16, 1) == "100.0%"
+    assert shares.percent(3e-16) == "0%"
+
+
 def test_no_share_is_written_any_other_way():
     """In the package a share in words comes from `shares`: no percent format, no number times 100 before a sign."""
     other = re.compile(r"""\{[^{}]*:[^{}]*%\}|\{100(?:\.0)? \* [^{}]*\}%""")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 import shlex
 
 import numpy as np
@@ -235,3 +236,51 @@ def test_what_is_proposed_for_a_name_with_a_comma_can_be_run(tmp_path, lab):
     words = shlex.split(said[said.index("nasbench-lab tables import") :].splitlines()[0])[1:]
     assert lab(*words, "--to", tmp_path)[0] == 0
     assert stored.read(tmp_path / "t.npz").space.decisions[0].name == "op, first"
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [
+        ("3_1 3_2 5_1", ("3_1", "3_2", "5_1")),  # Python would read 31, 32, 51
+        ("007 010 011", ("007", "010", "011")),
+        ("٣ ٤ ٥", ("٣", "٤", "٥")),
+        ("3 +2 10", (2, 3, 10)),
+        (".1 1e-2 1", (0.01, 0.1, 1.0)),
+        ("1.0 2.0 10.0", (1.0, 2.0, 10.0)),
+        ("1 x 10", ("1", "10", "x")),
+        ("nine true 1e5", ("1e5", "nine", "true")),
+    ],
+)
+def test_labels_of_a_file_are_numbers_only_where_people_write_numbers_so(written, options, tmp_path):
+    labels = written.split()
+    path = tmp_path / "mine.csv"
+    path.write_text("a,acc\n" + "".join(f"{label},{i}\n" for i, label in enumerate(labels)), encoding="utf-8")
+    table, _ = own.read(path, Columns(decisions=("a",), val=("acc",), name="mine"))
+    (decision,) = table.space.decisions
+    assert decision.options == options
+    assert decision.ordered == (not isinstance(options[0], str))
+    for i, label in enumerate(labels):
+        assert table.last.val[naming.of_labels(table.space, {"a": label}), 0] == i
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a;b;acc\n1;x;2\n2;x;3\n", "separated by ';'"),
+        (b"a\tb\tacc\n1\tx\t2\n", "separated by '\\t'"),
+        (b"a;acc\n1;2,5\n2;3,5,1\n", "fields separated by commas"),
+        ("a,acc\n1,2\n".encode("utf-16"), "UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_csv_of_commas_is_told_what_one_is(content, said, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_bytes(content)
+    with pytest.raises(LabError, match=re.escape(said)):
+        own.read(path, Columns(decisions=("a",), val=("acc",), name="mine"))
+
+
+@pytest.mark.parametrize("size", [1e-101, 1e-301])
+def test_scores_whose_squares_vanish_are_refused(size):
+    frame = pd.DataFrame({"a": [1, 2, 3], "acc": [size, 2 * size, 0.0]})
+    with pytest.raises(LabError, match="another unit"):
+        Table.from_frame(frame, name="mine", decisions=["a"], val=["acc"])

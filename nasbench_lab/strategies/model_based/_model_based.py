@@ -222,7 +222,7 @@ class ModelBased(Strategy):
         if self.acquisition == "thompson":
             return lambda: self._model.sample(archs, self.rng)
         mean, std = self._model.predict(archs)
-        std = np.maximum(std, 1e-9)
+        std = np.maximum(std, 1e-9 * min(1.0, float(np.std(self._targets)) or 1.0))
         if self.acquisition == "its":
             return lambda: mean + std * self.rng.standard_normal(len(mean))
         if self.acquisition == "mean":

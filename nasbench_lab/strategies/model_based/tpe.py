@@ -91,7 +91,7 @@ class Tpe(Strategy):
         threshold = float(scores[good])
         if self.weights == "uniform" or threshold == -math.inf:
             return None, 1.0
-        weights = np.maximum(scores[:good] - threshold, 1e-12)
+        weights = np.maximum(scores[:good] - threshold, 1e-12 * min(1.0, float(scores[0]) - threshold or 1.0))
         return weights, float(weights.mean())
 
     def _density(self, rows: Options, weights: FloatArray | None, prior: float) -> Density:

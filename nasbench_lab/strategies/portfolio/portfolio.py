@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from nasbench_lab import extras, loading
 from nasbench_lab.core import Query, Result, Strategy, Task
+from nasbench_lab.errors import StrategyError
 from nasbench_lab.strategies._unseen import unseen
 
 _REPLIES = 100  # answers known already that an arm is told in a row before another one may ask
@@ -117,6 +118,7 @@ class Portfolio(Strategy):
             query = arm.ask()
             if query is None:
                 return None
+            self._check(arm, query)
             key = query.arch, query.epochs
             if key in self._pending and query.epochs:
                 self._pending[key].append((number, query))
@@ -125,6 +127,15 @@ class Portfolio(Strategy):
                 return self._wanted(query, number)
             arm.tell(self._known[key]._replace(query=query, seconds=0.0))
         return None
+
+    def _check(self, arm: Strategy, query: Query) -> None:
+        """Raises StrategyError: it is none of this task's; names the arm, where the runner would name the portfolio."""
+        allowed = (0, *self.task.fidelities)
+        if not isinstance(query, Query) or query.epochs not in allowed or query.arch not in range(self.task.space.size):
+            raise StrategyError(
+                f"{type(arm).__name__}, an arm of the portfolio, asked for {query!r}; it may ask for Query(arch, epochs) with "
+                f"arch 0..{self.task.space.size - 1} and epochs {', '.join(map(str, allowed[1:]))}, or 0"
+            )
 
     def _wanted(self, query: Query, number: int) -> Query:
         key = query.arch, query.epochs

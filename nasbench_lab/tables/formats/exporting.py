@@ -96,6 +96,12 @@ def notes(tables: Sequence[Table], format: str, to: Path | None = None, *, fill:
     if format == "nats-simple" and tables:
         cells = int(np.logical_or.reduce([table.measured for table in tables]).sum())
         return [f"{cells + 1:,} files, one a cell and `meta`, go into {to or Path(f'{tables[0].name}-simple')}"]
+    if format in ("csv", "parquet"):
+        return [
+            f"{table.name} has no test score of its own: the column of that name holds what runs are scored on, {table.scored}"
+            for table in tables
+            if table.scored
+        ]
     if format != "syne-tune" or fill:
         return []
     missing = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -17,26 +18,33 @@ SUFFIXES = (".parquet", ".csv", ".gz")
 _UNPACKED = 1 << 28  # bytes of CSV; a table of 200 epochs and three trials has half
 
 
-def read(path: Path, *, rows: int, numbers: int) -> pd.DataFrame:
+def read(path: Path, *, rows: int, numbers: int, texts: Sequence[str] = ()) -> pd.DataFrame:
     """The frame of a file, by what its name ends in.
 
     Args:
         path: `.parquet`, `.csv` or `.csv.gz`.
         rows: so many at most.
         numbers: rows times columns, at most.
+        texts: columns of a CSV file that are taken as they are written: 007 is no 7.
 
     Raises:
         LabError: no such file, of another kind, damaged or larger.
     """
     if not path.exists():
         raise LabError(f"no such file: {path}")
-    readers: dict[str, Callable[[Path, int, int], pd.DataFrame]] = {".parquet": _parquet, ".csv": _csv, ".gz": _csv}
+    as_text = partial(_csv, texts=texts)
+    readers: dict[str, Callable[[Path, int, int], pd.DataFrame]] = {
+        ".parquet": _parquet,
+        ".csv": as_text,
+        ".gz": as_text,
+    }
     if path.suffix not in readers:
         raise LabError(f"{path}: a tidy table is a .parquet, .csv or .csv.gz file")
     try:
         frame = readers[path.suffix](path, rows, numbers)
     except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
-        raise LabError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
+        wanted = "" if path.suffix == ".parquet" else " (fields separated by commas, numbers with points, UTF-8)"
+        raise LabError(f"{path} cannot be read as {path.suffix[1:]}{wanted}: {str(error).strip()}") from error
     frame = frame.reset_index(drop=True)
     frame.attrs[UNREAD] = columns_of.unread(path) if path.suffix == ".parquet" else {}
     return frame
@@ -51,11 +59,11 @@ def _parquet(path: Path, rows: int, numbers: int) -> pd.DataFrame:
     return frame
 
 
-def _csv(path: Path, rows: int, numbers: int) -> pd.DataFrame:
+def _csv(path: Path, rows: int, numbers: int, *, texts: Sequence[str]) -> pd.DataFrame:
     with bounded.regular(path) as file:
         unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
         content = bounded.all_of(unpacked, _UNPACKED)
-    return spreadsheet.read(content, rows=rows, numbers=numbers)
+    return spreadsheet.read(content, rows=rows, numbers=numbers, dtype=dict.fromkeys(texts, str))
 
 
 def columns(path: Path) -> list[str]:

@@ -51,8 +51,10 @@ def read(path: Path, asked: Columns, *, source: str = "", licence: str = "") -> 
     Raises:
         LabError: unreadable, a column that is not there or holds what it cannot, or none named: then with a proposal.
     """
-    frame = frames.read(path, rows=MOST, numbers=NUMBERS)
+    frame = frames.read(path, rows=MOST, numbers=NUMBERS, texts=asked.decisions)
     frame.columns = frame.columns.map(str)
+    if len(frame.columns) == 1 and (other := set(frame.columns[0]) & set(";\t|")):
+        raise LabError(f"{path}: its columns seem to be separated by {other.pop()!r}; a CSV file has commas")
     if not asked.decisions or not (asked.val or asked.test):
         raise LabError(proposal(path, frame))
     space = _space(asked.space)

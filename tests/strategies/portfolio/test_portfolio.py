@@ -10,6 +10,7 @@ import pytest
 
 from nasbench_lab import loading, sources
 from nasbench_lab.core import LabError, Query, Result
+from nasbench_lab.errors import StrategyError
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.strategies.portfolio.portfolio import Portfolio
 from nasbench_lab.study import runner
@@ -153,3 +154,14 @@ def test_a_study_of_portfolios_runs_in_processes_and_is_reproduced(lab, tmp_path
     assert code == 0, error
     code, out, error = lab("reproduce", tmp_path / "out")
     assert code == 0, out + error
+
+
+def test_an_arm_that_asks_for_what_there_is_not_is_named(tmp_path):
+    source = tmp_path / "wrong.py"
+    source.write_text(
+        "from dataclasses import dataclass\nfrom nasbench_lab import Query, Strategy\n\n"
+        "@dataclass\nclass AsksForMuch(Strategy):\n    def propose(self):\n        return Query(7, 999)\n"
+        "    def observe(self, result):\n        pass\n"
+    )
+    with pytest.raises(StrategyError, match="AsksForMuch, an arm of the portfolio, asked for .*epochs=999"):
+        searched(Portfolio("random_search", str(source), ""))

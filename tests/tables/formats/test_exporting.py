@@ -186,3 +186,11 @@ def test_what_cannot_be_exported_is_said(lab, digits, tmp_path, blocked):
     for name in ("exported", "exported.txt", "exported.parquet.csv.gz"):
         with pytest.raises(LabError, match="a csv file is called something.csv, got"):
             exporting.export([digits], "csv", tmp_path / name)
+
+
+def test_a_stand_in_for_test_scores_is_announced(digits):
+    frame = pd.DataFrame({"a": [1, 2, 3], "acc": [1.0, 2.0, 3.0]})
+    table = Table.from_frame(frame, name="mine", decisions=["a"], val=["acc"])
+    (note,) = exporting.notes([table, digits], "csv")
+    assert "mine has no test score of its own" in note
+    assert table.scored in note
