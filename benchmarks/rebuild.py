@@ -30,6 +30,13 @@ from nasbench_lab.tables import catalog
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results"
 LAB = "nasbench-lab"
+PORTFOLIO = "portfolio portfolio:third= gp_bo local_search regularized_evolution"
+TASKS = ("class_scene", "jigsaw", "autoencoder", "segmentsemantic")
+TABLES = (
+    *(f"transnas-{kind}-{task}" for kind in ("micro", "macro") for task in TASKS),
+    *("nas-bench-macro", "fcnet-naval_propulsion", "fcnet-parkinsons_telemonitoring", "digits", "chain"),
+)
+SPACES = " ".join(f"--table {name}" for name in TABLES)
 PREDICTORS = "gp mlp forest gbdt bayes_linear knn gcn --table cifar10"
 
 
@@ -64,6 +71,9 @@ MADE: dict[str, tuple[str, ...]] = {
     "nb201_surrogates": _study("nb201_surrogates"),
     "nb201_model_based": _study("nb201_model_based"),
     "all_families": _study("all_families"),
+    "portfolio": (
+        f"{LAB} compare {PORTFOLIO} {SPACES} --max-queries 100 --seeds 50 --out results/portfolio --workers 2",
+    ),
     "spaces": _study("spaces"),
     "one_shot": ("python benchmarks/one_shot.py --workers 2",),
     "one_shot_validation": (
