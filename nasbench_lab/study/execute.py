@@ -211,7 +211,7 @@ def collect(plan: Plan, out: Path) -> Collected:
     if missing:
         shelf.forget(out)
         raise LabError(
-            f"{errors.counted(missing, 'run')} of the study missing, damaged or made by other code in {out / 'runs'}{why}; "
+            f"{missing} runs of the study are missing, damaged or made by other code in {out / 'runs'}{why}; "
             "run the study again"
         )
     return collected

@@ -24,7 +24,6 @@ import numpy as np
 
 from nasbench_lab import core, imports, loading, sources, trust
 from nasbench_lab.core import FloatArray, LabError, Strategy, Task
-from nasbench_lab.errors import counted
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.study import runner, store
 from nasbench_lab.study.study import Study, StudyTask
@@ -250,7 +249,7 @@ def _task(text: StudyTask, tables: Mapping[str, Table]) -> PlannedTask:
     """
     for name in text.scored_on:
         if unknown := int(np.isnan(tables[name].truth).sum()):
-            raise LabError(f"table {name!r} cannot score: it has no test score for {counted(unknown, 'cell')}")
+            raise LabError(f"table {name!r} cannot score: it has no test score for {unknown} cells")
     table = tables[text.table]
     if other := [name for name in text.scored_on if tables[name].space != table.space]:
         raise LabError(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -151,11 +152,17 @@ def test_check_passes_a_right_strategy_and_fails_a_wrong_one(lab, tmp_path):
     (tmp_path / "raises.py").write_text(FILE.replace("return Query(self.cell, self.task.full)", "return 1 / 0"))
     code, out, err = lab("check", tmp_path / "raises.py")
     assert code == 1
-    assert "FAIL  same seed, same records\n" in out
-    failed = out.count("FAIL  ")
-    assert failed > 1
+    assert "FAIL  proposes cells of the space at the task's fidelities\n" in out
+    assert out.count("FAIL  ") == 1
     assert out.count("ZeroDivisionError") == 1  # one cause
-    assert f"{failed} checks, " in out
+    assert re.search(r"\n1 check failed, \d+ others not run\n$", out)
+    later = FILE.replace("return Query(", "if self.task.max_queries != 20: 1 / 0\n        return Query(")
+    (tmp_path / "later.py").write_text(later)
+    code, out, err = lab("check", tmp_path / "later.py")
+    failed = out.count("FAIL  ")
+    assert failed > 3  # all but what runs as the first does
+    assert out.count("ZeroDivisionError") == 1
+    assert f"{failed} checks, " in out or f"{failed - 1} checks, " in out
     assert out.endswith(f"\n{failed} checks failed\n")
     assert "Traceback" not in out + err
 

@@ -43,9 +43,9 @@ def test_compare_says_how_far_it_is_where_nobody_watches(lab, tmp_path, monkeypa
 
 def test_the_way_to_the_optimum_is_told_in_one_wording(lab, tmp_path):
     """By the facts of a table and by a board of it, with the same number."""
-    api.compare("random_search", table="digits", seeds=2, max_queries=3, out=tmp_path / "out")
+    api.compare("random_search", table="toy", seeds=2, max_queries=3, out=tmp_path / "out")
     board = " ".join((tmp_path / "out" / "leaderboard.md").read_text().split())
-    facts = " ".join(lab("tables", "info", "digits")[1].split())
+    facts = " ".join(lab("tables", "info", "toy")[1].split())
     words = "queries until it has tried an optimum, which is its choice at some time in"
     for text in (board, facts):
         assert text.count(words) == 1

@@ -45,9 +45,9 @@ class Slurm(Engine):
         folder = paths.home(given.pop("folder", "") or Path(platformdirs.user_cache_dir("nasbench_lab")) / "slurm")
         cluster = given.pop("cluster", "slurm")
         self._where = "this machine" if cluster == "local" else "Slurm"
-        self._executor = submitit.AutoExecutor(folder=folder.absolute() / "%j", cluster=cluster)
         named = {f"slurm_{name}": value for name, value in given.items() if name in _TEXTS}
         counted = {_NUMBERS[name]: _number(name, value) for name, value in given.items() if name in _NUMBERS}
+        self._executor = submitit.AutoExecutor(folder=folder.absolute() / "%j", cluster=cluster)
         self._executor.update_parameters(
             name="nasbench-lab", slurm_array_parallelism=workers, **({"timeout_min": 60} | named | counted)
         )

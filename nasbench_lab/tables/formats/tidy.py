@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
-from nasbench_lab.errors import counted, nth
+from nasbench_lab.errors import nth
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import frames
 from nasbench_lab.tables.schedule import Schedule, known_mean
@@ -81,14 +81,10 @@ def _keys(frame: pd.DataFrame, path: Path) -> NDArray[np.int64]:
     counts = np.bincount(archs, minlength=cell.SPACE.size)
     if (counts > 1).any():
         arch = int(np.argmax(counts > 1))
-        raise LabError(
-            f"{path}: {counted(int((counts > 1).sum()), 'cell', 'is')} there twice, first {arch} {cell.to_string(arch)}"
-        )
+        raise LabError(f"{path}: {int((counts > 1).sum())} cells appear twice, first {arch} {cell.to_string(arch)}")
     if (counts == 0).any():
         arch = int(np.argmax(counts == 0))
-        raise LabError(
-            f"{path}: {counted(int((counts == 0).sum()), 'cell', 'is')} missing, first {arch} {cell.to_string(arch)}"
-        )
+        raise LabError(f"{path}: {int((counts == 0).sum())} cells are missing, first {arch} {cell.to_string(arch)}")
     return archs
 
 

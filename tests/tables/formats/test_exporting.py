@@ -138,7 +138,7 @@ def test_syne_tune_has_every_cell_trial_and_epoch(digits, tmp_path):
     assert len(cells.drop_duplicates()) == 15625
 
 
-def test_syne_tune_has_every_schedule_and_says_what_is_missing(lab, digits, tmp_path):
+def test_syne_tune_has_every_schedule_and_says_what_is_missing(lab, digits, tmp_path, monkeypatch):
     """A blackbox each; scores of trials that were not run are nan and said, or filled by the cell's mean."""
     two = replace(digits, schedules={**digits.schedules, 3: _first(digits.last, 3)})
     path = exporting.export([two], "syne-tune", tmp_path / "two")
@@ -147,8 +147,15 @@ def test_syne_tune_has_every_schedule_and_says_what_is_missing(lab, digits, tmp_
     assert {each.name for each in path.iterdir()} - {"schedule_6"} == {
         each.name for each in (path / "schedule_6").iterdir()
     }
+    lacking = digits.last.val_trials.copy()
+    lacking[digits.space.classes % 3 > 0, :, 1:] = np.nan  # two thirds have one training
+    some = replace(
+        digits, schedules={6: replace(digits.last, val_trials=lacking)}, about={**digits.about, "rows": "cell"}
+    )
+    monkeypatch.setenv("NASBENCH_LAB_DATA", str(tmp_path))
+    some.save(tmp_path / "digits.npz")
     code, _, err = lab("tables", "export", "digits", "--format", "syne-tune", "--to", tmp_path / "with_nan")
-    share = np.isnan(digits.last.val_trials).mean()
+    share = np.isnan(lacking).mean()
     assert (code, f"{share:.0%} of the scores of digits, 6 epochs, are nan" in err, "--fill" in err) == (0, True, True)
     code, _, err = lab("tables", "export", "digits", "--format", "syne-tune", "--fill", "--to", tmp_path / "filled")
     assert (code, err) == (0, "")
