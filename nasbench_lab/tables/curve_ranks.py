@@ -39,8 +39,9 @@ _STREAM = 53
 NOTE = (
     f"Of one cell of each class, but for {LEARNED} that the regression learned from: validation up to an epoch, against "
     "mean test after the whole schedule. last, best, mean: of the scores so far; power: a power law through them, read at "
-    f"the end (from {_curves.POINTS} points on); regression: ridge on scores and differences. Seconds: what they cost on "
-    "average, of a whole training. Its pick, best, nDCG: as of scores without training. Curve and test are of the same trainings."
+    f"the end (from {_curves.POINTS} points on); regression: ridge on scores and differences. Of the seconds: what they cost "
+    "on average, of a whole training. Its pick, best, nDCG: as of scores without training. "
+    "Curve and test are of the same trainings."
 )
 
 
