@@ -40,7 +40,7 @@ Trials = Annotated[
     str | None,
     typer.Option(
         help="What a query returns: mean, sample (one trial per seed and cell) or split (one training, and runs are "
-        "scored on the cell's others); the table's own policy if left out, which is mean for most."
+        "scored on the cell's others); the table's own policy if left out: split for digits and chain, mean for most."
     ),
 ]
 Noise = Annotated[float, typer.Option(help="Extra query noise, standard deviation in points.", metavar="X", min=0)]

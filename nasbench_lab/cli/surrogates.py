@@ -59,6 +59,8 @@ def surrogates(
 ) -> None:
     """Fit surrogates on n random cells and score them on held-out ones: order, errors, calibration, time, regret.
 
+    Beside them, of tables that have them: scores without training, and the beginnings of learning curves.
+
     Examples:
         nasbench-lab surrogates gp mlp --train 50,200 --seeds 3
         nasbench-lab surrogates "sklearn.ensemble:ExtraTreesRegressor:n_estimators=300" gp

@@ -278,6 +278,12 @@ def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
     if len({table.name for table in found}) < len(found):
         raise LabError(f"two tables are both called {found[0].name!r}; nothing was written")
     paths = {table.name: folder / f"{names.checked(table.name, 'a table')}.npz" for table in found}
+    ours = [table.name for table in found if (catalog.EMBEDDED / f"{table.name}.npz").is_file()]
+    if ours and not force and folder != catalog.EMBEDDED:
+        raise LabError(
+            f"{ours[0]!r} is a table of this package, and yours would be found in its place; nothing was written. "
+            "Call it otherwise (--name), or --force"
+        )
     changed = [table for table in found if replaceable(paths[table.name], table, force=force)]
     writing.write_together({paths[table.name]: table.content(compress=True) for table in changed})
     for table in found:

@@ -231,8 +231,7 @@ def _both(space: Space, schedule: Schedule, archs: NDArray[np.int64], fresh: dic
     members = np.unique(space.representatives)
     trials = {"val": schedule.val_trials[members, -1, :], "test": schedule.test_trials[members]}
     means = {"val": schedule.val[:, -1], "test": schedule.test}
-    # The first trial may have chosen which classes got more (as in `digits`): with three, noise is taken from the others.
-    noise = {n: agreement.trial_noise(t[:, 1:] if t.shape[1] > 2 else t) for n, t in trials.items()}
+    noise = {name: agreement.trial_noise(_chosen_by_none(each)) for name, each in trials.items()}
     sd = {name: _sd(noise[name], means[name][archs], fresh[name]) for name in means}
     count = {name: _count(schedule, name)[archs] for name in means}
     expected, spread = _expected_val(trials["val"], noise["val"], means["val"][archs], sd["val"], count["val"])
@@ -274,7 +273,15 @@ def _common(space: Space, schedule: Schedule, fresh: dict[str, FloatArray]) -> d
     """What share of noise a seed does to all cells, from the table's seeds that chose nothing and from the new ones."""
     members = np.unique(space.representatives)
     trials = {"val": schedule.val_trials[members, -1, :], "test": schedule.test_trials[members]}
-    return {n: agreement.common_share(t[:, 1:] if t.shape[1] > 2 else t, fresh[n]) for n, t in trials.items()}
+    return {name: agreement.common_share(_chosen_by_none(each), fresh[name]) for name, each in trials.items()}
+
+
+def _chosen_by_none(trials: FloatArray) -> FloatArray:
+    """(C, T) trials without those that may have decided how many a class got: the first, where there are three or more and some
+    classes have fewer (`tables train --more`).
+    """
+    counts = (~np.isnan(trials)).sum(axis=1)
+    return trials[:, 1:] if trials.shape[1] > 2 and counts.min() < counts.max() else trials
 
 
 def _summary(parts: Parts, mask: NDArray[np.bool_], common: dict[str, float]) -> dict[str, Any]:

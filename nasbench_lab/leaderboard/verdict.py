@@ -13,10 +13,22 @@ _MANY = 4  # names that are listed; of more, how many they are
 def of(rows: Sequence[Row], tests: Row) -> str:
     """What the tests say of the rows of a setting: who is best and by how much, or who may be; "" of a single row.
 
+    Rows that are marked (`study.replays`: found peeking, or not checked) are named with their mark.
+
     Args:
         rows: of one setting, best first.
         tests: as `stats.standings.of` gives them, or as they stand in leaderboard.json.
     """
+    said = _told(rows, tests)
+    return said and said + _marks(rows)
+
+
+def _marks(rows: Sequence[Row]) -> str:
+    marked = {str(row["strategy"]): str(row["mark"]) for row in rows if row.get("mark")}
+    return f" Mind: {'; '.join(f'{name}: {mark}' for name, mark in marked.items())}." if marked else ""
+
+
+def _told(rows: Sequence[Row], tests: Row) -> str:
     names, pairs = _known(tests)
     if len(names) < 2:
         return ""
@@ -54,6 +66,11 @@ def overall(sections: Sequence[tuple[Sequence[Row], Row]], across: Row) -> str:
         return ""
     if len(sections) == 1:
         return of(*sections[0])
+    said = _unbeaten(sections, across)
+    return said and said + _marks([row for rows, _ in sections for row in rows])
+
+
+def _unbeaten(sections: Sequence[tuple[Sequence[Row], Row]], across: Row) -> str:
     if across:
         return str(across["verdict"])
     if all(standings.too_few(tests) for _, tests in sections):

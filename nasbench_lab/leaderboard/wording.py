@@ -239,7 +239,8 @@ def footing(reference: Row) -> str:
     if "optimum_is" in reference:
         return (
             f"Runs are scored on trainings that they did not search. Regret is to {score(reference['optimum'], reference)}, the "
-            f"best {reference['optimum_is']} of a cell{_chance(reference)}; a lucky run's may be negative."
+            f"best {reference['optimum_is']} of a cell{_chance(reference)}; a lucky run's may be negative. "
+            "When the best cell was found is not said, as it is not known which one that is."
         )
     by = "by the mean of what the search sees" if _one_trial(reference) else "by what the search sees"
     return (

@@ -313,7 +313,12 @@ def _schedule_facts(table: Table, last: int) -> dict[str, str]:
     return facts | {
         "validation": f"best {_exact(measure, val[best])} (cell {best}), median {measure.text(float(np.nanmedian(val)))}",
         _test(table): f"best {_exact(measure, top)}, of the best by validation {_exact(measure, test[best])}",
-        "trials": f"validation {_trials(final)}; {_test(table)} {_trials(schedule.test_trials)}",
+        "trials": f"validation {_trials(final)}; {_test(table)} {_trials(schedule.test_trials)}"
+        + (
+            ""
+            if table.default_trials == "mean"
+            else f"; a search gets --trials {table.default_trials} if not told otherwise"
+        ),
         "noise": f"validation {_noise(final, measure)}; {_test(table)} {_noise(schedule.test_trials, measure)}",
         "seconds": f"mean {seconds:.1f}{per}" if table.counts_epochs else f"mean {seconds:.4g}{per}",
     }

@@ -111,3 +111,15 @@ def test_a_space_from_a_file(csv, run, tmp_path):
     assert "1 of 54 cells" in run(*own(part, "--space", space), refused=True)
     run(*own(part))
     assert catalog.load("part").space.listed is not None
+
+
+@pytest.mark.parametrize("name", ["digits", "toy", "cifar10-surrogate"])
+def test_a_table_is_not_put_in_the_place_of_one_of_the_package(lab, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("NASBENCH_LAB_DATA", str(tmp_path / "data"))
+    path = tmp_path / "mine.csv"
+    path.write_text("a,acc\n1,2\n2,3\n3,5\n")
+    words = ("tables", "import", path, "--name", name, "--decisions", "a", "--val", "acc")
+    code, _, err = lab(*words)
+    assert (code, "a table of this package" in err) == (2, True)
+    assert not (tmp_path / "data").exists() or not list((tmp_path / "data").iterdir())
+    assert lab(*words, "--force")[0] == 0

@@ -370,3 +370,13 @@ def test_a_chart_has_no_nan_in_it():
     row = {"score": "val", "group": "best", "arch": 1, "predicted": 80.0, "measured": 81.0, "y_lo": float("nan")}
     svg = charts.predicted_against_measured([row | {"x_lo": 80.0, "x_hi": 80.0, "y_hi": float("nan")}], "one training")
     assert svg.startswith("<svg")
+
+
+def test_noise_is_taken_of_all_trials_unless_the_first_decided_who_got_more():
+    rng = np.random.default_rng(0)
+    whole = rng.normal(80, 1, (50, 3))
+    assert validation._chosen_by_none(whole) is whole
+    some = whole.copy()
+    some[10:, 1:] = np.nan
+    np.testing.assert_array_equal(validation._chosen_by_none(some), some[:, 1:])
+    assert validation._chosen_by_none(some[:, :2]).shape == (50, 2)

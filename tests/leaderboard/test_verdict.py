@@ -116,3 +116,12 @@ def test_who_is_not_told_apart_from_the_best_may_be_beaten_by_another():
     rows, tests = standings.of(["varies", "steady", "worse"], scores, "test accuracy")
     assert rows[2]["rank_low"] == 2
     assert verdict.not_told_apart(tests) == ["steady", "worse"]
+
+
+def test_who_is_marked_is_named_with_the_mark():
+    rows, tests = setting([90.0, 80.0])
+    said = verdict.of(rows, tests)
+    rows[0]["mark"] = "other records without tables"
+    assert verdict.of(rows, tests) == f"{said} Mind: a: other records without tables."
+    several = verdict.overall([(rows, tests), (rows, tests)], {})
+    assert several.endswith("by the tests of each. Mind: a: other records without tables.")
