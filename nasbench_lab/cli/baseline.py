@@ -58,6 +58,13 @@ def _on_command_line(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def check_tables(plan: Plan, baseline: Path) -> None:
+    """Raises LabError where the baseline is of another table, which no run could be compared with."""
+    from nasbench_lab.experiments import regression
+
+    regression.check_tables(plan, baseline)
+
+
 def judge(board: Leaderboard, plan: Plan, baseline: Path, alpha: float, *, as_json: bool) -> int:
     """Print what became of every row; returns the exit code, 3 if one is worse."""
     from nasbench_lab.experiments import regression

@@ -172,6 +172,8 @@ def _run(
     if baseline and baseline.resolve() == out.resolve():
         raise LabError(f"{out} is the baseline itself; write the new results elsewhere, with --out")
     plan = resolve(study)
+    if baseline:
+        cli_baseline.check_tables(plan, baseline)
     said = notes.notes(plan)
     for note in said:
         print(f"note: {' '.join(note.split())}", file=sys.stderr)

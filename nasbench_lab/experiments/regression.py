@@ -70,9 +70,7 @@ def against(rows: Sequence[Row], tables: dict[str, str], folder: Path, *, alpha:
     if not 0 < alpha < 1:
         raise LabError(f"alpha must lie between 0 and 1, got {alpha}")
     committed = {_key(row): row for row in written.read_rows(folder)["rows"]}
-    for name, digest in _digests(folder).items():
-        if tables.get(name, digest) != digest:
-            raise LabError(f"table {name!r} is another one now: {tables[name][:12]}, the baseline has {digest[:12]}")
+    _check_tables(tables, folder)
     pairs = [(committed[_key(row)], row) for row in rows if _key(row) in committed]
     if not pairs:
         known = ", ".join(sorted({key[-1] for key in committed}))
@@ -204,5 +202,20 @@ def study_of(folder: Path, strategies: Sequence[str], seeds: int | None, trusted
 
 def check(board: Leaderboard, plan: Plan, folder: Path, *, alpha: float = ALPHA) -> list[Verdict]:
     """Compare a new leaderboard with a committed one; see `against`."""
-    tables = {name: plan.tables[name].digest for task in plan.study.tasks for name in (task.table, *task.scored_on)}
-    return against(json.loads(written.to_json(board))["rows"], tables, folder, alpha=alpha)
+    return against(json.loads(written.to_json(board))["rows"], _tables(plan), folder, alpha=alpha)
+
+
+def check_tables(plan: Plan, folder: Path) -> None:
+    """Before anything runs: raises LabError where a committed board is of another table than what is searched."""
+    _check_tables(_tables(plan), folder)
+
+
+def _tables(plan: Plan) -> dict[str, str]:
+    """The digests of what a plan searches and scores on."""
+    return {name: plan.tables[name].digest for task in plan.study.tasks for name in (task.table, *task.scored_on)}
+
+
+def _check_tables(tables: dict[str, str], folder: Path) -> None:
+    for name, digest in _digests(folder).items():
+        if tables.get(name, digest) != digest:
+            raise LabError(f"table {name!r} is another one now: {tables[name][:12]}, the baseline has {digest[:12]}")
