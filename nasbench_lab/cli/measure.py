@@ -101,7 +101,7 @@ def proxies(
     """Compute zero-cost scores of a table's cells, resumable, and write a table that has them as metrics `proxy/<name>`.
 
     Examples:
-        nasbench-lab tables proxies digits --cells 50
+        nasbench-lab tables proxies cifar10-surrogate --cells 20 --scores synflow,naswot
     """
     import numpy as np
 
