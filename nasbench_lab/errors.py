@@ -35,9 +35,9 @@ def nth(row: int) -> str:
 
 def counted(number: int, noun: str, verb: str = "") -> str:
     """A number of things as people say it: "1 row", "2,000 rows"; with a verb, "has" or "is", "1 row has", "2 rows have"."""
-    one = number == 1
-    plural = {"is": "are", "has": "have", "was": "were", "does": "do"}.get(verb, verb)
-    return f"{number:,} {noun}{'' if one else 's'}" + (f" {verb if one else plural}" if verb else "")
+    if number != 1:
+        noun, verb = f"{noun}s", {"": "", "is": "are", "has": "have"}[verb]
+    return f"{number:,} {noun} {verb}".rstrip()
 
 
 class Interrupted(KeyboardInterrupt):

@@ -170,7 +170,8 @@ def files_in(spec: str) -> list[Path]:
         own = [path for name in [*([module] if module else []), *points] for path in _shared(name)]
     ours: set[Path] = set()
     if head in loading.leaves("strategies"):
-        _follow(ROOT.parent.joinpath(*loading.leaves("strategies")[head].split(".")).with_suffix(".py"), ours)
+        for path in _own(loading.leaves("strategies")[head].split("."), anything=True):
+            _follow(path, ours)
     return [*sorted(ours), *(path for path in own if path.is_file())] + [
         path for value in loading.inner(raw.values()) for path in files_in(value)
     ]

@@ -124,7 +124,6 @@ def _show(terminal: Console, content: dict[str, Any]) -> None:
     from nasbench_lab.experiments import assessment_report as report
     from nasbench_lab.leaderboard.wording import Block
     from nasbench_lab.stats import means, measures
-    from nasbench_lab.tables import curve_ranks, proxy_ranks
 
     shown = [*report.RANKS, *report.SPREAD]
     terminal.print(f"\n{report.target_of(content)}; {content['settings']['test_size']:,} cells held out", style="bold")
@@ -145,9 +144,8 @@ def _show(terminal: Console, content: dict[str, Any]) -> None:
             digits = 3 if measures.of(content).percent else None
             grid.add_row(row["surrogate"], *(means.shown(row, name, digits) for name in ("val", "test")))
         terminal.print(grid)
-    if "proxies" in content:
-        rows = [tuple(proxy_ranks.cells(row, measures.of(content))) for row in content["proxies"]]
-        screen.print_blocks([Block(proxy_ranks.TITLE, proxy_ranks.HEADS, rows, proxy_ranks.NOTE, (0, 1))], "")
-    if "curves" in content:
-        rows = [tuple(curve_ranks.cells(row, measures.of(content))) for row in content["curves"]]
-        screen.print_blocks([Block(curve_ranks.TITLE, curve_ranks.HEADS, rows, curve_ranks.NOTE, (0, 1, 2))], "")
+    for name, ranks in report.RANKED.items():
+        if name in content:
+            rows = [tuple(ranks.cells(row, measures.of(content))) for row in content[name]]
+            words = tuple(range(ranks.HEADS.index("n")))
+            screen.print_blocks([Block(ranks.TITLE, ranks.HEADS, rows, ranks.NOTE, words)], "")

@@ -272,7 +272,6 @@ def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
         LabError: one is there already with other numbers, and nobody forces it.
     """
     from nasbench_lab.files import names, writing
-    from nasbench_lab.files.writing import data_folders
     from nasbench_lab.tables import catalog
 
     folder = to or catalog.target_folder()
@@ -280,7 +279,7 @@ def _install(found: Sequence[Table], to: Path | None, *, force: bool) -> None:
         raise LabError(f"two tables are both called {found[0].name!r}; nothing was written")
     paths = {table.name: folder / f"{names.checked(table.name, 'a table')}.npz" for table in found}
     ours = [table.name for table in found if (catalog.EMBEDDED / f"{table.name}.npz").is_file()]
-    if ours and not force and folder.absolute() in [each.absolute() for each in data_folders()]:
+    if ours and not force and folder.absolute() in [each.absolute() for each in writing.data_folders()]:
         raise LabError(
             f"{ours[0]!r} is a table of this package, and yours would be found in its place; nothing was written. "
             "Call it otherwise (--name), or --force"

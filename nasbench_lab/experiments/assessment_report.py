@@ -39,6 +39,8 @@ FILES = (
     "calibration.svg",
     "parity.svg",
 )
+# Beside the surrogates: scores without training, and beginnings of learning curves; name in surrogates.json -> who ranks by them
+RANKED = {"proxies": proxy_ranks, "curves": curve_ranks}
 # Columns of the two tables per train size: measure, heading, digits
 RANKS = (
     ("tau", "Kendall tau", 3),
@@ -89,8 +91,7 @@ def build(settings: Settings, jobs: Sequence[Job], out: Path) -> Content:
         "interval": "bootstrap" if settings.seeds >= intervals.FEWEST else "t",
         "rows": [_row(outcomes, settings, spec, count) for count in settings.train for spec in settings.surrogates],
         "regret": _regret_rows(settings, out),
-        **({"proxies": ranked} if (ranked := proxy_ranks.rows(table)) else {}),
-        **({"curves": ranked} if (ranked := curve_ranks.rows(table)) else {}),
+        **{name: ranked for name, ranks in RANKED.items() if (ranked := ranks.rows(table))},
         "fits": [
             {"surrogate": spec, "train": count, "seed": seed, **outcome["measures"]}
             for (spec, count, seed), outcome in outcomes.items()
@@ -247,7 +248,7 @@ def to_markdown(content: Content) -> str:
         lines += [f"## {count} training cells", "", *_table(content, rows, RANKS), *_table(content, rows, SPREAD)]
     lines += ["## Calibration", "", "![Nominal against observed](calibration.svg)", ""]
     lines += ["## Predicted against true", "", "![Predicted against true](parity.svg)", ""]
-    lines += [*_regret(content), *_proxies(content), *_curves(content)]
+    lines += [*_regret(content), *_ranked(content)]
     return "\n".join([*lines, *_definitions(content)])
 
 
@@ -315,28 +316,14 @@ def _regret(content: Content) -> list[str]:
     ]
 
 
-def _proxies(content: Content) -> list[str]:
-    """How well the table's zero-cost scores rank the same cells, with no training cell at all."""
-    if "proxies" not in content:
-        return []
-    rows = [proxy_ranks.cells(row, measures.of(content)) for row in content["proxies"]]
-    return [
-        f"## {proxy_ranks.TITLE}",
-        "",
-        *markdown.table(proxy_ranks.HEADS, rows, numbers=True),
-        "",
-        proxy_ranks.NOTE,
-        "",
-    ]
-
-
-def _curves(content: Content) -> list[str]:
-    """How well the beginnings of the table's curves rank the same cells."""
-    if "curves" not in content:
-        return []
-    rows = [curve_ranks.cells(row, measures.of(content)) for row in content["curves"]]
-    table = markdown.table(curve_ranks.HEADS, rows, numbers=True)
-    return [f"## {curve_ranks.TITLE}", "", *table, "", curve_ranks.NOTE, ""]
+def _ranked(content: Content) -> list[str]:
+    """How well what needs no surrogate ranks the same cells, of tables that have it."""
+    lines = []
+    for name, ranks in RANKED.items():
+        if name in content:
+            rows = [ranks.cells(row, measures.of(content)) for row in content[name]]
+            lines += [f"## {ranks.TITLE}", "", *markdown.table(ranks.HEADS, rows, numbers=True), "", ranks.NOTE, ""]
+    return lines
 
 
 def _definitions(content: Content) -> list[str]:

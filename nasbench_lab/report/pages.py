@@ -222,24 +222,29 @@ def _rankings(content: Content) -> Section:
     board = content.board
     parts = [_filters(content)]
     parts += [html.ranking(board, each, content.columns, content.facts, i) for i, each in enumerate(board.settings)]
+    plain = all(measures.of(row).plain for row in board.rows)
     if content.agreement:
         rows = [wording.agreement_cells(row) for row in content.agreement]
-        parts.append(html.element("h3", wording.AGREEMENT))
-        parts.append(html.table(wording.AGREEMENT_HEADS, rows, wording.AGREEMENT))
-        note = wording.noted(wording.AGREEMENT_NOTE, plain=all(measures.of(row).plain for row in board.rows))
-        parts.append(html.element("p", html.escaped(note), class_="note"))
+        parts += _together(
+            wording.AGREEMENT, wording.AGREEMENT_HEADS, rows, wording.noted(wording.AGREEMENT_NOTE, plain=plain)
+        )
     if content.overall:
         rows = [standings.overall_cells(row) for row in content.overall]
-        note = wording.noted(standings.OVERALL_NOTE, plain=all(measures.of(row).plain for row in board.rows))
-        parts.append(html.element("h3", standings.OVERALL))
-        parts.append(html.table(standings.OVERALL_HEADS, rows, standings.OVERALL))
-        parts.append(html.element("p", html.escaped(note), class_="note"))
+        note = wording.noted(standings.OVERALL_NOTE, plain=plain)
+        parts += _together(standings.OVERALL, standings.OVERALL_HEADS, rows, note)
     if content.across:
         rows = [across.cells(row) for row in content.across["rows"]]
-        said = f"{content.across['verdict']} {across.NOTE}"
-        parts.append(html.element("h3", across.TITLE) + html.table(across.HEADS, rows, across.TITLE))
-        parts.append(html.element("p", html.escaped(said), class_="note"))
+        parts += _together(across.TITLE, across.HEADS, rows, f"{content.across['verdict']} {across.NOTE}")
     return "leaderboard", "Leaderboard", "".join(parts)
+
+
+def _together(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> list[str]:
+    """A table over all settings, under its title and with its note."""
+    return [
+        html.element("h3", title),
+        html.table(heads, rows, title),
+        html.element("p", html.escaped(note), class_="note"),
+    ]
 
 
 def _filters(content: Content) -> str:

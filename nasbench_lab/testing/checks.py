@@ -69,8 +69,9 @@ class Check:
         try:
             within(self.seconds, self._run)
         except CheckFailed as error:
-            if self.first or isinstance(error, Hung):
-                self.over.append(f"{self.name!r} {'did not return' if isinstance(error, Hung) else 'failed'}")
+            hung = isinstance(error, Hung)
+            if self.first or hung:
+                self.over.append(f"{self.name!r} {'did not return' if hung else 'failed'}")
             raise
 
     def _run(self) -> None:
