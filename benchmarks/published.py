@@ -63,6 +63,7 @@ CURVES = {
     ("cifar100", "local_search"): (72.78, 73.37, 73.49, 73.51, 73.51),
 }
 TO_OPTIMUM = {("cifar10", "local_search"): (67, 6), ("cifar100", "local_search"): (74, 6)}
+DRAWN = ("nasbowl", "bananas", "npenas")  # see benchmarks/README.md, why their curves differ from those drawn
 _SKIPS = ((54.30, 0.00), (15.61, 0.00))
 ONE_SHOT = {  # strategy: name, (C10, deviation), (C100, deviation)
     "darts:order=1,epochs=50,data=cifar10-valid,device=cuda": ("DARTS-V1", *_SKIPS),
@@ -100,6 +101,7 @@ def main() -> int:
     outside = protocol()
     trials()
     outside += oracle()
+    model_based()
     one_shot()
     print(f"\n{outside} figures outside their tolerance, known ones aside")
     return min(outside, 1)
@@ -151,9 +153,9 @@ def oracle() -> int:
             curve = curves.query("strategy == @strategy and table == @table and axis == 'queries'")
             at = curve[curve["at"] == n].iloc[0]
             error = (at["test_hi"] - at["test_lo"]) / 3.92 if at["test_hi"] == at["test_hi"] else 0.0
-            beyond = (abs(at["test_mean"] - value) - 0.005) / (2**0.5 * error + 1e-9)
-            outside += int(not beyond <= 3)  # nan is outside, too
-            line += f"{at['test_mean']:9.2f} {at['test_mean'] - value:+.2f}{' ' if beyond <= 2 else '!'}"
+            differs = at["test_mean"] - value
+            outside += int(not abs(differs) <= _tolerance(error))  # nan is outside, too
+            line += f"{at['test_mean']:9.2f} {differs:+.2f}{' ' if abs(differs) <= _tolerance(error, 2.0) else '!'}"
         print(line)
     print("\nMean unique queries to the optimum")
     found = rows("nb201_oracle")
@@ -164,6 +166,20 @@ def oracle() -> int:
         outside += int(bad)
         print(f"{strategy:<20}{table:<10}{ours:7.1f}  expected {expected_mean} ± {tolerance}, reached by {reached:.0%}")
     return outside
+
+
+def model_based() -> None:
+    """Curves of strategies whose papers draw theirs and give no numbers on NAS-Bench-201: ours alone, not judged."""
+    print("\nPublished as figures only: ours, searched on 200-epoch validation, mean test accuracy, 95% half width")
+    print(f"{'strategy':<20}{'table':<10}" + "".join(f"{n:>16}" for n in AT[:-1]))
+    found = pd.read_csv(RESULTS / "nb201_model_based" / "curves.csv", dtype={"search": str})
+    for table in ("cifar10", "cifar100"):
+        for strategy in DRAWN:
+            here = "axis == 'queries' and search == '200' and table == score == @table and strategy == @strategy"
+            curve = found.query(here).set_index("at").loc[list(AT[:-1])]
+            half = (curve["test_hi"] - curve["test_lo"]) / 2
+            values = zip(curve["test_mean"], half, strict=True)
+            print(f"{strategy:<20}{table:<10}" + "".join(f"{mean:9.2f} ± {error:.2f}" for mean, error in values))
 
 
 def one_shot() -> None:

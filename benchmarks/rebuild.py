@@ -60,7 +60,9 @@ MADE: dict[str, tuple[str, ...]] = {
     "audit": (f"{LAB} audit cifar10 cifar100 --out results/audit",),
     "multi_objective": _study("multi_objective"),
     "ablation": _study("ablation"),
+    "ablation_spaces": _study("ablation_spaces"),
     "transfer": _study("transfer"),
+    "transfer_tasks": _study("transfer_tasks"),
     "surrogates": (
         f"{LAB} surrogates {PREDICTORS} --target val --train 50,100,200,400,800 --seeds 10 --out results/surrogates",
     ),

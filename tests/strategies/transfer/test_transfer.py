@@ -219,17 +219,33 @@ def test_meta_training_is_the_same_again():
     task = task_with(alike=ALIKE)
     strategy = loading.build("strategies", "meta_bayes_linear")
     strategy.start(task, 0)
-    first = strategy._model._expected
+    first = strategy._model.expected
     _meta_linear.trained.cache_clear()
     strategy.start(task, 0)
-    assert np.array_equal(strategy._model._expected, first)
+    assert np.array_equal(strategy._model.expected, first)
 
 
 @pytest.mark.needs("torch")
 def test_before_any_result_the_meta_trained_head_expects_what_sources_say():
     strategy = loading.build("strategies", "meta_bayes_linear")
     strategy.start(task_with(alike=ALIKE), 0)
-    assert spearmanr(strategy._model._expected, TARGET)[0] > 0.8
+    assert spearmanr(strategy._model.expected, TARGET)[0] > 0.8
+
+
+@pytest.mark.needs("torch")
+def test_what_was_learned_is_left_out_where_it_was_shuffled():
+    """The kernel without it is chosen by marginal likelihood, and the second cell is all that it costs."""
+    chosen = {}
+    for shuffled in (False, True):
+        strategy = loading.build("strategies", f"meta_bayes_linear:shuffled={shuffled}".lower())
+        asked = run(strategy, task_with(alike=ALIKE), 25)
+        expected = strategy._model.expected.copy()
+        expected[asked[0]] = -np.inf
+        assert asked[1] in np.flatnonzero(expected > expected.max() - 1e-5)
+        choice = strategy._model.choice_
+        chosen[shuffled] = [part.name for part in choice.candidates[choice.chosen]]
+    assert "expected" in chosen[False]
+    assert "expected" not in chosen[True]
 
 
 def test_weights_move_to_the_source_and_away_from_a_dealt_one():

@@ -1,13 +1,13 @@
-"""Zero-cost scores, ours beside the published ones: `python benchmarks/zero_cost.py [cells] [of them for images] [shards]`.
+"""Zero-cost scores, ours and the published: `python benchmarks/measured/zero_cost.py [cells] [of them for images] [shards]`.
 
 On random cells of NAS-Bench-201 without unreachable operations (which have all eleven published scores), with the networks
 that those were computed on (CIFAR-10, C = 16, N = 5) and random images: rank correlation of each score with its published
 column and with itself under another seed, CPU seconds a cell, and, of both, rank correlation with the test accuracy after 200
 epochs, the test accuracy of the cell it likes best, and nDCG at the top. Resumable; docs/zero_cost.md has what it printed.
 
-`python benchmarks/zero_cost.py gp [seeds]`: what the published scores add to a Gaussian process. Kendall's tau with and without
-on CIFAR-10 test accuracy (as the literature predicts; a search must not see it), 1,024 random cells to train on, the rest of
-those with all scores held out. Both need the real table with proxies (`nasbench-lab tables fetch nb201`).
+`python benchmarks/measured/zero_cost.py gp [seeds]`: what the published scores add to a Gaussian process. Kendall's tau with and
+without on CIFAR-10 test accuracy (as the literature predicts; a search must not see it), 1,024 random cells to train on, the
+rest of those with all scores held out. Both need the real table with proxies (`nasbench-lab tables fetch nb201`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Repeats what `gp_bo`'s settings were chosen by: `python benchmarks/gp_bo_development.py [seeds] [first seed] [spec ...]`.
+"""What `gp_bo`'s settings were chosen by: `python benchmarks/measured/gp_bo_development.py [seeds] [first seed] [spec ...]`.
 
 Queries until the maximum of a *validation* column is found, seeds from 10,000 on; columns CIFAR-10 and CIFAR-100 at 12
 and 200 epochs, and per schedule the sum of both datasets' ranks (of the original two sums no more is known than that
