@@ -33,7 +33,7 @@ _OTHERS = ("params_m", "flops_m", "proxy")
 # Settings were chosen on the 12-epoch validation columns of C10 and C100, 8 seeds from 10,000 on. Tried there and left: a prior
 # mean of what the sources expect (queries to the maximum from C100, from C10 and from digits: 23.5, 35.5 and 27.9, with the
 # head alone 27.1, 32.9 and 46.9), no candidate without anything learned (17.5, 29.4, 31.8), two cells of the design (16.2, 26.5,
-# 17.6, but ten times the regret after ten queries). As it is: 14.6, 30.0 and 22.4; gp_bo 15.2, 32.0 and 15.2.
+# 17.6, but ten times the regret after ten queries). As it is: 17.0, 28.2 and 22.8; gp_bo 15.2, 32.0 and 15.2.
 
 
 @dataclass
