@@ -1,21 +1,19 @@
-"""What a network meta-trained over source tasks expects, and its features with a Bayesian linear head, beside a GP's kernel.
+"""Features of a network meta-trained over source tasks, with a Bayesian linear head adapted on the target.
 
-    y = f(e(x)) + phi(x)' w + g(x) + noise,   e = phi' w0,   f ~ GP,   w ~ N(0, v diag(1 / lambda)),   g ~ GP(0, k)
+    y = phi(x)' w + g(x) + noise,   w ~ N(w0, diag(1 / lambda)),   g ~ GP(0, k)
 
-phi (a network with two tanh layers), w0 and lambda are learned so that, given the context cells of a task, the posterior of
-a head w ~ N(w0, diag(1 / lambda)) predicts its query cells: the mean negative log predictive density (ALPaCA, Harrison et
-al. 2018, arXiv:1807.08912; features with a linear head are DNGO's, Snoek et al. 2015, arXiv:1502.05700). On the target only
-the head is adapted, in closed form: a linear kernel on the features is the same model.
+phi (a network with two tanh layers), w0 and lambda are learned so that, given the context cells of a task, the head's
+posterior predicts its query cells: the mean negative log predictive density, without g (ALPaCA, Harrison et al. 2018,
+arXiv:1807.08912; features with a linear head are DNGO's, Snoek et al. 2015, arXiv:1502.05700). On the target only the
+head is adapted, in closed form: a linear kernel on the features is the same model.
 
 Few datasets are few tasks, so each meta-training task is a random source plus a random mixture, of weight `_MIXED`, of
 all columns that are known of a sample of cells (the sources, and sizes and zero-cost scores). Its cells are drawn from
 above a random quantile, as those of a search are, and its scores are standardised on its context, as the target's are.
 
-Deviations from ALPaCA: w has a diagonal prior; tasks are mixtures; g, a GP with the kernel that fits the space, learns what
-no source shows. What the sources expect, e, is no prior mean of slope 1, which cost more queries than it saved once a search
-had come among the best cells, where their orders differ: it is a feature, whose part in y is learned with all other
-variances by marginal likelihood; and the kernel without anything learned is a candidate beside (`_choice`), which is what
-is left of shuffled sources.
+Deviations from ALPaCA: w has a diagonal prior; tasks are mixtures; on the target, the variances of head, g and noise
+are refitted by marginal likelihood; and g, a GP on the cells' own features (`residual`), learns what no source shows:
+without it the search got stuck at cells that the features cannot tell apart.
 Notation: R distinct feature rows, c columns, B tasks at a time, n context and q query cells, d features of phi.
 """
 
@@ -25,16 +23,18 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray, stream
-from nasbench_lab.spaces import encodings
+from nasbench_lab.spaces import cell, encodings
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
-from nasbench_lab.surrogates._canonical import candidates, first_of, pool_of
+from nasbench_lab.surrogates._base import Surrogate
+from nasbench_lab.surrogates._canonical import first_of, pool_of
 from nasbench_lab.surrogates._kernels import Part, Pool
 from nasbench_lab.surrogates.gp import GaussianProcess
 
@@ -42,7 +42,6 @@ _FEATURES = "structure"
 _HIDDEN, _WIDTH = 64, 24  # of the network; d counts a constant besides the second
 _MIXED = 0.3
 _STEPS, _TASKS, _QUERIES, _CONTEXT, _RATE = 400, 16, 64, 40, 1e-2
-_EXPECTED, _HEAD = 3.0, 0.25  # prior medians of variances: as much as the structure of a cell, and a side note
 _SIZES = ("w0", "log_lambda", "log_sigma")
 
 
@@ -77,39 +76,64 @@ class Trained(NamedTuple):
     noise: float
 
 
-class MetaLinear(GaussianProcess):
-    """What the sources expect and the adapted head, beside the cells' own kernel, as a surrogate of targets as they are.
+class MetaLinear(Surrogate):
+    """The adapted head, as a surrogate.
 
     Args:
         tasks: meta-trained on; once per process for equal contents.
         space: the cells.
-        residual: whether the cells' own kernel is added, and is itself a candidate; without it this is the head alone.
-
-    Attributes:
-        expected: (N,) what the sources expect of every cell, before any result; of about unit spread.
+        residual: whether a GP on the cells' own features is added to the head.
     """
 
     def __init__(self, tasks: Tasks, space: Space, *, residual: bool = True) -> None:
-        super().__init__(targets="none", spent=0.0)
-        learned, rows = trained(tasks, space), encodings.rows(_FEATURES, space)
-        self.expected: FloatArray = frozen((learned.features @ learned.mean)[rows.row_of])
-        self._learned, self._residual = learned, residual
+        learned = trained(tasks, space)
+        self._expected: FloatArray = (learned.features @ learned.mean)[encodings.rows(_FEATURES, space).row_of]
+        self._head = _Head(targets="none", spent=0.0)
+        self._head.rows_ = learned.features / np.sqrt(learned.precision)
+        self._head.residual_ = residual
+
+    def update(
+        self,
+        archs: NDArray[np.int64],
+        y: FloatArray,
+        rng: np.random.Generator | None = None,
+        *,
+        space: Space = cell.SPACE,
+        refit: bool = True,
+        known: Mapping[str, FloatArray] | None = None,
+    ) -> Self:
+        """The posterior given cells (n,) and scores (n,); `rng` is not needed."""
+        self._head.update(archs, y - self._expected[archs], rng, space=space, refit=refit, known=known)
+        return self
+
+    def believe(self, pending: NDArray[np.int64], archs: NDArray[np.int64], y: FloatArray, *_: Any, **__: Any) -> Self:
+        """See `Surrogate.believe`."""
+        self._head.believe(pending, archs, y)
+        return self
+
+    def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        """Mean and predictive standard deviation, (m,) each."""
+        mean, std = self._head.predict(archs)
+        return mean + self._expected[archs], std
+
+    def alike(self, space: Space = cell.SPACE) -> tuple[IntArray, IntArray]:
+        """See `Surrogate.alike`."""
+        return self._head.alike(space)
+
+
+class _Head(GaussianProcess):
+    """A GP whose kernel is the head's prior covariance, and that of `canonical` features if a residual is wanted."""
+
+    rows_: FloatArray
+    residual_: bool
 
     def _pools(self, space: Space, known: Mapping[str, FloatArray] | None) -> list[Pool]:
-        """With and without what was learned, for every kernel that fits the space: marginal likelihood chooses.
-
-        A linear kernel on weighted features is a linear head with a prior on its weights; rows get unit length.
-        """
-        first = first_of(space, self.kernel)
-        head = self._learned.features[encodings.rows(_FEATURES, space).row_of[first]] / np.sqrt(self._learned.precision)
-        transferred = (
-            Part("expected", self.expected[first][:, None], variance=_EXPECTED),
-            Part("head", head / np.linalg.norm(head, axis=1, keepdims=True), profile="linear", variance=_HEAD),
-        )
-        pools = [pool_of(space, kernel) for kernel in candidates(space, self.kernel)]
-        if not self._residual:
-            return [Pool(transferred, pools[0].row_of)]
-        return [Pool((*transferred, *parts), row_of) for parts, row_of in pools] + pools
+        """A linear kernel on weighted features is a linear head with a prior on its weights; rows get unit length."""
+        parts, row_of = pool_of(space, self.kernel)
+        rows = self.rows_[encodings.rows(_FEATURES, space).row_of[first_of(space, self.kernel)]]
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        head = Part("head", rows / length, profile="linear", variance=float((length**2).mean()))
+        return [Pool((head, *parts) if self.residual_ else (head,), row_of)]
 
 
 @lru_cache(maxsize=32)

@@ -26,7 +26,8 @@ from nasbench_lab.surrogates._rgpe import leave_one_out, misranked, ranking_weig
 RNG = np.random.default_rng(0)
 SMALL = Space((3, 4, 3, 2))
 META = pytest.param("meta_bayes_linear", marks=pytest.mark.needs("torch"))
-NAMES = ("transfer_gp", "zero_shot_prior", META)
+MEAN = pytest.param("meta_bayes_linear:expected=mean", marks=pytest.mark.needs("torch"))
+NAMES = ("transfer_gp", "zero_shot_prior", META, MEAN)
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +149,7 @@ def test_a_source_that_is_alike_helps(name):
 @pytest.mark.parametrize("name", few(NAMES, "zero_shot_prior"))
 def test_a_shuffled_source_does_not(name):
     task = task_with(alike=ALIKE)
-    assert best_rank(f"{name}:shuffled=true", task) > 2 * best_rank(name, task)
+    assert best_rank(f"{name}{',' if ':' in name else ':'}shuffled=true", task) > 2 * best_rank(name, task)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -264,7 +265,10 @@ def test_weights_move_to_the_source_and_away_from_a_dealt_one():
         "transfer_gp:bootstraps=0",
         "transfer_gp:surrogate=gp",
         "zero_shot_prior:trust=0",
-        pytest.param("meta_bayes_linear:source_cells=1", marks=pytest.mark.needs("torch")),
+        *(
+            pytest.param(f"meta_bayes_linear:{wrong}", marks=pytest.mark.needs("torch"))
+            for wrong in ("source_cells=1", "expected=nothing", "residual=false")
+        ),
     ],
 )
 def test_bad_parameters_are_refused(spec):
