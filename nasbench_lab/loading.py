@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import difflib
 import importlib
 import importlib.metadata
 import inspect
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_lab import errors, extras, imports
-from nasbench_lab.errors import LabError
+from nasbench_lab.errors import LabError, offered
 from nasbench_lab.files import paths
 
 
@@ -123,10 +122,8 @@ def _say_what_is_hidden(folder: str, name: str, _search: tuple[str, ...]) -> Non
 
 
 def unknown(kind: str, name: str, allowed: Sequence[str], more: str = "") -> LabError:
-    """What is said of a name that stands for nothing: the nearest ones, and all that are allowed."""
-    near = difflib.get_close_matches(name, allowed, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    return LabError(f"no {kind} named {name!r}{hint} Allowed: {', '.join(allowed)}{more}")
+    """What is said of a name that stands for nothing: the nearest ones, and all, or the command that lists them."""
+    return LabError(f"no {kind} named {name!r}{offered(name, allowed, 'allowed:', 'nasbench-lab list')}{more}")
 
 
 def _import(name: str) -> types.ModuleType:
@@ -169,7 +166,7 @@ def _in(module: types.ModuleType, class_name: str, *, anything: bool = False) ->
     found = getattr(module, class_name, None)
     if not (inspect.isclass(found) or (anything and found is not None)):
         classes = [c for c, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
-        raise LabError(f"{module.__name__} has no class {class_name!r}; it has: {', '.join(classes) or 'none'}")
+        raise LabError(f"{module.__name__} has no class {class_name!r}{offered(class_name, classes, 'it has:')}")
     return found
 
 
@@ -301,7 +298,7 @@ def build(folder: str, spec: str) -> Any:
     fields = {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
     unknown = [key for key in raw if key not in fields]
     if unknown:
-        raise LabError(f"{name} has no parameter {unknown[0]!r}; it has: {', '.join(fields) or 'none'}")
+        raise LabError(f"{name} has no parameter {unknown[0]!r}{offered(unknown[0], fields, 'it has:')}")
     values = {key: _read(text, fields[key], f"{name}:{key}") for key, text in raw.items()}
     try:
         with errors.contained(spec):

@@ -91,7 +91,7 @@ def test_parameters_are_read_as_their_fields_types(file):
         ("flag=1", "must be bool"),
         ("mode=c", "Literal"),
         ("limit=x", "int | None"),
-        ("cells=1", "has no parameter 'cells'; it has: cell, rate"),
+        ("cells=1", "has no parameter 'cells'; did you mean cell? It has: cell, rate"),
         ("cell=1,cell=2", "given twice"),
         ("cell=1,rate", "name:key=value"),
         ("=1", "name:key=value"),
@@ -110,7 +110,7 @@ def test_a_wrong_parameter_is_refused_by_name(file, parameter, message):
     ("name", "message"),
     [
         ("locl_search", "did you mean local_search or "),
-        ("zzz", "no strategy named 'zzz'. Allowed: "),
+        ("zzz", "no strategy named 'zzz'; `nasbench-lab list` lists all "),
         ("", "no strategy named ''"),
         ("local.search", "no strategy named 'local.search'"),
         ("../evil", "no strategy named '../evil'"),

@@ -17,7 +17,7 @@ import altair as alt
 import pandas as pd
 
 from nasbench_lab.core import real, whole
-from nasbench_lab.errors import LabError
+from nasbench_lab.errors import LabError, offered
 from nasbench_lab.files import paths
 from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import wording
@@ -81,7 +81,7 @@ def figure(
         LabError: another kind, a folder that has no such chart or no such table, or a width that leaves no room for the plots.
     """
     if kind not in KINDS:
-        raise LabError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+        raise LabError(f"no chart is called {kind!r}{offered(kind, KINDS, 'there are')}")
     if not folders:
         raise LabError("which results folders? at least one")
     wide = _POINTS * _inches(width)
@@ -106,7 +106,7 @@ def _chosen(boards: Sequence[Board], tables: Sequence[str]) -> list[tuple[Board,
     """The settings that search some tables, or all."""
     there = list(dict.fromkeys(str(setting.rows[0]["table"]) for board in boards for setting in board.settings))
     if unknown := [name for name in tables if name not in there]:
-        raise LabError(f"no board searches {unknown[0]!r}; there are {', '.join(there)}")
+        raise LabError(f"no board searches {unknown[0]!r}{offered(unknown[0], there, 'there are')}")
     return [(b, each) for b in boards for each in b.settings if not tables or each.rows[0]["table"] in tables]
 
 
@@ -203,8 +203,8 @@ def _named(board: Board, setting: Setting, kind: str) -> Chart:
     found = next((chart for chart in board.drawn(setting) if chart.name == KINDS[kind]), None)
     if found is None:
         there = {chart.name for chart in board.drawn(setting)}
-        known = ", ".join(name for name, own in KINDS.items() if own in there)
-        raise LabError(f"{board.title!r} has no chart {kind!r}; it has: {known or 'none'}")
+        known = [name for name, own in KINDS.items() if own in there]
+        raise LabError(f"{board.title!r} has no chart {kind!r}; it has: {', '.join(known) or 'none'}")
     return found
 
 

@@ -79,7 +79,7 @@ def test_a_page_keeps_its_layout_after_a_figure(folder):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"kind": "pie"}, "kind must be one of regret"),
+        ({"kind": "pie"}, "no chart is called .pie.; there are regret"),
         ({"kind": "front"}, "no chart 'front'; it has: regret"),
         ({"width": "wide"}, "column or text or a number of inches"),
         ({"width": 0.6}, "do not fit into 0.60 inches"),
