@@ -105,7 +105,7 @@ def _load(folder: str, name: str) -> type[Any]:
         if point.name == name and not why:
             module, class_name = target(point)
             return _in(_import(module), class_name) if class_name else only_class(_import(module))
-    raise unknown(_kind(folder), name, names(folder), ", or pkg.module:Class")
+    raise unknown(_kind(folder), name, names(folder), "; one of your own: pkg.module:Class")
 
 
 def _kind(folder: str) -> str:

@@ -126,7 +126,10 @@ def _fitted(
         plot = max(plot, _LEAST)
         drawn = style.Layout(plot, high or plot * 2 / 3, font, size, fixed=True)
         with style.drawn_as(drawn):
-            panels = [_plain(_named(board, setting, kind), setting if titles else None) for board, setting in chosen]
+            panels = [
+                _plain(_named(board, setting, kind), setting if titles else None, lines)
+                for (board, setting), lines in zip(chosen, _unlike(chosen), strict=True)
+            ]
             chart = _panels([panels[i : i + count] for i in range(0, len(panels), count)])
         missing = wide - _width(chart)
         if abs(missing) < 0.5:
@@ -208,7 +211,24 @@ def _named(board: Board, setting: Setting, kind: str) -> Chart:
     return found
 
 
-def _plain(chart: Chart, setting: Setting | None) -> Any:
+def _unlike(chosen: Sequence[tuple[Board, Setting]]) -> list[list[str]]:
+    """Of every panel what its protocol has that another's has not."""
+    return wording.apart([setting.rows[0] for _, setting in chosen])[1]
+
+
+def notes(folders: Sequence[str | Path], tables: Sequence[str] = ()) -> list[str]:
+    """What a reader of the figure of these settings has to know: unlike protocols, and names that were cut short."""
+    chosen = _chosen([pages.read(paths.home(folder)).board for folder in folders], tables)
+    found = []
+    if any(lines := _unlike(chosen)):
+        each = (f"{s.rows[0]['table']} ({', '.join(line)})" for (_, s), line in zip(chosen, lines, strict=True))
+        found.append(f"the panels are of unlike protocols: {'; '.join(each)}")
+    specs = {str(row["strategy"]) for _, setting in chosen for row in setting.rows}
+    short = {spec: look.label for spec, look in style.looks(specs).items() if look.label.endswith("…")}
+    return found + [f"{label!r} in the figure is {spec}" for spec, label in sorted(short.items())]
+
+
+def _plain(chart: Chart, setting: Setting | None, below: Sequence[str]) -> Any:
     """A chart without the settings that only the whole may have, titled by what tells its setting from others."""
     panel: Any = chart.spec.copy()
     panel.config = alt.Undefined
@@ -216,9 +236,7 @@ def _plain(chart: Chart, setting: Setting | None) -> Any:
         return panel
     row = setting.rows[0]
     title = wording.searched(row["table"], row["kind"], row["score"])
-    return panel.properties(
-        title=style.heading(title if row["score"] == row["table"] else f"{title}, {wording.sees(row)}")
-    )
+    return panel.properties(title=style.heading(title, below))
 
 
 def _panels(rows: Sequence[Sequence[Any]]) -> Any:
