@@ -300,6 +300,7 @@ def build(folder: str, spec: str) -> Any:
     if unknown:
         raise LabError(f"{name} has no parameter {unknown[0]!r}{offered(unknown[0], fields, 'it has:')}")
     values = {key: _read(text, fields[key], f"{name}:{key}") for key, text in raw.items()}
+    _check_whole(name, cls, values)
     try:
         with errors.contained(spec):
             built = cls(**values)
@@ -310,6 +311,25 @@ def build(folder: str, spec: str) -> Any:
         raise LabError(f"{spec}: {why}") from error
     extras.need(f"{_kind(folder)} {spec!r}", *extras.required(built))
     return built
+
+
+def _check_whole(name: str, cls: type[Any], values: Mapping[str, Any]) -> None:
+    """Refuse a class that lacks methods, or parameters that have no default and are not given."""
+    if lacking := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise LabError(
+            f"{name}: {cls.__name__} lacks {' and '.join(lacking)}; `nasbench-lab new` writes one that works"
+        )
+    missing = [
+        each.name
+        for each in inspect.signature(cls).parameters.values()
+        if each.default is each.empty
+        and each.name not in values
+        and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    if missing:
+        raise LabError(
+            f"{name}: parameter {missing[0]!r} has no default; give it one, or say {name}:{missing[0]}=VALUE"
+        )
 
 
 def is_surrogate(found: Any) -> bool:

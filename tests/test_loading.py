@@ -106,6 +106,21 @@ def test_a_wrong_parameter_is_refused_by_name(file, parameter, message):
     assert message in str(error.value)
 
 
+def test_what_a_class_lacks_is_said_without_pythons_words(file):
+    """A parameter without a default that is not given, and a method that was not written."""
+    path = file.with_name("whole.py")
+    path.write_text(file.read_text().replace("    cell: int", "    depth: int\n    cell: int", 1))
+    with pytest.raises(
+        LabError, match=r"whole.py: parameter 'depth' has no default; give it one, or say .*whole.py:depth=VALUE"
+    ):
+        loading.build("strategies", str(path))
+    assert loading.build("strategies", f"{path}:depth=2").depth == 2
+    lacking = file.with_name("lacking.py")
+    lacking.write_text(file.read_text().replace("def observe", "def observed"))
+    with pytest.raises(LabError, match=r"lacking.py: Mine lacks observe; `nasbench-lab new` writes one that works"):
+        loading.build("strategies", str(lacking))
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

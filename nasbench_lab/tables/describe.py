@@ -128,6 +128,12 @@ def _few(members: list[int], limit: int = 12) -> str:
     return shown + (", ..." if len(members) > limit else "")
 
 
+_SECONDS = {
+    "measured_seconds": "what one training took on the machine that measured; no search is charged it",
+    "proxy_seconds": "what a search is charged for the score",
+}
+
+
 class Score(NamedTuple):
     """A value of one cell and its rank among all cells that have one; both None where there is none to give."""
 
@@ -135,12 +141,14 @@ class Score(NamedTuple):
     rank: int | None = None
     of: int | None = None
     digits: int = 2
+    meaning: str = ""
 
     def __str__(self) -> str:
         if self.value is None:
             return "not measured"
         rank = f" (rank {self.rank} of {self.of})" if self.rank else ""
-        return (f"{self.value:.2f}" if self.digits == 2 else f"{self.value:.{self.digits}g}") + rank
+        text = (f"{self.value:.2f}" if self.digits == 2 else f"{self.value:.{self.digits}g}") + rank
+        return f"{text} ({self.meaning})" if self.meaning else text
 
 
 def plain(facts: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +176,8 @@ def _scores(arch: int, table: Table) -> dict[str, Any]:
         shown = f"{seconds:.1f}" if table.counts_epochs else f"{seconds:.4g}"
         out["seconds" + after] = f"{shown} (what a query is charged on the simulated clock)"
     for name, values in table.metrics.items():
-        out[name] = _ranked(values, arch, core.known_direction(name), 4)
+        score = _ranked(values, arch, core.known_direction(name), 4)
+        out[name] = score._replace(meaning=_SECONDS.get(name.partition("/")[0], ""))
     return out
 
 
