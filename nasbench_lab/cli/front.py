@@ -56,6 +56,8 @@ def front(
 def _show(exact: Front, found: Sequence[Attained]) -> None:
     from rich.table import Table as Grid
 
+    from nasbench_lab.tables import describe
+
     terminal = screen.console()
     terminal.print(exact.title, style="bold", highlight=False, markup=False)
     points = exact.points()
@@ -78,6 +80,8 @@ def _show(exact: Front, found: Sequence[Attained]) -> None:
         ),
         highlight=False,
     )
+    if said := describe.luck(exact.table):
+        terminal.print(said, highlight=False)
     if found:
         terminal.print(_reached(found))
 

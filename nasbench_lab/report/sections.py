@@ -93,7 +93,7 @@ def attributes(setting: Setting) -> dict[str, str]:
 def ranking(board: Board, setting: Setting, columns: Mapping[str, str], facts: Mapping[str, Row], number: int) -> str:
     """The leaderboard of one setting: heads that sort and explain themselves, rows with their interval drawn."""
     rows = setting.rows
-    heads = wording.heads_of(rows[0])
+    heads = wording.heads_of(rows[0], setting.reference)
     scored = "hypervolume" if "hypervolume_mean" in rows[0] else "test"
     scale = _scale([row[f"{scored}_mean"] for row in rows])
     head = "".join(_head(name, i, columns, number) for i, name in enumerate(heads))

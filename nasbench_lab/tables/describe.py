@@ -253,6 +253,19 @@ def _scored_without_training(table: Table) -> dict[str, str]:
     return {", ".join(names): words for words, names in found.items()}
 
 
+def luck(table: Table) -> str:
+    """What the best score of a table measured several times is expected to be when trained anew; "" where that is not known."""
+    found, measure = trainings.noise(table), table.measure
+    if found is None:
+        return ""
+    best = int(np.nanargmax(measure.sign * table.truth))
+    then, again = measure.text(float(table.truth[best])), measure.text(measure.sign * float(found.level[best]))
+    return (
+        f"Scores are means of a cell's trainings, and the best of many is also a lucky one: cell {best}, {then}, is expected "
+        f"to have {again} when trained anew, to which boards measure regret whose runs are scored on trainings of their own."
+    )
+
+
 def _likely(table: Table, found: Noise) -> str:
     """What repeated trainings say of the optimum."""
     repeated, measure = found.repeated, table.measure
