@@ -64,10 +64,15 @@ def _show(exact: Front, found: Sequence[Attained]) -> None:
     measure = exact.table.measure
     score = "test %" if measure.plain else measure.axis("test")
     grid = Grid("cell", "", score, *exact.objectives[1:], box=None, pad_edge=False, header_style="dim")
+    for column in grid.columns[2:]:
+        column.justify = "right"
+    lines = []
     for row in points:
         metrics = [f"{row[name]:.4g}" for name in exact.objectives[1:]]
         more = f" +{row['cells'] - 1}" if row["cells"] > 1 else ""
-        grid.add_row(f"{row['arch']}{more}", row["cell"], measure.text(row["test"]), *metrics)
+        lines.append([f"{row['arch']}{more}", row["cell"], measure.text(row["test"]), *metrics])
+    for line in screen.even(lines):
+        grid.add_row(*line)
     terminal.print(grid)
     left_out = f"; {counted(exact.left_out, 'cell')} without a value left out" if exact.left_out else ""
     terminal.print(
