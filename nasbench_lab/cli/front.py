@@ -56,6 +56,7 @@ def front(
 def _show(exact: Front, found: Sequence[Attained]) -> None:
     from rich.table import Table as Grid
 
+    from nasbench_lab.leaderboard import decimals
     from nasbench_lab.tables import describe
 
     terminal = screen.console()
@@ -71,7 +72,7 @@ def _show(exact: Front, found: Sequence[Attained]) -> None:
         metrics = [f"{row[name]:.4g}" for name in exact.objectives[1:]]
         more = f" +{row['cells'] - 1}" if row["cells"] > 1 else ""
         lines.append([f"{row['arch']}{more}", row["cell"], measure.text(row["test"]), *metrics])
-    for line in screen.even(lines):
+    for line in decimals.even(lines):
         grid.add_row(*line)
     terminal.print(grid)
     left_out = f"; {counted(exact.left_out, 'cell')} without a value left out" if exact.left_out else ""

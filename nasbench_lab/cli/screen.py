@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from nasbench_lab.leaderboard.wording import Block
 
 _answer: ContextVar[list[str] | None] = ContextVar("answer", default=None)  # what `aside` prints at the end
-_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
-_NUMBERS = re.compile(rf"(?:[≥>] )?{_NUMBER.pattern}(?: (?:–|±|to) {_NUMBER.pattern})?")
 _OFTEN = 10.0  # seconds between two lines that say how far a command is
 _SEED: dict[str, Any] = {"metavar": "N", "min": 0, "max": (1 << 63) - 1}
 Seed = Annotated[int, typer.Option(help="Decides noise, trials and the seed the program is handed.", **_SEED)]
@@ -215,6 +212,8 @@ def print_blocks(blocks: Iterable[Block], end: str) -> None:
     """Tables with their titles and notes, then a line below all of them."""
     from rich.table import Table as Grid
 
+    from nasbench_lab.leaderboard import decimals
+
     terminal = console()
     for block in blocks:
         terminal.print(f"\n{block.title}", style="bold", highlight=False, markup=False)
@@ -223,37 +222,11 @@ def print_blocks(blocks: Iterable[Block], end: str) -> None:
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for i, head in enumerate(block.heads):
             grid.add_column(head.replace(" (", "\n("), justify="left" if i in block.words else "right", overflow="fold")
-        for row in even(block.rows):
+        for row in decimals.even(block.rows):
             grid.add_row(*row)
         terminal.print(grid)
         terminal.print(block.note, style="dim", highlight=False, markup=False)
     terminal.print(f"\n{end}", highlight=False, markup=False)
-
-
-def even(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The same texts, where the numbers of a column have as many decimals each; none gets more digits than the longest has.
-
-    A column in which something else than numbers, bounds or intervals stands is left as it is.
-    """
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    for column in columns:
-        found = [number for text in column for number in _NUMBER.findall(text)]
-        if found and all(_NUMBERS.fullmatch(text) for text in column if text):
-            decimals = max(len(number.partition(".")[2]) for number in found)
-            digits = max(map(_digits, found))
-            column[:] = [_NUMBER.sub(lambda at: _padded(at[0], decimals, digits), text) for text in column]  # noqa: B023
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _digits(number: str) -> int:
-    """How many digits of a number count."""
-    return len(number.lstrip("-").replace(",", "").replace(".", "").lstrip("0"))
-
-
-def _padded(number: str, decimals: int, digits: int) -> str:
-    """A number with zeros up to so many decimals, and up to so many digits that count."""
-    more = min(decimals - len(number.partition(".")[2]), digits - _digits(number))
-    return number if more <= 0 else f"{number}{'' if '.' in number else '.'}{'0' * more}"
 
 
 def console() -> Console:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from nasbench_lab.core import whole
 from nasbench_lab.errors import LabError
-from nasbench_lab.leaderboard import details, verdict, wording
+from nasbench_lab.leaderboard import details, protocols, verdict, wording
 from nasbench_lab.leaderboard.parts import Row
 from nasbench_lab.stats import measures, shares, standings
 
@@ -131,7 +131,7 @@ def _heads(settings: Sequence[_Setting]) -> list[list[str]]:
     """Lines of a heading over all settings: the tables, of one table alone what tells its columns apart, what is measured."""
     rows = [each.shared for each in settings]
     units = ["hypervolume" if "hypervolume_mean" in row else wording.scores_of(row) for row in rows]
-    apart = zip(*wording.apart(rows)[1], strict=True) if _of_one(settings) else ()
+    apart = zip(*protocols.apart(rows)[1], strict=True) if _of_one(settings) else ()
     return [["strategy", *_names(settings)], *(["", *texts] for texts in apart), ["", *units]]
 
 
@@ -185,7 +185,7 @@ def _known(value: Any) -> float:
 def _caption(settings: Sequence[_Setting], spread: str) -> str:
     """What was done: the protocol, how many seeds, what the signs stand for."""
     rows = [each.shared for each in settings]
-    done = ", ".join(wording.apart(rows)[0]) if _of_one(settings) else wording.together(_names(settings), rows)
+    done = ", ".join(protocols.apart(rows)[0]) if _of_one(settings) else protocols.together(_names(settings), rows)
     done = f". {done[0].upper()}{done[1:]}" if done else ""
     shown = {
         "interval": "; in brackets 95\\% intervals",

@@ -56,7 +56,8 @@ def heads_of(row: Row, reference: Row | None = None) -> tuple[str, ...]:
     heads = tuple(scores_of(row) if head == "test %" else head for head in heads)
     if (other := seen_measure(row)).unit != measures.of(row).unit:
         heads = tuple(f"val regret, {other.unit}" if head == "val regret" else head for head in heads)
-    chance = (reference or {}).get("optimum_chance")
+    found = reference or {}
+    chance = None if "optimum_is" in found else found.get("optimum_chance")  # then nobody says when it was found
     if chance is not None and chance < _SURE:
         heads = tuple(f"{head} ({shares.percent(chance)} sure)" if head in _OF_OPTIMUM else head for head in heads)
     place = heads.index("queries")
@@ -133,7 +134,8 @@ def unit_of(row: Row) -> str:
 def scores_of(row: Row) -> str:
     """The head above a row's scores: whether they are of a test, and their unit."""
     what = "test" if measures.of(row).tested else "score"
-    return what if unit_of(row) == what else f"{what} {unit_of(row)}"
+    unit = unit_of(row)
+    return unit if unit.partition(" ")[0] == what else f"{what} {unit}"
 
 
 def seen_measure(row: Row) -> measures.Measure:
@@ -194,48 +196,6 @@ def labelled(table: str, kind: str) -> str:
 def searched(table: str, kind: str, score: str) -> str:
     """A table and, where it is another, the one that runs are scored on."""
     return labelled(table, kind) + ("" if score == table else f" → {score}")
-
-
-_UNSAID = MappingProxyType(
-    {"scored": "scored on test", "policy": "policies by default"}
-)  # of settings that say nothing
-_LEAD = MappingProxyType({"sees": "search sees ", "scored": "scored on "})
-
-
-def protocol(row: Row) -> dict[str, str]:
-    """What was done in a setting, part by part: seeds, budget, what the search sees, what scores, policies."""
-    return {
-        "seeds": f"{row['runs']} seeds",
-        "budget": str(row["budget"]),
-        "sees": f"search sees {sees(row)}",
-        "scored": f"scored on {row['scored']}" if row.get("scored") else "",
-        "policy": str(row["policy"]),
-    }
-
-
-def apart(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Of settings, a row each: the parts of the protocol that all share, and of each those that differ."""
-    parts = [protocol(row) for row in rows]
-    shared = [part for name, part in parts[0].items() if part and all(each[name] == part for each in parts)]
-    unlike = [name for name in parts[0] if len({each[name] for each in parts}) > 1]
-    return shared, [[each[name] or _UNSAID[name] for name in unlike] for each in parts]
-
-
-def together(names: Sequence[str], rows: Sequence[Row]) -> str:
-    """The protocol of several settings: of every part what most share, and in parentheses which of them have another."""
-    parts, said = [protocol(row) for row in rows], []
-    for name in parts[0]:
-        having: dict[str, list[str]] = {}
-        for own, each in zip(names, parts, strict=True):
-            having.setdefault(each[name], []).append(own)
-        usual, *others = sorted(having, key=lambda value: -len(having[value]))
-        short = (
-            f"{', '.join(having[value])}: {(value or _UNSAID[name]).removeprefix(_LEAD.get(name, ''))}"
-            for value in others
-        )
-        more = f" ({'; '.join(short)})" if others else ""
-        said.append(f"{usual or _UNSAID[name]}{more}" if usual or others else "")
-    return ", ".join(filter(None, said))
 
 
 def sees(row: Row) -> str:

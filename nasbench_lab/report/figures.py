@@ -20,7 +20,7 @@ from nasbench_lab.core import real, whole
 from nasbench_lab.errors import LabError, offered
 from nasbench_lab.files import paths
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.leaderboard import wording
+from nasbench_lab.leaderboard import protocols, wording
 from nasbench_lab.plots import style
 from nasbench_lab.report import pages
 from nasbench_lab.report.charts import Board, Chart, Setting
@@ -213,7 +213,7 @@ def _named(board: Board, setting: Setting, kind: str) -> Chart:
 
 def _unlike(chosen: Sequence[tuple[Board, Setting]]) -> list[list[str]]:
     """Of every panel what its protocol has that another's has not."""
-    return wording.apart([setting.rows[0] for _, setting in chosen])[1]
+    return protocols.apart([setting.rows[0] for _, setting in chosen])[1]
 
 
 def notes(folders: Sequence[str | Path], tables: Sequence[str] = ()) -> list[str]:
