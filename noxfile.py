@@ -13,6 +13,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("-c", "constraints.txt")
 # Two processes; each takes a half in the order of files, so that it makes what a file's tests share once, then what is left.
 TWO = ("-n", "2", "--dist", "worksteal")
+# What they ask for cannot be had any more (tensorflow 1.14), or is a gigabyte that reading a table does not need (xgboost).
+THEIRS = ("naszilla==1.0", "syne-tune==0.16.0")
 HEAVY = ("torch", "sklearn", "optuna", "distributed", "ray")  # what no dependency of the core may bring
 
 
@@ -48,8 +50,9 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def clients(session: nox.Session) -> None:
-    """Ready-made spaces and problems with the libraries that they are for: hyperopt, nevergrad, pymoo, Gymnasium."""
-    install(session, "core", "clients", package=".[optuna,configspace]")
+    """Everything of `interop/` with the libraries that it is for, naszilla and syne-tune among them."""
+    install(session, "core", "clients", package=".[optuna,configspace,training,nb201]")
+    session.install("-q", "--no-deps", *THEIRS)
     session.run("pytest", "tests/interop", *session.posargs)
 
 

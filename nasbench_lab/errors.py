@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 _exit = os._exit
+_MANY = 12  # names that a sentence can hold
 _here = threading.local()  # .process: whose `os._exit` is refused in this thread; a process that is forked off may end
 
 
@@ -26,6 +28,37 @@ def brief(value: object) -> str:
     """A value as a message shows it: of a long one its beginning."""
     text = repr(value)
     return "nothing" if value is None else text if len(text) < 60 else f"{text[:57]}..."
+
+
+def offered(name: object, allowed: Iterable[object], lead: str = "allowed", listing: str = "") -> str:
+    """What there is in place of a name that stands for nothing: the nearest, and all; of many the command that lists them.
+
+    Args:
+        name: what was got.
+        allowed: all names.
+        lead: before them: "allowed:", "it has:", "there are".
+        listing: the command.
+
+    Returns:
+        the rest of a sentence, from "; " on.
+    """
+    every = [str(each) for each in allowed]
+    plain = {each.strip().casefold(): each for each in reversed(every)}
+    close = difflib.get_close_matches(str(name).strip().casefold(), plain, n=3, cutoff=0.65)
+    near, shown = [_seen(plain[each]) for each in close], [_seen(each) for each in every]
+    rest = (
+        f"`{listing}` lists all {len(every)}"
+        if listing and len(every) > _MANY
+        else f"{lead} {', '.join(shown) or 'none'}"
+    )
+    if not near:
+        return f"; {rest}"
+    return f"; did you mean {' or '.join(near)}? {rest[0].upper()}{rest[1:]}"
+
+
+def _seen(name: str) -> str:
+    """A name whose blanks at its ends are seen."""
+    return name if name == name.strip() else repr(name)
 
 
 def nth(row: int) -> str:

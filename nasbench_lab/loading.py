@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import difflib
 import importlib
 import importlib.metadata
 import inspect
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench_lab import errors, extras, imports
-from nasbench_lab.errors import LabError
+from nasbench_lab.errors import LabError, offered
 from nasbench_lab.files import paths
 
 
@@ -106,7 +105,7 @@ def _load(folder: str, name: str) -> type[Any]:
         if point.name == name and not why:
             module, class_name = target(point)
             return _in(_import(module), class_name) if class_name else only_class(_import(module))
-    raise unknown(_kind(folder), name, names(folder), ", or pkg.module:Class")
+    raise unknown(_kind(folder), name, names(folder), "; one of your own: pkg.module:Class")
 
 
 def _kind(folder: str) -> str:
@@ -123,10 +122,8 @@ def _say_what_is_hidden(folder: str, name: str, _search: tuple[str, ...]) -> Non
 
 
 def unknown(kind: str, name: str, allowed: Sequence[str], more: str = "") -> LabError:
-    """What is said of a name that stands for nothing: the nearest ones, and all that are allowed."""
-    near = difflib.get_close_matches(name, allowed, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    return LabError(f"no {kind} named {name!r}{hint} Allowed: {', '.join(allowed)}{more}")
+    """What is said of a name that stands for nothing: the nearest ones, and all, or the command that lists them."""
+    return LabError(f"no {kind} named {name!r}{offered(name, allowed, 'allowed:', 'nasbench-lab list')}{more}")
 
 
 def _import(name: str) -> types.ModuleType:
@@ -169,7 +166,7 @@ def _in(module: types.ModuleType, class_name: str, *, anything: bool = False) ->
     found = getattr(module, class_name, None)
     if not (inspect.isclass(found) or (anything and found is not None)):
         classes = [c for c, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
-        raise LabError(f"{module.__name__} has no class {class_name!r}; it has: {', '.join(classes) or 'none'}")
+        raise LabError(f"{module.__name__} has no class {class_name!r}{offered(class_name, classes, 'it has:')}")
     return found
 
 
@@ -301,8 +298,9 @@ def build(folder: str, spec: str) -> Any:
     fields = {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
     unknown = [key for key in raw if key not in fields]
     if unknown:
-        raise LabError(f"{name} has no parameter {unknown[0]!r}; it has: {', '.join(fields) or 'none'}")
+        raise LabError(f"{name} has no parameter {unknown[0]!r}{offered(unknown[0], fields, 'it has:')}")
     values = {key: _read(text, fields[key], f"{name}:{key}") for key, text in raw.items()}
+    _check_whole(name, cls, values)
     try:
         with errors.contained(spec):
             built = cls(**values)
@@ -313,6 +311,25 @@ def build(folder: str, spec: str) -> Any:
         raise LabError(f"{spec}: {why}") from error
     extras.need(f"{_kind(folder)} {spec!r}", *extras.required(built))
     return built
+
+
+def _check_whole(name: str, cls: type[Any], values: Mapping[str, Any]) -> None:
+    """Refuse a class that lacks methods, or parameters that have no default and are not given."""
+    if lacking := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise LabError(
+            f"{name}: {cls.__name__} lacks {' and '.join(lacking)}; `nasbench-lab new` writes one that works"
+        )
+    missing = [
+        each.name
+        for each in inspect.signature(cls).parameters.values()
+        if each.default is each.empty
+        and each.name not in values
+        and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    if missing:
+        raise LabError(
+            f"{name}: parameter {missing[0]!r} has no default; give it one, or say {name}:{missing[0]}=VALUE"
+        )
 
 
 def is_surrogate(found: Any) -> bool:

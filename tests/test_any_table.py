@@ -281,7 +281,7 @@ def test_an_audit_reads_scores_as_they_are(data: Path, lab: Any) -> None:
 @pytest.mark.parametrize("format", ["csv", "parquet", "syne-tune"])
 def test_exports_have_labels_and_scores_as_they_are(name: str, data: Path, lab: Any, format: str) -> None:
     table, to = TABLES[name](), data / f"exported-{name}.{format}"
-    assert lab("tables", "export", name, "--format", format, "--to", to)[0] == 0
+    assert lab("tables", "export", name, "--format", format, "--out", to)[0] == 0
     if format == "syne-tune":
         values = np.load(to / "objectives_evaluations.npy")
         assert np.allclose(values[0, :, 0, 0, 0], table.last.val[:, 0], rtol=1e-6)

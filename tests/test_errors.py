@@ -66,3 +66,19 @@ def test_a_process_that_was_forked_off_may_end_at_once():
         if not child:
             os._exit(5)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "listing", "said"),
+    [
+        ("gb_bo", ["gp_bo", "asha"], "", "; did you mean gp_bo? It has: gp_bo, asha"),
+        ("zzz", ["gp_bo", "asha"], "", "; it has: gp_bo, asha"),
+        ("zzz", [], "", "; it has: none"),
+        ("gini", ["Gini ", "auc"], "", "; did you mean 'Gini '? It has: 'Gini ', auc"),
+        ("locl_search", ["local_search", *"abcdefghijklm"], "lab list", "; did you mean local_search? `lab list` lists all 14"),
+        ("zzz", list("abcdefghijklm"), "lab list", "; `lab list` lists all 13"),
+    ],
+)  # fmt: skip
+def test_a_name_that_stands_for_nothing_is_told_the_nearest(name, allowed, listing, said):
+    """All that there are, if few; of many the command that lists them."""
+    assert errors.offered(name, allowed, "it has:", listing) == said

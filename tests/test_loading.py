@@ -91,7 +91,7 @@ def test_parameters_are_read_as_their_fields_types(file):
         ("flag=1", "must be bool"),
         ("mode=c", "Literal"),
         ("limit=x", "int | None"),
-        ("cells=1", "has no parameter 'cells'; it has: cell, rate"),
+        ("cells=1", "has no parameter 'cells'; did you mean cell? It has: cell, rate"),
         ("cell=1,cell=2", "given twice"),
         ("cell=1,rate", "name:key=value"),
         ("=1", "name:key=value"),
@@ -106,11 +106,26 @@ def test_a_wrong_parameter_is_refused_by_name(file, parameter, message):
     assert message in str(error.value)
 
 
+def test_what_a_class_lacks_is_said_without_pythons_words(file):
+    """A parameter without a default that is not given, and a method that was not written."""
+    path = file.with_name("whole.py")
+    path.write_text(file.read_text().replace("    cell: int", "    depth: int\n    cell: int", 1))
+    with pytest.raises(
+        LabError, match=r"whole.py: parameter 'depth' has no default; give it one, or say .*whole.py:depth=VALUE"
+    ):
+        loading.build("strategies", str(path))
+    assert loading.build("strategies", f"{path}:depth=2").depth == 2
+    lacking = file.with_name("lacking.py")
+    lacking.write_text(file.read_text().replace("def observe", "def observed"))
+    with pytest.raises(LabError, match=r"lacking.py: Mine lacks observe; `nasbench-lab new` writes one that works"):
+        loading.build("strategies", str(lacking))
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("locl_search", "did you mean local_search or "),
-        ("zzz", "no strategy named 'zzz'. Allowed: "),
+        ("zzz", "no strategy named 'zzz'; `nasbench-lab list` lists all "),
         ("", "no strategy named ''"),
         ("local.search", "no strategy named 'local.search'"),
         ("../evil", "no strategy named '../evil'"),

@@ -178,7 +178,7 @@ def test_an_exported_table_is_not_taken_for_another_benchmark(data, name):
     space = Space([Decision(name, (1.5, 2, 3), ordered=True), Decision("b", ("x", "y"))])
     table(space, np.arange(6.0)).save(data / "t.npz")
     path = str(data / "x.csv")
-    assert CliRunner().invoke(app, ["tables", "export", "t", "--format", "csv", "--to", path]).exit_code == 0
+    assert CliRunner().invoke(app, ["tables", "export", "t", "--format", "csv", "--out", path]).exit_code == 0
     again = ["tables", "import", path, "--decisions", f"{name},b", "--val", "t/1/val", "--name", "again"]
     assert CliRunner().invoke(app, again).exit_code == 0
     assert name == "index" or "is a table of your own" in refused("tables", "import", path)

@@ -87,8 +87,8 @@ def made(table: Table) -> Iterator[str]:
     yield ""
     yield (
         "**Anew.** `nasbench-lab tables train chain --seed 777 --seed 888 --seed 999`; from the committed shards: "
-        "`nasbench-lab tables train chain --merge results/chain_shards --to nasbench_lab/tables/data`, then its zero-cost "
-        "scores: `nasbench-lab tables proxies chain --name chain --to nasbench_lab/tables/data --force`."
+        "`nasbench-lab tables train chain --merge results/chain_shards --out nasbench_lab/tables/data`, then its zero-cost "
+        "scores: `nasbench-lab tables proxies chain --name chain --out nasbench_lab/tables/data --force`."
     )
     yield ""
 

@@ -90,8 +90,8 @@ def made(table: Table) -> Iterator[str]:
     yield ""
     yield (
         "**Anew.** `nasbench-lab tables train digits --seed 777 --seed 888 --seed 999 --workers 2`; from the committed shards: "
-        "`nasbench-lab tables train digits --merge results/digits_shards --to nasbench_lab/tables/data`, then its zero-cost "
-        "scores: `nasbench-lab tables proxies digits --name digits --to nasbench_lab/tables/data --force`."
+        "`nasbench-lab tables train digits --merge results/digits_shards --out nasbench_lab/tables/data`, then its zero-cost "
+        "scores: `nasbench-lab tables proxies digits --name digits --out nasbench_lab/tables/data --force`."
     )
     yield ""
 

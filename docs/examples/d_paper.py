@@ -16,7 +16,8 @@ for name in ("digits", "cifar10-surrogate"):
 print(nl.to_latex("results/digits", "results/cifar10-surrogate"))
 
 # %%
-# As wide as the text of the paper, in its font and size; ``save`` writes PDF, SVG or PNG.
+# As wide as the text of the paper, in its font and size; ``save`` writes PDF, SVG or PNG. Panels whose studies were not done
+# alike say under their names how they differ.
 figure = nl.plot.regret("results/digits", "results/cifar10-surrogate", width="text", font="serif", size=8)
 print(nl.plot.save(figure, "figure.pdf"))
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from typing import Annotated, Literal
 
 import typer
 
 from nasbench_lab.cli import complete, screen
 from nasbench_lab.errors import counted
+
+
+class _Printed(io.TextIOBase):
+    """Takes what somebody's code prints, which at every query would hide what is found: how many lines, and the first."""
+
+    def __init__(self) -> None:
+        self.lines, self.first = 0, ""
+
+    def write(self, text: str) -> int:
+        if not self.lines:
+            self.first = (self.first + text)[:100].partition("\n")[0]
+        self.lines += text.count("\n")
+        return len(text)
 
 
 def check(
@@ -31,10 +46,11 @@ def check(
 
     console = screen.console()
     failed: dict[str, list[str]] = {}  # cause -> checks
-    skipped = 0
+    skipped, printed = 0, _Printed()
     for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
         try:
-            test()
+            with redirect_stdout(printed):
+                test()
         except NotRun:
             skipped += 1
         except CheckFailed as error:
@@ -46,6 +62,9 @@ def check(
     for cause, checks in failed.items():
         share = f"{len(checks)} checks, {checks[0]} the first" if len(checks) > 1 else checks[0]
         console.print(f"\n{share}:\n    {cause}", style="red", highlight=False, markup=False)
+    if printed.lines:
+        said = f"\nnote: it printed {counted(printed.lines, 'line')}, the first: {printed.first!r}"
+        console.print(said, highlight=False, markup=False)
     count = sum(map(len, failed.values()))
     more = f", {counted(skipped, 'other')} not run" if skipped else ""
     console.print(f"\n{counted(count, 'check')} failed{more}" if failed else "all checks passed", highlight=False)

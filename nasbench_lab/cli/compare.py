@@ -179,12 +179,7 @@ def _run(
         print(f"note: {' '.join(note.split())}", file=sys.stderr)
     with screen.progress(kept="runs, but for those of the last seconds,", to=out) as progress:
         execute.run(plan, out, workers=workers, backend=backend, write_on=write_on, progress=progress)
-        if any(group.foreign for group in plan.groups):
-            print(
-                "note: some runs are repeated where no table can be opened, as they are of somebody's own code",
-                file=sys.stderr,
-            )
-        board = rebuild(plan, out)
+        board = rebuild(plan, out, say=lambda note: print(f"note: {note}", file=sys.stderr))
     for note in board.notes:
         if note not in said:  # known only after the runs
             print(f"note: {' '.join(note.split())}", file=sys.stderr)

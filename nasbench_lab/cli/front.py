@@ -56,16 +56,24 @@ def front(
 def _show(exact: Front, found: Sequence[Attained]) -> None:
     from rich.table import Table as Grid
 
+    from nasbench_lab.leaderboard import decimals
+    from nasbench_lab.tables import describe
+
     terminal = screen.console()
     terminal.print(exact.title, style="bold", highlight=False, markup=False)
     points = exact.points()
     measure = exact.table.measure
     score = "test %" if measure.plain else measure.axis("test")
     grid = Grid("cell", "", score, *exact.objectives[1:], box=None, pad_edge=False, header_style="dim")
+    for column in grid.columns[2:]:
+        column.justify = "right"
+    lines = []
     for row in points:
         metrics = [f"{row[name]:.4g}" for name in exact.objectives[1:]]
         more = f" +{row['cells'] - 1}" if row["cells"] > 1 else ""
-        grid.add_row(f"{row['arch']}{more}", row["cell"], measure.text(row["test"]), *metrics)
+        lines.append([f"{row['arch']}{more}", row["cell"], measure.text(row["test"]), *metrics])
+    for line in decimals.even(lines):
+        grid.add_row(*line)
     terminal.print(grid)
     left_out = f"; {counted(exact.left_out, 'cell')} without a value left out" if exact.left_out else ""
     terminal.print(
@@ -78,6 +86,8 @@ def _show(exact: Front, found: Sequence[Attained]) -> None:
         ),
         highlight=False,
     )
+    if said := describe.luck(exact.table):
+        terminal.print(said, highlight=False)
     if found:
         terminal.print(_reached(found))
 

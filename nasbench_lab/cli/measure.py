@@ -85,7 +85,7 @@ def proxies(
         typer.Option(metavar="NAME,NAME,...", help="Zero-cost scores; all that the table does not have if left out."),
     ] = "",
     cells: Annotated[
-        int | None, typer.Option(metavar="N", help="Only so many classes of equal cells, a random sample.")
+        int | None, typer.Option("--classes", metavar="N", help="Only so many classes of equal cells, a random sample.")
     ] = None,
     data: Annotated[
         str | None,
@@ -101,7 +101,7 @@ def proxies(
     """Compute zero-cost scores of a table's cells, resumable, and write a table that has them as metrics `proxy/<name>`.
 
     Examples:
-        nasbench-lab tables proxies cifar10-surrogate --cells 20 --scores synflow,naswot
+        nasbench-lab tables proxies cifar10-surrogate --classes 20 --scores synflow,naswot
     """
     import numpy as np
 

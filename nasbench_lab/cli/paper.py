@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -92,4 +93,6 @@ def plot(
         tables=table or (),
     )
     figures.save(made, out)
+    for note in figures.notes(folders, table or ()):
+        print(f"note: {note}", file=sys.stderr)
     print(f"{out}  {out.stat().st_size / 1024:,.0f} KB")

@@ -187,7 +187,7 @@ def show(board: Leaderboard, folder: Path, as_json: bool, *, explain: bool = Fal
         print_json(json.loads(boards.to_json(board))["rows"])
         return
     files = "leaderboard.md, .csv, .json, curves.csv, details.json, manifest.json; runs/"
-    print_blocks(wording.blocks(board), f"Written to {folder}: {files}")
+    print_blocks(wording.blocks(board, doubts=True), f"Written to {folder}: {files}")
     if explain:
         _explain(board)
     if said := wording.answer(board):
@@ -212,6 +212,8 @@ def print_blocks(blocks: Iterable[Block], end: str) -> None:
     """Tables with their titles and notes, then a line below all of them."""
     from rich.table import Table as Grid
 
+    from nasbench_lab.leaderboard import decimals
+
     terminal = console()
     for block in blocks:
         terminal.print(f"\n{block.title}", style="bold", highlight=False, markup=False)
@@ -219,8 +221,8 @@ def print_blocks(blocks: Iterable[Block], end: str) -> None:
             terminal.print(block.answer, highlight=False, markup=False)
         grid = Grid(box=None, pad_edge=False, header_style="dim")
         for i, head in enumerate(block.heads):
-            grid.add_column(head, justify="left" if i in block.words else "right", overflow="fold")
-        for row in block.rows:
+            grid.add_column(head.replace(" (", "\n("), justify="left" if i in block.words else "right", overflow="fold")
+        for row in decimals.even(block.rows):
             grid.add_row(*row)
         terminal.print(grid)
         terminal.print(block.note, style="dim", highlight=False, markup=False)

@@ -29,7 +29,9 @@ def supernet(
         int | None, typer.Option(help="Epochs of every supernet; its own if left out.", metavar="N", min=1)
     ] = None,
     seeds: Annotated[int, typer.Option(help="Supernets per strategy.", metavar="N", min=1)] = 3,
-    cells: Annotated[int, typer.Option(help="Random classes that are scored; 0: all.", metavar="N", min=0)] = 300,
+    cells: Annotated[
+        int, typer.Option("--classes", help="Random classes that are scored; 0: all.", metavar="N", min=0)
+    ] = 300,
     every: Annotated[
         int, typer.Option(help="Score after every so many epochs; 0: after the last only.", metavar="N", min=0)
     ] = 5,
@@ -51,7 +53,7 @@ def supernet(
     """Train supernets, score cells with their weights, and say how well that ranking agrees with the table's.
 
     Examples:
-        nasbench-lab supernet spos --epochs 12 --seeds 2 --cells 100 --out results/supernet_try
+        nasbench-lab supernet spos --epochs 12 --seeds 2 --classes 100 --out results/supernet_try
     """
     from nasbench_lab.experiments import supernet_report, supernets
     from nasbench_lab.training.problem import check_device, make_problem

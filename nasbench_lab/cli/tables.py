@@ -80,7 +80,9 @@ def tables_info(
         screen.print_facts(facts)
 
 
-To = Annotated[Path | None, typer.Option(help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")]
+To = Annotated[
+    Path | None, typer.Option("--out", help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")
+]
 
 
 @tables_app.command("import")
@@ -201,7 +203,9 @@ def tables_export(
         list[str], typer.Argument(autocompletion=complete.tables, help="Tables; several only for nats-simple.")
     ],
     format: Annotated[str, typer.Option(help="nats-simple, csv, parquet or syne-tune.")],
-    to: Annotated[Path | None, typer.Option(help="File or folder; named after the table, here, if left out.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="File or folder; named after the table, here, if left out.")
+    ] = None,
     fill: Annotated[
         bool,
         typer.Option("--fill", help="Of syne-tune: a trial that a cell does not have is the mean of those it has."),
@@ -212,7 +216,7 @@ def tables_export(
 
     Examples:
         nasbench-lab tables export digits --format csv
-        nasbench-lab tables export digits --format syne-tune --fill --to exported
+        nasbench-lab tables export digits --format syne-tune --fill --out exported
     """
     from nasbench_lab.tables import catalog
     from nasbench_lab.tables.formats import exporting
@@ -259,7 +263,7 @@ def replaceable(path: Path, table: Table, *, force: bool) -> bool:
         then, now = int(there.measured.sum()), int(table.measured.sum())
         raise LabError(
             f"{path} has {then:,} cells and would be replaced by one of {now:,}; nothing was written. "
-            "Use --to another folder, or --force"
+            "Use --out another folder, or --force"
         )
     writing.not_there([path], force=force)
     return True

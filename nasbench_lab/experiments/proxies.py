@@ -128,7 +128,7 @@ def cells_of(table: Table, count: int | None = None) -> IntArray:
     """
     order = core.stream(0, _ORDER).permutation(first_of_classes(table.space))
     if count is not None and not 1 <= count <= len(order):
-        raise LabError(f"--cells (cells) must lie in 1..{len(order)}, the classes of equal cells, got {count}")
+        raise LabError(f"--classes must lie in 1..{len(order)}, the classes of equal cells, got {count}")
     return order[:count]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import offered
 from nasbench_lab.files import paths
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables.formats import nats_simple, official
@@ -40,7 +41,7 @@ def table(api: Any, dataset: str = "cifar10") -> Table:
     """
     found = {item.name: item for item in tables(api)[0]}
     if dataset not in found:
-        raise LabError(f"the object has no {dataset!r}; it has {', '.join(found)}")
+        raise LabError(f"the object has no {dataset!r}{offered(dataset, found, 'it has')}")
     return found[dataset]
 
 

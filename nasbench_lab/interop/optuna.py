@@ -22,6 +22,7 @@ import pandas as pd
 
 from nasbench_lab import extras
 from nasbench_lab.core import Evaluator, LabError, direction
+from nasbench_lab.errors import offered
 from nasbench_lab.files import paths, spreadsheet, writing
 from nasbench_lab.interop.objectives import Objective, objective, plain_options, space_of
 from nasbench_lab.spaces import naming
@@ -190,7 +191,7 @@ def stored_studies(storage: str, names: Sequence[str] = ()) -> list[Any]:
         opened = _opened(storage)
         there = sorted(optuna.get_all_study_names(opened))
         if missing := [name for name in names if name not in there]:
-            raise LabError(f"{storage} has no study {missing[0]!r}; it has: {', '.join(there) or 'none'}")
+            raise LabError(f"{storage} has no study {missing[0]!r}{offered(missing[0], there, 'it has:')}")
         return [optuna.load_study(study_name=name, storage=opened) for name in names or there]
     except LabError:
         raise

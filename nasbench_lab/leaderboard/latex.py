@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from nasbench_lab.core import whole
 from nasbench_lab.errors import LabError
-from nasbench_lab.leaderboard import details, verdict, wording
+from nasbench_lab.leaderboard import details, protocols, verdict, wording
 from nasbench_lab.leaderboard.parts import Row
 from nasbench_lab.stats import measures, shares, standings
 
@@ -76,7 +76,11 @@ def table(boards: Sequence[Mapping[str, Any]], *, spread: str = "interval", colu
     if not settings:
         raise LabError("there is no row to print")
     names = _ordered(settings)
-    parts = [_part(settings[i : i + columns], names, spread) for i in range(0, len(settings), columns)]
+    heads = _heads(settings)
+    parts = [
+        _part(settings[i : i + columns], [[line[0], *line[1:][i : i + columns]] for line in heads], names, spread)
+        for i in range(0, len(settings), columns)
+    ]
     lines = [
         r"\begin{table}",
         r"  \centering",
@@ -88,13 +92,13 @@ def table(boards: Sequence[Mapping[str, Any]], *, spread: str = "interval", colu
     return "\n".join(lines) + "\n"
 
 
-def _part(settings: Sequence[_Setting], names: Sequence[str], spread: str) -> list[str]:
+def _part(settings: Sequence[_Setting], heads: Sequence[Sequence[str]], names: Sequence[str], spread: str) -> list[str]:
     """The lines of some settings side by side."""
     rows = ([escaped(name), *(_cell(each, name, spread) for each in settings)] for name in names)
     return [
         f"\\begin{{tabular}}{{l{'r' * len(settings)}}}",
         r"  \toprule",
-        *(f"  {line} \\\\" for line in _heads(settings)),
+        *(f"  {line} \\\\" for line in (" & ".join(map(escaped, texts)) for texts in heads)),
         r"  \midrule",
         *(f"  {' & '.join(row)} \\\\" for row in rows),
         r"  \bottomrule",
@@ -123,16 +127,26 @@ def _ordered(settings: Sequence[_Setting]) -> list[str]:
     return sorted(places, key=lambda name: (sum(places[name]) / len(places[name]), name))
 
 
-def _heads(settings: Sequence[_Setting]) -> list[str]:
-    """The tables, what tells columns of one table apart, and what is measured."""
+def _heads(settings: Sequence[_Setting]) -> list[list[str]]:
+    """Lines of a heading over all settings: the tables, of one table alone what tells its columns apart, what is measured."""
     rows = [each.shared for each in settings]
-    tables = [wording.searched(row["table"], row["kind"], row["score"]) for row in rows]
     units = ["hypervolume" if "hypervolume_mean" in row else wording.scores_of(row) for row in rows]
-    lines = [["strategy", *tables], ["", *units]]
-    if len(set(tables)) < len(tables):  # what tells columns of one table apart
-        apart = (", ".join(filter(None, (wording.sees(row), row["budget"], row["policy"]))) for row in rows)
-        lines.insert(1, ["", *apart])
-    return [" & ".join(escaped(text) for text in texts) for texts in lines]
+    apart = zip(*protocols.apart(rows)[1], strict=True) if _of_one(settings) else ()
+    return [["strategy", *_names(settings)], *(["", *texts] for texts in apart), ["", *units]]
+
+
+def _of_one(settings: Sequence[_Setting]) -> bool:
+    """Whether all settings are of one table; then the heading, else the caption says how they differ."""
+    return len({(each.shared["table"], each.shared["score"]) for each in settings}) == 1
+
+
+def _names(settings: Sequence[_Setting]) -> list[str]:
+    """The tables; those that are there several times among others numbered, for the caption to name them."""
+    rows = [each.shared for each in settings]
+    names = [wording.searched(row["table"], row["kind"], row["score"]) for row in rows]
+    if _of_one(settings):
+        return names
+    return [f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)]
 
 
 def _cell(setting: _Setting, name: str, spread: str) -> str:
@@ -171,10 +185,8 @@ def _known(value: Any) -> float:
 def _caption(settings: Sequence[_Setting], spread: str) -> str:
     """What was done: the protocol, how many seeds, what the signs stand for."""
     rows = [each.shared for each in settings]
-    parts = []
-    for said in dict.fromkeys(_protocol(row) for row in rows):
-        on = [str(row["table"]) for row in rows if _protocol(row) == said]
-        parts.append(said if len(on) == len(rows) else f"{', '.join(dict.fromkeys(on))}: {said}")
+    done = ", ".join(protocols.apart(rows)[0]) if _of_one(settings) else protocols.together(_names(settings), rows)
+    done = f". {done[0].upper()}{done[1:]}" if done else ""
     shown = {
         "interval": "; in brackets 95\\% intervals",
         "plusminus": "; $\\pm$ half of the 95\\% interval",
@@ -194,16 +206,9 @@ def _caption(settings: Sequence[_Setting], spread: str) -> str:
     few = [standings.too_few(each.tests) for each in settings]
     told = "; nothing is told apart, as seeds are too few" if all(few) else f"; {stars}"
     told += ", where seeds are not too few for that" if any(few) and not all(few) else ""
-    return f"{escaped(what)}{shown}. {escaped('; '.join(parts))}. Bold: the best mean{told}."
+    return f"{escaped(what)}{shown}{escaped(done)}. Bold: the best mean{told}."
 
 
 def _has_interval(row: Row) -> bool:
     by = "hypervolume" if "hypervolume_mean" in row else "test"
     return not math.isnan(_known(row[f"{by}_lo"]))
-
-
-def _protocol(row: Row) -> str:
-    """Budget, seeds, what is seen and the policies of a setting."""
-    policy = f", {row['policy']}" if row["policy"] else ""
-    scored = f", scored on {row['scored']}" if row.get("scored") else ""
-    return f"{row['runs']} seeds, {row['budget']}, search sees {wording.sees(row)}{scored}{policy}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
@@ -33,8 +33,8 @@ Row = dict[str, Any]
 PLACES = 100  # of curves; a manifest without them is of a day when curves had checkpoints alone, and is made again so
 
 
-def rebuild(plan: Plan, out: Path) -> Leaderboard:
-    """The leaderboard of a plan's finished runs, written to `out`.
+def rebuild(plan: Plan, out: Path, say: Callable[[str], None] | None = None) -> Leaderboard:
+    """The leaderboard of a plan's finished runs, written to `out`; `say` is told what takes a while.
 
     Raises:
         LabError: runs are missing, the folder cannot be written, or a strategy that ran in this process changed a table.
@@ -44,7 +44,7 @@ def rebuild(plan: Plan, out: Path) -> Leaderboard:
         raise LabError(
             f"table {changed[0]!r} was changed in memory while runs were made; a strategy has no business with it"
         )
-    found = replays.of(collected, _replayed(out))
+    found = replays.of(collected, _replayed(out), say)
     said = [*notes(plan), *replays.sentences(collected, found)]
     return _write(plan, collected, said, out, manifest(plan, collected, said, found))
 

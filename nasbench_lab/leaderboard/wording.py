@@ -43,17 +43,23 @@ _MEANING = MappingProxyType(
     }
 )
 FULL = "full"  # how a search of a table that counts no epochs is called
+_OF_OPTIMUM = ("to optimum", "reached")
+_SURE = 0.5  # chance below which columns of the best cell say that another may be the best
 _MOST_DIGITS = 6  # of an interval that is narrow
 
 FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2:])
 
 
-def heads_of(row: Row) -> tuple[str, ...]:
-    """The heads of a row's cells."""
+def heads_of(row: Row, reference: Row | None = None) -> tuple[str, ...]:
+    """The heads of a row's cells; with the references of its setting those of the optimum say how sure it is, if it is not."""
     heads: tuple[str, ...] = FRONT_MARKDOWN if "hypervolume_mean" in row else MARKDOWN
     heads = tuple(scores_of(row) if head == "test %" else head for head in heads)
     if (other := seen_measure(row)).unit != measures.of(row).unit:
         heads = tuple(f"val regret, {other.unit}" if head == "val regret" else head for head in heads)
+    found = reference or {}
+    chance = None if "optimum_is" in found else found.get("optimum_chance")  # then nobody says when it was found
+    if chance is not None and chance < _SURE:
+        heads = tuple(f"{head} ({shares.percent(chance)} sure)" if head in _OF_OPTIMUM else head for head in heads)
     place = heads.index("queries")
     return (*heads[:place], *(("seconds",) if _timed(row) else ()), *heads[place:])
 
@@ -66,12 +72,17 @@ def meaning(head: str, columns: Mapping[str, str]) -> str:
             "miss need not be among them"
         )
     scores = head.startswith(("test ", "score "))
-    return columns.get("test_mean" if scores else _MEANING.get(head.partition(",")[0], head), "")
+    name, sure, chance = head.partition(",")[0].partition(" (")
+    said = columns.get("test_mean" if scores else _MEANING.get(name, name if sure else head), "")
+    if not sure or scores:
+        return said
+    best = "a best cell is one with the best mean of its trainings, which is the best of all with probability"
+    return f"{said}; {best} {chance.split()[0]}"
 
 
 def explained(board: Leaderboard) -> dict[str, str]:
     """Every head of a leaderboard's tables of rows, with what it means, in their order."""
-    heads = dict.fromkeys(head for section in board.sections for head in heads_of(section.rows[0]))
+    heads = dict.fromkeys(head for section in board.sections for head in heads_of(section.rows[0], section.reference))
     return {head: meaning(head, board.columns) for head in heads}
 
 
@@ -123,7 +134,8 @@ def unit_of(row: Row) -> str:
 def scores_of(row: Row) -> str:
     """The head above a row's scores: whether they are of a test, and their unit."""
     what = "test" if measures.of(row).tested else "score"
-    return what if unit_of(row) == what else f"{what} {unit_of(row)}"
+    unit = unit_of(row)
+    return unit if unit.partition(" ")[0] == what else f"{what} {unit}"
 
 
 def seen_measure(row: Row) -> measures.Measure:
@@ -290,12 +302,12 @@ class Block(NamedTuple):
     answer: str = ""
 
 
-def blocks(board: Leaderboard) -> list[Block]:
-    """All that is shown of a leaderboard, in order, for the page and the terminal alike."""
+def blocks(board: Leaderboard, *, doubts: bool = False) -> list[Block]:
+    """All that is shown of a leaderboard, in order; `doubts`: heads say how sure the optimum is, as on the page."""
     found = [
         Block(
             heading(section.rows[0]),
-            heads_of(section.rows[0]),
+            heads_of(section.rows[0], section.reference if doubts else None),
             [cells_of(row) for row in section.rows],
             " ".join(
                 filter(None, (footing(section.reference), own_noise(section.tests), standings.too_few(section.tests)))

@@ -25,6 +25,7 @@ from scipy.optimize import isotonic_regression
 from nasbench_lab.stats.measures import Measure
 
 WIDTH = 440  # of a plot without its axes and names on a page, pixels
+_LABEL = 32  # characters of a name with its parameters, where none has to be told from another by them
 EMPHASISED = 8  # series in colour; the others are grey, so that 40 strategies can still be read
 INK, MUTED, GRID, PAPER = "#1b1f24", "#5c6570", "#e3e6ea", "#ffffff"
 OTHERS = "#8d96a1"  # series that are not emphasised
@@ -146,7 +147,7 @@ def looks(specs: Iterable[str], first: Sequence[str] = ()) -> dict[str, Look]:
 
 
 def _labels(names: Sequence[str]) -> dict[str, str]:
-    """Short names: the strategy's, and only what tells it from others of that name."""
+    """Short names: the strategy's, and what tells it from others of that name; of a lone one its parameters, or … for many."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(base(name), []).append(name)
@@ -156,7 +157,10 @@ def _labels(names: Sequence[str]) -> dict[str, str]:
         shared = set.intersection(*(set(part.items()) for part in parts.values()))
         for name, part in parts.items():
             own = [f"{key}={value}" for key, value in part.items() if (key, value) not in shared]
-            out[name] = f"{short} {', '.join(own)}" if own and len(members) > 1 else short
+            if len(members) == 1:  # nothing to tell it from, but it is not the strategy as it is without parameters
+                own = [f"{key}={value}" for key, value in part.items()]
+            full = f"{short} {', '.join(own)}" if own else short
+            out[name] = full if len(members) > 1 or len(full) <= _LABEL else f"{short} …"
     return out
 
 
@@ -242,9 +246,14 @@ def panel(frame: Any, *, width: float | None = None, height: float | None = None
     return alt.Chart(frame).properties(width=width, height=height, title=heading(title) if title else "")
 
 
-def heading(title: str) -> Any:
-    """A title at the left, no louder than the chart."""
-    return alt.Title(title, anchor="start", fontSize=layout().size + 2, fontWeight="normal", color=INK, offset=10)
+def heading(title: str, below: Sequence[str] = ()) -> Any:
+    """A title at the left, no louder than the chart; below it lines in the size of the axes' text."""
+    more: dict[str, Any] = (
+        {"subtitle": list(below), "subtitleFontSize": layout().size, "subtitleColor": MUTED} if below else {}
+    )
+    return alt.Title(
+        title, anchor="start", fontSize=layout().size + 2, fontWeight="normal", color=INK, offset=10, **more
+    )
 
 
 def finished(chart: Any, title: str = "") -> Any:

@@ -17,10 +17,10 @@ import altair as alt
 import pandas as pd
 
 from nasbench_lab.core import real, whole
-from nasbench_lab.errors import LabError
+from nasbench_lab.errors import LabError, offered
 from nasbench_lab.files import paths
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.leaderboard import wording
+from nasbench_lab.leaderboard import protocols, wording
 from nasbench_lab.plots import style
 from nasbench_lab.report import pages
 from nasbench_lab.report.charts import Board, Chart, Setting
@@ -81,7 +81,7 @@ def figure(
         LabError: another kind, a folder that has no such chart or no such table, or a width that leaves no room for the plots.
     """
     if kind not in KINDS:
-        raise LabError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+        raise LabError(f"no chart is called {kind!r}{offered(kind, KINDS, 'there are')}")
     if not folders:
         raise LabError("which results folders? at least one")
     wide = _POINTS * _inches(width)
@@ -106,7 +106,7 @@ def _chosen(boards: Sequence[Board], tables: Sequence[str]) -> list[tuple[Board,
     """The settings that search some tables, or all."""
     there = list(dict.fromkeys(str(setting.rows[0]["table"]) for board in boards for setting in board.settings))
     if unknown := [name for name in tables if name not in there]:
-        raise LabError(f"no board searches {unknown[0]!r}; there are {', '.join(there)}")
+        raise LabError(f"no board searches {unknown[0]!r}{offered(unknown[0], there, 'there are')}")
     return [(b, each) for b in boards for each in b.settings if not tables or each.rows[0]["table"] in tables]
 
 
@@ -126,7 +126,10 @@ def _fitted(
         plot = max(plot, _LEAST)
         drawn = style.Layout(plot, high or plot * 2 / 3, font, size, fixed=True)
         with style.drawn_as(drawn):
-            panels = [_plain(_named(board, setting, kind), setting if titles else None) for board, setting in chosen]
+            panels = [
+                _plain(_named(board, setting, kind), setting if titles else None, lines)
+                for (board, setting), lines in zip(chosen, _unlike(chosen), strict=True)
+            ]
             chart = _panels([panels[i : i + count] for i in range(0, len(panels), count)])
         missing = wide - _width(chart)
         if abs(missing) < 0.5:
@@ -203,12 +206,29 @@ def _named(board: Board, setting: Setting, kind: str) -> Chart:
     found = next((chart for chart in board.drawn(setting) if chart.name == KINDS[kind]), None)
     if found is None:
         there = {chart.name for chart in board.drawn(setting)}
-        known = ", ".join(name for name, own in KINDS.items() if own in there)
-        raise LabError(f"{board.title!r} has no chart {kind!r}; it has: {known or 'none'}")
+        known = [name for name, own in KINDS.items() if own in there]
+        raise LabError(f"{board.title!r} has no chart {kind!r}; it has: {', '.join(known) or 'none'}")
     return found
 
 
-def _plain(chart: Chart, setting: Setting | None) -> Any:
+def _unlike(chosen: Sequence[tuple[Board, Setting]]) -> list[list[str]]:
+    """Of every panel what its protocol has that another's has not."""
+    return protocols.apart([setting.rows[0] for _, setting in chosen])[1]
+
+
+def notes(folders: Sequence[str | Path], tables: Sequence[str] = ()) -> list[str]:
+    """What a reader of the figure of these settings has to know: unlike protocols, and names that were cut short."""
+    chosen = _chosen([pages.read(paths.home(folder)).board for folder in folders], tables)
+    found = []
+    if any(lines := _unlike(chosen)):
+        each = (f"{s.rows[0]['table']} ({', '.join(line)})" for (_, s), line in zip(chosen, lines, strict=True))
+        found.append(f"the panels are of unlike protocols: {'; '.join(each)}")
+    specs = {str(row["strategy"]) for _, setting in chosen for row in setting.rows}
+    short = {spec: look.label for spec, look in style.looks(specs).items() if look.label.endswith("…")}
+    return found + [f"{label!r} in the figure is {spec}" for spec, label in sorted(short.items())]
+
+
+def _plain(chart: Chart, setting: Setting | None, below: Sequence[str]) -> Any:
     """A chart without the settings that only the whole may have, titled by what tells its setting from others."""
     panel: Any = chart.spec.copy()
     panel.config = alt.Undefined
@@ -216,9 +236,7 @@ def _plain(chart: Chart, setting: Setting | None) -> Any:
         return panel
     row = setting.rows[0]
     title = wording.searched(row["table"], row["kind"], row["score"])
-    return panel.properties(
-        title=style.heading(title if row["score"] == row["table"] else f"{title}, {wording.sees(row)}")
-    )
+    return panel.properties(title=style.heading(title, below))
 
 
 def _panels(rows: Sequence[Sequence[Any]]) -> Any:

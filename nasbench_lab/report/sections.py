@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from nasbench_lab.leaderboard import verdict, wording
+from nasbench_lab.leaderboard import decimals, verdict, wording
 from nasbench_lab.plots import style
 from nasbench_lab.report.charts import Board, Row, Setting
 from nasbench_lab.spaces import cell, cells, drawing
@@ -93,12 +93,16 @@ def attributes(setting: Setting) -> dict[str, str]:
 def ranking(board: Board, setting: Setting, columns: Mapping[str, str], facts: Mapping[str, Row], number: int) -> str:
     """The leaderboard of one setting: heads that sort and explain themselves, rows with their interval drawn."""
     rows = setting.rows
-    heads = wording.heads_of(rows[0])
+    heads = wording.heads_of(rows[0], setting.reference)
     scored = "hypervolume" if "hypervolume_mean" in rows[0] else "test"
     scale = _scale([row[f"{scored}_mean"] for row in rows])
     head = "".join(_head(name, i, columns, number) for i, name in enumerate(heads))
     index = {name: i for i, name in enumerate(board.looks)}
-    body = "".join(_row(row, heads, index, board.looks, facts, scored, scale) for row in rows)
+    texts = decimals.even([wording.cells_of(row) for row in rows])
+    body = "".join(
+        _row(row, cells, heads, index, board.looks, facts, scored, scale)
+        for row, cells in zip(rows, texts, strict=True)
+    )
     title = element("h3", escaped(wording.heading(rows[0])), id=f"setting-{number}")
     inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     ranked = element("table", inner, class_="rank", aria_labelledby=f"setting-{number}")
@@ -177,6 +181,7 @@ def _head(name: str, place: int, columns: Mapping[str, str], number: int) -> str
 
 def _row(
     row: Row,
+    cells: Sequence[str],
     heads: Sequence[str],
     index: Mapping[str, int],
     looks: Mapping[str, style.Look],
@@ -184,7 +189,7 @@ def _row(
     scored: str,
     scale: tuple[float, float],
 ) -> str:
-    spec, cells, drawn = row["strategy"], wording.cells_of(row), False
+    spec, drawn = row["strategy"], False
     out = []
     for name, text in zip(heads, cells, strict=True):
         if name == "strategy":

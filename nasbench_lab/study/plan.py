@@ -24,6 +24,7 @@ import numpy as np
 
 from nasbench_lab import core, imports, loading, sources, trust
 from nasbench_lab.core import FloatArray, LabError, Strategy, Task
+from nasbench_lab.errors import offered
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.study import runner, store
 from nasbench_lab.study.study import Study, StudyTask
@@ -296,7 +297,7 @@ def open_evaluator(spec: str, table: Table, policies: Mapping[str, Any]) -> Any:
     unknown = [key for key in raw if key not in known or key in ("table", *_POLICIES)]
     if unknown:
         allowed = [key for key in known if key not in ("table", *_POLICIES)]
-        raise LabError(f"evaluator {name} has no option {unknown[0]!r}; it has: {', '.join(allowed) or 'none'}")
+        raise LabError(f"evaluator {name} has no option {unknown[0]!r}{offered(unknown[0], allowed, 'it has:')}")
     return cls.open(table, **policies, **raw)
 
 
@@ -309,13 +310,14 @@ def check_objectives(names: Iterable[str], table: Table) -> None:
     allowed = [name for name in table.metrics if core.known_direction(name)]
     for name in names:
         if name not in allowed:
-            known = ", ".join(allowed) or "none"
             why = (
                 f"; which of its values are better is not known: import it as --metric {name}:lower or {name}:higher"
                 if name in table.metrics
                 else ""
             )
-            raise LabError(f"{name!r} is no objective beside 'val' on table {table.name!r}; it has: {known}{why}")
+            raise LabError(
+                f"{name!r} is no objective beside 'val' on table {table.name!r}{offered(name, allowed, 'it has:')}{why}"
+            )
 
 
 def _header(spec: str, strategy: Strategy, planned: PlannedTask, given: bool) -> store.Header:

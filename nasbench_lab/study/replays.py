@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -58,18 +58,24 @@ _BROUGHT = (
 )
 
 
-def of(collected: Collected, kept: Mapping[str, Row] | None = None) -> dict[str, Row]:
+def of(
+    collected: Collected, kept: Mapping[str, Row] | None = None, say: Callable[[str], None] | None = None
+) -> dict[str, Row]:
     """What came of repeating runs of others' strategies, by their id: {"seeds", "records_sha256", "verdict", "why", "reads"}.
 
     Args:
         collected: finished runs.
         kept: what came of it before; holds of the same records.
+        say: is told, once, that runs are being repeated, which takes a while; not where what is kept holds.
     """
     found: dict[str, Row] = {}
     for group, runs in collected:
         if group.foreign and group.id not in found:
             before = (kept or {}).get(group.id, {})
             same = before.get("records_sha256") == store.digest(runs.columns)
+            if not same and say:
+                say("some runs are repeated where no table can be opened, as they are of somebody's own code")
+                say = None
             found[group.id] = dict(before) if same else _of(group, runs)
     return found
 

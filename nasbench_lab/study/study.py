@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from nasbench_lab.core import LAST_SEED, LabError, once, real, spread, whole
+from nasbench_lab.errors import offered
 from nasbench_lab.files import bounded, sealed
 from nasbench_lab.spaces.frozen import ReadOnly
 
@@ -226,7 +227,7 @@ def _from_toml(kind: type[Any], raw: dict[str, Any], where: str) -> Any:
     values = {}
     for key, value in raw.items():
         if key not in allowed:
-            raise LabError(f"{where}: unknown key {key!r}; allowed: {', '.join(allowed)}")
+            raise LabError(f"{where}: unknown key {key!r}{offered(key, allowed, 'allowed:')}")
         if not isinstance(value, _KINDS[allowed[key]]) or isinstance(value, bool):
             raise LabError(f"{where}: {key} must be {allowed[key]}, got {value!r}")
         if isinstance(value, list):

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab import core
-from nasbench_lab.errors import LabError, counted, nth
+from nasbench_lab.errors import LabError, counted, nth, offered
 from nasbench_lab.spaces.decisions import Decision, number_in, text_of
 from nasbench_lab.spaces.space import MOST, Space
 from nasbench_lab.tables.schedule import FloatArray, Schedule, known_mean
@@ -203,7 +203,7 @@ def _check_columns(frame: pd.DataFrame, **used: Sequence[str]) -> None:
             if column in frame.attrs.get(UNREAD, {}):
                 raise LabError(f"column {column!r} holds {frame.attrs[UNREAD][column]}, which is not read")
             if column not in frame.columns:
-                raise LabError(f"there is no column {column!r}; there are {', '.join(there[:40])}")
+                raise LabError(f"there is no column {column!r}{offered(column, there[:40], 'there are')}")
             if column in purpose:
                 raise LabError(f"column {column!r} cannot be both {purpose[column]} and {kind}")
             purpose[column] = kind

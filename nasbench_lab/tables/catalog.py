@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nasbench_lab.errors import LabError
+from nasbench_lab.errors import LabError, offered
 from nasbench_lab.files import paths
 from nasbench_lab.files.writing import data_folders
 
@@ -59,11 +58,9 @@ def find(name: str) -> Path:
     known = available()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "."
     looked = ", ".join(str(folder) for folder in folders())
     raise LabError(
-        f"no table named {name!r}{hint} Available: {', '.join(known) or 'none'}. Looked in {looked}. "
+        f"no table named {name!r}{offered(name, known, 'available:', 'nasbench-lab tables list')}. Looked in {looked}. "
         "Get one with: nasbench-lab tables fetch nb201, or nasbench-lab tables import FILE"
     )
 

@@ -128,6 +128,12 @@ def _few(members: list[int], limit: int = 12) -> str:
     return shown + (", ..." if len(members) > limit else "")
 
 
+_SECONDS = {
+    "measured_seconds": "what one training took on the machine that measured; no search is charged it",
+    "proxy_seconds": "what a search is charged for the score",
+}
+
+
 class Score(NamedTuple):
     """A value of one cell and its rank among all cells that have one; both None where there is none to give."""
 
@@ -135,12 +141,14 @@ class Score(NamedTuple):
     rank: int | None = None
     of: int | None = None
     digits: int = 2
+    meaning: str = ""
 
     def __str__(self) -> str:
         if self.value is None:
             return "not measured"
         rank = f" (rank {self.rank} of {self.of})" if self.rank else ""
-        return (f"{self.value:.2f}" if self.digits == 2 else f"{self.value:.{self.digits}g}") + rank
+        text = (f"{self.value:.2f}" if self.digits == 2 else f"{self.value:.{self.digits}g}") + rank
+        return f"{text} ({self.meaning})" if self.meaning else text
 
 
 def plain(facts: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +176,8 @@ def _scores(arch: int, table: Table) -> dict[str, Any]:
         shown = f"{seconds:.1f}" if table.counts_epochs else f"{seconds:.4g}"
         out["seconds" + after] = f"{shown} (what a query is charged on the simulated clock)"
     for name, values in table.metrics.items():
-        out[name] = _ranked(values, arch, core.known_direction(name), 4)
+        score = _ranked(values, arch, core.known_direction(name), 4)
+        out[name] = score._replace(meaning=_SECONDS.get(name.partition("/")[0], ""))
     return out
 
 
@@ -242,6 +251,19 @@ def _scored_without_training(table: Table) -> dict[str, str]:
         )
         found.setdefault(words, []).append(name)
     return {", ".join(names): words for words, names in found.items()}
+
+
+def luck(table: Table) -> str:
+    """What the best score of a table measured several times is expected to be when trained anew; "" where that is not known."""
+    found, measure = trainings.noise(table), table.measure
+    if found is None:
+        return ""
+    best = int(np.nanargmax(measure.sign * table.truth))
+    then, again = measure.text(float(table.truth[best])), measure.text(measure.sign * float(found.level[best]))
+    return (
+        f"Scores are means of a cell's trainings, and the best of many is also a lucky one: cell {best}, {then}, is expected "
+        f"to have {again} when trained anew, to which boards measure regret whose runs are scored on trainings of their own."
+    )
 
 
 def _likely(table: Table, found: Noise) -> str:

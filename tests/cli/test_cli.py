@@ -333,7 +333,7 @@ def test_a_folder_that_cannot_be_written_is_said(lab, blocked, tmp_path):
     assert (code, "cannot write" in err, "Traceback" in out + err) == (2, True, False)
     lines = ["index,m/12/val,m/12/test,m/12/seconds"] + [f"{i},50,50,1" for i in range(15625)]
     (tmp_path / "m.csv").write_text("\n".join(lines))
-    code, out, err = lab("tables", "import", tmp_path / "m.csv", "--to", blocked)
+    code, out, err = lab("tables", "import", tmp_path / "m.csv", "--out", blocked)
     assert (code, "cannot write" in err, "Traceback" in out + err) == (2, True, False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "m.csv"]
 

@@ -33,6 +33,20 @@ def test_a_surrogate_to_begin_with_keeps_the_rules_without_a_private_import(lab,
     assert code == 0, out
 
 
+def test_what_a_strategy_prints_does_not_hide_what_is_found(lab, tmp_path, monkeypatch):
+    """At every query: thousands of lines, of which the number and the first are told."""
+    monkeypatch.chdir(tmp_path)
+    lab("new", "loud.py")
+    text = (tmp_path / "loud.py").read_text()
+    (tmp_path / "loud.py").write_text(
+        text.replace("self._asked += 1", "self._asked += 1\n        print('at', self._asked)")
+    )
+    code, out, _ = lab("check", "loud.py")
+    assert code == 0
+    assert all(line.startswith(("pass  ", "note: it printed ", "all checks")) for line in out.splitlines() if line)
+    assert re.search(r"note: it printed [\d,]{3,} lines, the first: 'at 1'", out)
+
+
 @pytest.mark.parametrize("name", ["mine", "mine.txt", "my search.py", "1st.py", ".py", "class.py"])
 def test_what_is_no_name_of_a_module_is_refused(name, lab, tmp_path):
     code, _, error = lab("new", tmp_path / name)

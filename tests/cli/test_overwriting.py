@@ -32,8 +32,8 @@ def results(tmp_path_factory):
 def commands(results, tmp_path):
     """Command -> the file it would write."""
     return {
-        ("tables", "export", "toy", "--format", "csv", "--to"): "toy.csv",
-        ("tables", "export", "toy", "--format", "parquet", "--to"): "toy.parquet",
+        ("tables", "export", "toy", "--format", "csv", "--out"): "toy.csv",
+        ("tables", "export", "toy", "--format", "parquet", "--out"): "toy.parquet",
         ("report", results, "--out"): "page.html",
         ("query", "0", "--table", "toy", "--svg"): "cell.svg",
         ("new",): "mine.py",
@@ -54,14 +54,14 @@ def test_a_file_that_is_there_stays_unless_forced(lab, results, tmp_path):
 
 def test_a_link_to_somewhere_else_is_something_that_is_there(lab, tmp_path):
     (tmp_path / "link.csv").symlink_to(tmp_path / "elsewhere")
-    assert lab("tables", "export", "toy", "--format", "csv", "--to", tmp_path / "link.csv")[0] == 2
+    assert lab("tables", "export", "toy", "--format", "csv", "--out", tmp_path / "link.csv")[0] == 2
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_folder_of_syne_tune_is_not_written_over(lab, tmp_path):
     (tmp_path / "box").mkdir()
     (tmp_path / "box" / "metadata.json").write_text(MINE)
-    assert lab("tables", "export", "toy", "--format", "syne-tune", "--to", tmp_path / "box")[0] == 2
+    assert lab("tables", "export", "toy", "--format", "syne-tune", "--out", tmp_path / "box")[0] == 2
     assert os.listdir(tmp_path / "box") == ["metadata.json"]
 
 
@@ -93,7 +93,7 @@ def test_an_import_replaces_only_the_same_numbers(lab, tmp_path):
         frame.assign(**{"data/12/val": np.clip(frame["data/12/val"] - offset, 0, 100)}).to_csv(
             tmp_path / name, index=False
         )
-    to = ("--to", tmp_path / "data", "--source", "x")
+    to = ("--out", tmp_path / "data", "--source", "x")
     assert [lab("tables", "import", tmp_path / "one.csv", *to)[0] for _ in range(2)] == [0, 0]
     before = (tmp_path / "data" / "data.npz").read_bytes()
     code, _, err = lab("tables", "import", tmp_path / "other.csv", *to)
@@ -132,7 +132,7 @@ def test_a_tables_own_name_is_a_name(lab, name, tmp_path):
 @pytest.mark.needs("torch")
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_neither_is_that_of_a_table_to_be_trained(lab, name, tmp_path):
-    code, _, err = lab("tables", "train", name, "--merge", tmp_path, "--to", tmp_path / "a" / "b")
+    code, _, err = lab("tables", "train", name, "--merge", tmp_path, "--out", tmp_path / "a" / "b")
     assert (code, "a table cannot be called" in err, err.count("\n")) == (2, True, 1)
     assert list(tmp_path.rglob("*")) == []
 

@@ -123,3 +123,41 @@ def test_a_table_is_not_put_in_the_place_of_one_of_the_package(lab, tmp_path, mo
     assert (code, "a table of this package" in err) == (2, True)
     assert not (tmp_path / "data").exists() or not list((tmp_path / "data").iterdir())
     assert lab(*words, "--force")[0] == 0
+
+
+def test_what_was_typed_is_kept_in_the_command_that_is_proposed(csv, run):
+    """The rest is guessed beside it: no other scores, and lower errors are better."""
+    frame = pd.read_csv(csv).rename(columns={"val_a": "loss_a", "val_b": "loss_b"})
+    frame.to_csv("loss.csv", index=False)
+    said = run("tables", "import", "loss.csv", "--name", "a b", "--val", "loss_b", "--unit", "nats", refused=True)
+    wanted = (
+        f"--name 'a b' --decisions {DECISIONS} --val loss_b --seconds secs --metric params --better lower --unit nats"
+    )
+    assert said.endswith(wanted)
+    said = run("tables", "import", "loss.csv", "--decisions", "depth,width", "--seconds", "lr", refused=True)
+    assert "--decisions depth,width --val loss_a,loss_b --seconds lr --metric params" in said
+
+
+def test_blanks_at_the_ends_of_names_are_left_out_and_said(csv, run):
+    frame = pd.read_csv(csv).rename(columns={"width": " width", "val_b": "val_b "})
+    frame.to_csv("blanks.csv", index=False)
+    said = run("tables", "import", "blanks.csv", *own(csv)[3:], "--name", "blanks")
+    assert "note: blanks at the ends of names of columns are left out: ' width', 'val_b '" in said
+    run(*own(csv, "--name", "plain"))
+    assert (catalog.load("blanks").truth == catalog.load("plain").truth).all()
+    frame.assign(width=1).to_csv("both.csv", index=False)  # " width" and "width" are two columns, and stay two
+    said = run("tables", "import", "both.csv", *own(csv)[3:], "--name", "both", refused=True)
+    assert "same configuration" in said
+
+
+def test_a_value_far_from_all_others_is_said(csv, run):
+    """A score of 999 among errors, not the ends of a column that spans decades."""
+    frame = pd.read_csv(csv)
+    assert "far from" not in run(*own(csv, "--name", "plain"))
+    frame["secs"] = [10.0 ** (row % 9) for row in range(len(frame))]
+    frame.loc[6, "val_a"] = 999
+    frame.to_csv("far.csv", index=False)
+    said = run("tables", "import", "far.csv", *own(csv)[3:], "--seconds", "secs", "--name", "far")
+    assert "note: column 'val_a': 1 value far from the other 53" in said
+    assert "taken as given: 999 (row 7)" in said
+    assert said.count("far from") == 1

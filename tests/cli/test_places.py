@@ -64,7 +64,7 @@ def test_a_tilde_is_the_home_folder_wherever_a_path_can_be(lab, home, monkeypatc
         ("reproduce", "~/compared", "--trust", "all"),
         ("query", "3", "--table", "~/mine.npz", "--svg", "~/cell.svg"),
         ("tables", "info", "~/mine.npz"),
-        ("tables", "export", "~/mine.npz", "--format", "csv", "--to", "~/exported.csv"),
+        ("tables", "export", "~/mine.npz", "--format", "csv", "--out", "~/exported.csv"),
         ("list", "~/mine.py"),
         ("compare", "--baseline", "~/compared", "--trust", "all", "--out", "~/again"),
     ]
@@ -139,7 +139,7 @@ def test_marks_of_byte_order_and_coding_lines(tmp_path, lab):
         assert lab("compare", tmp_path / name, *QUICK, "--out", tmp_path / name[:-3])[0] == 0
     assert "Dräws" in lab("list", tmp_path / "coding.py")[1]
     assert lab("run", tmp_path / "bom.toml", "--out", tmp_path / "run")[0] == 0
-    assert lab("tables", "import", tmp_path / "bom.csv", "--to", tmp_path / "tables")[0] == 0
+    assert lab("tables", "import", tmp_path / "bom.csv", "--out", tmp_path / "tables")[0] == 0
     manifest = tmp_path / "run" / "manifest.json"
     manifest.write_bytes(mark + manifest.read_bytes())
     assert lab("leaderboard", tmp_path / "run")[0] == 0

@@ -9,6 +9,7 @@ import pytest
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments import front_report
 from nasbench_lab.spaces import cell
+from nasbench_lab.tables import catalog, trainings
 
 STUDY = """
 title = "two objectives"
@@ -160,3 +161,17 @@ def test_a_metric_that_some_cells_lack_has_a_front_of_the_others(tmp_path, monke
     assert (front.target.cells % 3 != 0).all()
     with pytest.raises(LabError, match="'x' is no objective"):
         front_report.exact(str(make_table("odd", metrics={"x": latency}).save(tmp_path / "odd.npz")), ["x"])
+
+
+def test_the_best_of_many_means_is_said_to_be_lucky(lab, tmp_path):
+    """Where a table was measured several times; `compare` measures regret to what is expected, so both numbers have a name."""
+    code, out, _ = lab("front", "--table", "digits", "--objectives", "params_m", "--out", tmp_path)
+    words = " ".join(out.split())
+    table, noise = catalog.load("digits"), trainings.noise(catalog.load("digits"))
+    best = int(table.truth.argmax())
+    assert code == 0
+    assert (
+        f"cell {best}, {table.truth[best]:.2f}, is expected to have {noise.level[best]:.2f} when trained anew" in words
+    )
+    code, out, _ = lab("front", "--table", "toy", "--objectives", "params_m", "--out", tmp_path / "t")
+    assert (code, "trained anew" in out) == (0, False)

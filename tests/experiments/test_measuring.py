@@ -195,7 +195,7 @@ def test_only_digits_so_far():
 
 
 def test_the_command_trains_goes_on_and_merges(lab, tmp_path):
-    arguments = ["tables", "train", "small", "--classes", 4, "--seed", "1", *SIZES, "--to", tmp_path]
+    arguments = ["tables", "train", "small", "--classes", 4, "--seed", "1", *SIZES, "--out", tmp_path]
     code, out, err = lab(*arguments)
     assert code == 0, err
     assert out.startswith("small: ")
@@ -203,17 +203,17 @@ def test_the_command_trains_goes_on_and_merges(lab, tmp_path):
     assert lab(*arguments)[0] == 0
     assert (tmp_path / "small.npz").read_bytes() == before
     shards = next((tmp_path / "shards").iterdir())
-    code, _, err = lab("tables", "train", "small", "--merge", shards, "--to", tmp_path)
+    code, _, err = lab("tables", "train", "small", "--merge", shards, "--out", tmp_path)
     assert code == 2
     assert "6,462 of 6,466" in err
-    code, out, _ = lab("tables", "train", "other", "--merge", shards, "--partial", "--to", tmp_path)
+    code, out, _ = lab("tables", "train", "other", "--merge", shards, "--partial", "--out", tmp_path)
     assert code == 0
     assert "other.npz" in out
 
 
 @pytest.mark.slow
 def test_the_command_trains_chains_where_the_table_is_called_so(lab, tmp_path):
-    code, out, err = lab("tables", "train", "chain", "--classes", 3, *SIZES, "--to", tmp_path)
+    code, out, err = lab("tables", "train", "chain", "--classes", 3, *SIZES, "--out", tmp_path)
     assert code == 0, err
     assert "of 864 cells" in out
     assert stored.read(tmp_path / "chain.npz").space.name == "chain"
@@ -232,6 +232,6 @@ def test_the_command_trains_chains_where_the_table_is_called_so(lab, tmp_path):
     ],
 )
 def test_the_command_refuses(lab, tmp_path, option, value):
-    code, _, err = lab("tables", "train", "small", option, value, "--classes", 2, "--to", tmp_path)
+    code, _, err = lab("tables", "train", "small", option, value, "--classes", 2, "--out", tmp_path)
     assert code == 2
     assert "Traceback" not in err

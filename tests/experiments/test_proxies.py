@@ -107,11 +107,11 @@ def test_the_command(lab, digits, tmp_path):
         tmp_path / "in" / "measured.npz",
         "--scores",
         "params,l2_norm",
-        "--cells",
+        "--classes",
         3,
         "--batch",
         2,
-        "--to",
+        "--out",
         tmp_path,
     ]
     code, out, err = lab(*command)
@@ -129,7 +129,7 @@ def test_the_command(lab, digits, tmp_path):
         (["--scores", "nothing"], "no zero-cost score named"),
         (["--data", "cats"], "no images named"),
     ):
-        code, _, err = lab("tables", "proxies", tmp_path / "in" / "measured.npz", *wrong, "--to", tmp_path / "not")
+        code, _, err = lab("tables", "proxies", tmp_path / "in" / "measured.npz", *wrong, "--out", tmp_path / "not")
         assert (code, err.count("\n")) == (2, 1)
         assert message in err
     assert not (tmp_path / "not").exists()
@@ -147,12 +147,12 @@ def test_killed_with_two_processes_it_goes_on_to_what_one_process_computes(digit
             str(tmp_path / "measured.npz"),
             "--scores",
             "synflow,snip,naswot",
-            "--cells",
+            "--classes",
             "128",
             "--batch",
             "16",
         ]
-        return [sys.executable, "-c", code, *words, "--workers", str(workers), "--to", str(tmp_path / out)]
+        return [sys.executable, "-c", code, *words, "--workers", str(workers), "--out", str(tmp_path / out)]
 
     def shards() -> list[str]:
         folder = tmp_path / "killed" / "shards" / "digits-proxies" / "runs"

@@ -140,7 +140,7 @@ def test_what_cannot_be_done_is_refused_before_anything_is_trained(spec, more, m
 
 @pytest.mark.parametrize("how", [("--device", "banana"), ("darts:device=banana",)])
 def test_a_device_that_is_not_there_is_refused_with_a_message(how, lab, tmp_path):
-    code, _, err = lab("supernet", *how, "--cells", "20", "--out", tmp_path / "out")
+    code, _, err = lab("supernet", *how, "--classes", "20", "--out", tmp_path / "out")
     assert code == 2
     assert "no such device: 'banana'; use cpu, cuda or cuda:0" in err
     assert not (tmp_path / "out").exists()

@@ -77,6 +77,31 @@ def test_more_settings_than_columns_stand_below(folder):
     assert "scriptsize" not in nasbench_lab.to_latex(folder, spread="none")
 
 
+def caption(text: str) -> str:
+    return next(line for line in text.split("\n") if "caption" in line)
+
+
+def test_what_settings_share_is_said_once_and_what_they_do_not_where_they_stand(folder, tmp_path):
+    """Of one table above its columns, of several in the caption."""
+    out = tmp_path / "b"
+    nasbench_lab.compare(
+        "random_search", "local_search", table="toy", seeds=20, max_queries=12, trials="sample", out=out
+    )
+    one = nasbench_lab.to_latex(out, out)
+    assert "20 seeds, 12 queries" in caption(one)
+    assert "queries" not in one.replace(caption(one), "")
+    mixed = nasbench_lab.to_latex(folder, out)
+    assert "20 seeds, 30 queries (toy (synthetic) (2): 12 queries), search sees" in caption(mixed)
+    assert "policies by default (toy (synthetic) (2): trials=sample). Bold" in caption(mixed)
+    assert mixed.replace(caption(mixed), "").count("toy (synthetic) (2)") == 1
+    rows = written.read_rows(folder)
+    same = {key: [each for each in rows[key] if each["table"] == "toy"] for key in ("references", "tests", "rows")}
+    apart = latex.table([same, written.read_rows(out)])
+    assert " & 30 queries & 12 queries" in apart
+    assert " & policies by default & trials=sample" in apart
+    assert "30 queries" not in caption(apart)
+
+
 @given(st.text(max_size=30))
 def test_no_text_is_a_command(text):
     found = latex.escaped(text)

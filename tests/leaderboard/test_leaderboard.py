@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from conftest import Additive
 
+import nasbench_lab
 from nasbench_lab.core import LabError
 from nasbench_lab.files import sealed
-from nasbench_lab.leaderboard import details, parts, ranking, wording, written
+from nasbench_lab.leaderboard import details, parts, ranking, rebuild, wording, written
 from nasbench_lab.leaderboard.parts import Entry, Setting
-from nasbench_lab.report import sections
+from nasbench_lab.report import pages, sections
 from nasbench_lab.stats import progress, references, shares, standings
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
@@ -378,3 +379,22 @@ def test_places_are_every_number_of_few_and_as_many_of_more():
     assert set(progress.checkpoints(5000)) <= set(many)
     assert (many[0], many[-1]) == (1, 5000)
     assert 80 <= len(many) <= 130
+
+
+def test_columns_of_an_optimum_that_is_hardly_known_say_how_sure_it_is(tmp_path):
+    """On the terminal, on the page and where columns are explained; of a sure one they do not, and files stay as they are."""
+    nasbench_lab.compare("random_search", table="digits", trials="mean", seeds=2, max_queries=3, out=tmp_path / "d")
+    board = rebuild.again(tmp_path / "d")
+    (section,) = board.sections
+    assert section.reference["optimum_chance"] < 0.5
+    chance = shares.percent(section.reference["optimum_chance"])
+    (block,) = wording.blocks(board, doubts=True)
+    assert f"to optimum ({chance} sure)" in block.heads
+    assert f"reached ({chance} sure)" in block.heads
+    assert "to optimum" in wording.blocks(board)[0].heads
+    said = wording.explained(board)[f"to optimum ({chance} sure)"]
+    assert said.endswith(f"the best of all with probability {chance}")
+    assert f"to optimum ({chance} sure)" in pages.page(pages.read(tmp_path / "d"))
+    for name, how in (("toy", {}), ("digits", {"trials": "split"})):  # sure, and where the columns say nothing
+        nasbench_lab.compare("random_search", table=name, seeds=2, max_queries=3, out=tmp_path / name, **how)
+        assert "to optimum" in wording.blocks(rebuild.again(tmp_path / name), doubts=True)[0].heads

@@ -82,11 +82,17 @@ def test_short_names(spec, name):
 
 
 def test_labels_say_only_what_tells_apart():
-    specs = ["re:population=50,sample=10", "re:population=10,sample=10", "ls:improvement=best"]
+    specs = [
+        "re:population=50,sample=10",
+        "re:population=10,sample=10",
+        "ls:improvement=best",
+        "gp:surrogate=forest,acquisition=log_ei",
+    ]
     assert {spec: look.label for spec, look in style.looks(specs).items()} == {
         specs[0]: "re population=50",
         specs[1]: "re population=10",
-        specs[2]: "ls",
+        specs[2]: "ls improvement=best",  # it is not the plain one
+        specs[3]: "gp …",
     }
 
 

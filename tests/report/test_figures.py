@@ -50,6 +50,27 @@ def test_panels_that_do_not_fit_side_by_side_stand_below(folder):
         plot.regret(folder, tables=["digits"])
 
 
+def test_panels_of_unlike_protocols_say_so(folder, tmp_path):
+    """In the figure, where panels have titles, and on the terminal; of like ones nothing is said."""
+    out = tmp_path / "b"
+    nasbench_lab.compare(
+        "local_search:improvement=best", table="toy", seeds=20, max_queries=12, trials="sample", out=out
+    )
+    text = style.svg(plot.regret(folder, out, width="text", size=7))
+    for part in ("30 queries", "12 queries", "trials=sample", "policies by default", "local_search improvement=best"):
+        assert f">{part}<" in text
+    assert "30 queries" not in style.svg(plot.regret(folder, folder, width="text", size=7))
+    made = CliRunner().invoke(app, ["plot", "regret", str(folder), str(out), "--out", str(tmp_path / "f.pdf")])
+    assert made.exit_code == 0
+    assert (
+        "note: the panels are of unlike protocols: toy (30 queries, policies by default); toy (12 queries, trials=sample)"
+        in made.stderr
+    )
+    assert (
+        "note: 'regularized_evolution …' in the figure is regularized_evolution:population=10,sample=4" in made.stderr
+    )
+
+
 def test_text_has_its_size_and_font_in_every_panel(folder):
     text = style.svg(plot.regret(folder, folder, width=8, size=9, font="monospace"))
     sizes = {float(size) for size in re.findall(r'font-size="([\d.]+)px"', text)}
@@ -79,7 +100,7 @@ def test_a_page_keeps_its_layout_after_a_figure(folder):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"kind": "pie"}, "kind must be one of regret"),
+        ({"kind": "pie"}, "no chart is called .pie.; there are regret"),
         ({"kind": "front"}, "no chart 'front'; it has: regret"),
         ({"width": "wide"}, "column or text or a number of inches"),
         ({"width": 0.6}, "do not fit into 0.60 inches"),

@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import nasbench_lab
 from nasbench_lab import loading
+from nasbench_lab.cli.app import app
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.experiments.reproduce import reproduce
 from nasbench_lab.files import sealed
@@ -161,7 +163,13 @@ def test_what_came_of_it_is_kept_while_records_are_the_same(tmp_path, monkeypatc
     first = compared(tmp_path, [spec])[1]
     monkeypatch.setattr(replays, "compared", lambda *_: pytest.fail("repeated again"))
     assert compared(tmp_path, [spec])[1] == first
+    again, heard = (
+        ["compare", spec, "--table", "toy", "--max-queries", "12", "--out", str(tmp_path / "out")],
+        "are repeated where",
+    )
+    assert heard not in CliRunner().invoke(app, [*again, "--seeds", "4"]).stderr
     monkeypatch.setattr(replays, "compared", lambda *_: ("not done", "why not"))
+    assert heard in CliRunner().invoke(app, [*again, "--seeds", "5"]).stderr
     board, found, _ = compared(tmp_path, [spec], seeds=5)
     assert found["verdict"] == replays.NOT_DONE
     assert marks(board) == [replays.UNCHECKED]

@@ -234,7 +234,7 @@ def test_what_is_proposed_for_a_name_with_a_comma_can_be_run(tmp_path, lab):
     code, _, said = lab("tables", "import", tmp_path / "t.csv")
     assert code == 2
     words = shlex.split(said[said.index("nasbench-lab tables import") :].splitlines()[0])[1:]
-    assert lab(*words, "--to", tmp_path)[0] == 0
+    assert lab(*words, "--out", tmp_path)[0] == 0
     assert stored.read(tmp_path / "t.npz").space.decisions[0].name == "op, first"
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import make_table
@@ -74,3 +76,17 @@ def test_a_table_of_means_alone_has_unknown_noise():
     facts = describe.table_facts(make_table(trials=0))
     assert facts["schedule 12"]["noise"] == "validation unknown; test unknown"
     assert facts["schedule 12"]["trials"] == "validation one number a cell; test one number a cell"
+
+
+def test_seconds_of_other_kinds_than_the_clocks_say_whose_they_are(toy):
+    """JSON has the numbers alone."""
+    other = np.ones(15625)
+    table = replace(toy, metrics={**toy.metrics, "measured_seconds": other, "proxy_seconds/zen": other})
+    facts = describe.cell_facts(7, table)["scores"]
+    assert "what a query is charged" in facts["seconds, 12 epochs"]
+    assert (
+        str(facts["measured_seconds"])
+        == "1 (what one training took on the machine that measured; no search is charged it)"
+    )
+    assert str(facts["proxy_seconds/zen"]) == "1 (what a search is charged for the score)"
+    assert describe.plain(facts)["measured_seconds"] == {"value": 1.0, "rank": None, "of": None}

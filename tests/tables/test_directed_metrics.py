@@ -30,7 +30,7 @@ def file(tmp_path):
 def imported(lab, file, *metrics):
     given = [word for metric in metrics for word in ("--metric", metric)]
     asked = ("--decisions", ",".join(DECISIONS), "--test", "acc", "--unit", "%", *given)
-    return lab("tables", "import", file, *asked, "--to", file.parent)
+    return lab("tables", "import", file, *asked, "--out", file.parent)
 
 
 def test_a_directed_metric_is_searched_and_its_front_is_exact(lab, file):

@@ -27,6 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import offered
 from nasbench_lab.files import unpickle
 from nasbench_lab.files.unpickle.names import make_type_or_objects
 from nasbench_lab.spaces import cell
@@ -147,9 +148,8 @@ def fetch(datasets: Sequence[str], cache: Path, *, origin: str = "", progress: R
     """
     unknown = [name for name in datasets if name not in DATASETS]
     if unknown or not datasets:
-        raise LabError(
-            f"no public files are known for {', '.join(unknown) or 'nothing'}; there are {', '.join(DATASETS)}"
-        )
+        name = unknown[0] if unknown else "nothing"
+        raise LabError(f"no public files are known for {name}{offered(name, DATASETS, 'there are')}")
     keys = list(dict.fromkeys(key for dataset in datasets for key in needed(dataset)))
     paths = obtain({key: FILES[key] for key in keys}, cache, origin, progress)
     return [_table(dataset, paths) for dataset in dict.fromkeys(datasets)]

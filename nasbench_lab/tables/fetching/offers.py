@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import offered
 from nasbench_lab.spaces.frozen import ReadOnly
 from nasbench_lab.tables.fetching import macro, nb201, transnas
 from nasbench_lab.tables.table import Table
@@ -34,5 +35,5 @@ def named(name: str) -> Offer:
         LabError: there is none.
     """
     if name not in OFFERS:
-        raise LabError(f"there is nothing called {name!r} to fetch; there are {', '.join(OFFERS)}")
+        raise LabError(f"there is nothing called {name!r} to fetch{offered(name, OFFERS, 'there are')}")
     return OFFERS[name]

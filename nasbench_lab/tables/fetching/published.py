@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import offered
 from nasbench_lab.files import bounded, downloads
 from nasbench_lab.files.paths import home
 
@@ -43,7 +44,7 @@ def chosen(files: Mapping[str, File], names: Sequence[str]) -> dict[str, File]:
         LabError: there is none with one of them.
     """
     if unknown := [name for name in names if name not in files]:
-        raise LabError(f"no public file is known for {', '.join(unknown)}; known are {', '.join(files)}")
+        raise LabError(f"no public file is known for {unknown[0]}{offered(unknown[0], files, 'known are')}")
     return {name: files[name] for name in names}
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import offered
 from nasbench_lab.files import spreadsheet, writing
 from nasbench_lab.spaces import cell, naming
 from nasbench_lab.spaces.decisions import text_of
@@ -59,7 +60,7 @@ def export(
         LabError: an unknown format, something there already, several tables where one is wanted, or nowhere to write.
     """
     if format not in FORMATS:
-        raise LabError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
+        raise LabError(f"no format named {format!r}{offered(format, FORMATS, 'allowed:')}")
     if len(tables) != 1 and format != "nats-simple":
         raise LabError(f"{format} holds one table, got {len(tables)}")
     if fill and format != "syne-tune":

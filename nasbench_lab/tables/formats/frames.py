@@ -43,8 +43,7 @@ def read(path: Path, *, rows: int, numbers: int, texts: Sequence[str] = ()) -> p
     try:
         frame = readers[path.suffix](path, rows, numbers)
     except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
-        wanted = "" if path.suffix == ".parquet" else " (fields separated by commas, numbers with points, UTF-8)"
-        raise LabError(f"{path} cannot be read as {path.suffix[1:]}{wanted}: {str(error).strip()}") from error
+        raise _unreadable(path, error) from error
     frame = frame.reset_index(drop=True)
     frame.attrs[UNREAD] = columns_of.unread(path) if path.suffix == ".parquet" else {}
     return frame
@@ -83,4 +82,9 @@ def columns(path: Path) -> list[str]:
             unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
             return spreadsheet.header_of(bounded.all_of(unpacked, _UNPACKED))
     except Exception as error:  # pandas and pyarrow raise a dozen kinds for a damaged file
-        raise LabError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> LabError:
+    wanted = "" if path.suffix == ".parquet" else " (fields separated by commas, numbers with points, UTF-8)"
+    return LabError(f"{path} cannot be read as {path.suffix[1:]}{wanted}: {str(error).strip()}")

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from nasbench_lab.core import SIZES, LabError, known_direction, once
+from nasbench_lab.core import SIZES, FloatArray, LabError, known_direction, once
+from nasbench_lab.errors import counted, nth
 from nasbench_lab.files import bounded, paths
 from nasbench_lab.spaces import named, written
 from nasbench_lab.spaces.space import MOST, Space
@@ -22,6 +27,7 @@ from nasbench_lab.tables.table import Table
 
 NUMBERS = 1 << 26  # rows times columns of a file
 _SPACE_FILE = 1 << 24  # bytes; tens of thousands of listed cells
+_MANY, _FAR = 20, 10  # values of which some can be far from the others, and how far, in widths of the middle half
 _FEW = 64  # labels up to which a column of numbers may be a decision
 _VAL, _TEST, _SECONDS = ("val",), ("test",), ("seconds", "secs", "time", "runtime", "duration", "elapsed")
 _SCORES = (
@@ -51,12 +57,15 @@ def read(path: Path, asked: Columns, *, source: str = "", licence: str = "") -> 
     Raises:
         LabError: unreadable, a column that is not there or holds what it cannot, or none named: then with a proposal.
     """
-    frame = frames.read(path, rows=MOST, numbers=NUMBERS, texts=asked.decisions)
-    frame.columns = frame.columns.map(str)
+    blanks = _blanks(frames.columns(path)) if path.exists() and path.suffix in frames.SUFFIXES else {}
+    back = {short: name for name, short in blanks.items()}
+    frame = frames.read(path, rows=MOST, numbers=NUMBERS, texts=[back.get(c, c) for c in asked.decisions])
+    frame.columns = pd.Index([blanks.get(name, name) for name in frame.columns.map(str)])
+    frame.attrs[brought.UNREAD] = {blanks.get(c, c): why for c, why in frame.attrs[brought.UNREAD].items()}
     if len(frame.columns) == 1 and (other := set(frame.columns[0]) & set(";\t|")):
         raise LabError(f"{path}: its columns seem to be separated by {other.pop()!r}; a CSV file has commas")
     if not asked.decisions or not (asked.val or asked.test):
-        raise LabError(proposal(path, frame))
+        raise LabError(proposal(path, frame, asked))
     space = _space(asked.space)
     columns = {"decisions": asked.decisions, "val": asked.val, "test": asked.test, "metrics": asked.metrics}
     for option, given in columns.items():
@@ -68,17 +77,49 @@ def read(path: Path, asked: Columns, *, source: str = "", licence: str = "") -> 
         )  # fmt: skip
     except LabError as error:
         raise LabError(f"{path}: {error}") from error
-    return table, _notes(table, frame, asked, space)
+    said = [f"blanks at the ends of names of columns are left out: {', '.join(map(repr, blanks))}"] if blanks else []
+    return table, said + _notes(table, frame, asked, space)
+
+
+def _blanks(names: Sequence[str]) -> dict[str, str]:
+    """Names of columns with blanks at their ends -> the names without, where these are no other column's."""
+    stripped = [name.strip() for name in names]
+    return {
+        n: short
+        for n, short in zip(names, stripped, strict=True)
+        if short not in ("", n) and stripped.count(short) == 1
+    }
+
+
+def _far(frame: pd.DataFrame, columns: Iterable[str]) -> Iterator[str]:
+    """Of columns of numbers, the few values that lie far from all others, also in their logarithms where all are positive."""
+    for column in columns:
+        values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64)
+        known = values[np.isfinite(values)]
+        if len(known) < _MANY:
+            continue
+        far = _outside(values, known)
+        if (known > 0).all():
+            far &= _outside(np.log(np.where(values > 0, values, np.nan)), np.log(known))
+        places = np.flatnonzero(far)
+        if 0 < len(places) <= max(1, len(known) // 50):
+            shown = ", ".join(f"{values[i]:g} ({nth(int(i))})" for i in places[:3])
+            some = ", ..." if len(places) > 3 else ""
+            low, high = np.quantile(known, [0.25, 0.75])
+            yield (
+                f"column {column!r}: {counted(len(places), 'value')} far from the other {len(known) - len(places):,} "
+                f"(half of which lie in {low:g} to {high:g}), taken as given: {shown}{some}"
+            )
+
+
+def _outside(values: FloatArray, known: FloatArray) -> NDArray[np.bool_]:
+    """Which values are further from the middle half of the known ones than ten times its width."""
+    low, high = np.quantile(known, [0.25, 0.75])
+    return np.asarray((values < low - _FAR * (high - low)) | (values > high + _FAR * (high - low)))
 
 
 def _notes(table: Table, frame: pd.DataFrame, asked: Columns, space: Space | None) -> list[str]:
-    used = {
-        *asked.decisions,
-        *asked.val,
-        *asked.test,
-        *brought.metric_columns(asked.metrics, frame).values(),
-        asked.seconds,
-    }
+    used = _columns(asked, frame)
     notes = []
     if table.scored:
         notes.append(f"there is no test score of its own: runs are scored on {table.scored}")
@@ -94,6 +135,7 @@ def _notes(table: Table, frame: pd.DataFrame, asked: Columns, space: Space | Non
     numbers = [d.name for d in table.space.decisions if len(d.options) == table.space.size > 2]
     if numbers and len(table.space.decisions) > 1:
         notes.append(f"decision {numbers[0]!r} is different in every row: is it a number of the row, and no decision?")
+    notes += _far(frame, dict.fromkeys(name for name in used if name and name not in asked.decisions))
     if left := [name for name in frame.columns if name not in used]:
         notes.append(f"columns that are not used: {', '.join(left[:20])}" + (", ..." if len(left) > 20 else ""))
     return notes
@@ -114,12 +156,12 @@ def _space(given: str) -> Space | None:
         raise LabError(f"{path}: {error}") from error
 
 
-def proposal(path: Path, frame: pd.DataFrame) -> str:
-    """What the columns of a file may be, as a command to be corrected."""
+def proposal(path: Path, frame: pd.DataFrame, asked: Columns) -> str:
+    """What the columns of a file may be, as a command to be corrected: what was said already is kept."""
     if len(frame.columns) == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
         raise LabError(f"{path} has one column, {frame.columns[0][:80]!r}: write it with commas between the columns")
-    guess = guessed(frame)
-    words = ["nasbench-lab", "tables", "import", str(path), "--name", path.name.split(".")[0]]
+    guess = _said(asked, guessed(frame.drop(columns=list(_columns(asked, frame)), errors="ignore")))
+    words = ["nasbench-lab", "tables", "import", str(path), "--name", asked.name or path.name.split(".")[0]]
     words += ["--decisions", joined(guess.decisions) or "COL,COL,..."]
     words += ["--val", joined(guess.val)] if guess.val else []
     words += ["--test", joined(guess.test)] if guess.test else []
@@ -128,11 +170,33 @@ def proposal(path: Path, frame: pd.DataFrame) -> str:
     costs = [metric if known_direction(metric) else f"{metric}:lower" for metric in guess.metrics]
     words += [word for metric in costs for word in ("--metric", metric)]
     words += ["--better", "lower"] if guess.better == "lower" else []
+    words += ["--unit", asked.unit] if asked.unit else []
+    words += ["--space", asked.space] if asked.space else []
     shown = ", ".join(frame.columns[:40]) + (", ..." if len(frame.columns) > 40 else "")
     return (
         f"{path} is a table of your own: say which columns are the decisions (--decisions) and which are scores (--val, "
         f"--test). It has {len(frame):,} rows and the columns {shown}. Perhaps:\n  {shlex.join(words)}"
     )
+
+
+def _columns(asked: Columns, frame: pd.DataFrame) -> set[str]:
+    """The columns that a user has named."""
+    metrics = brought.metric_columns(asked.metrics, frame).values()
+    return {*asked.decisions, *asked.val, *asked.test, *metrics, *filter(None, [asked.seconds])}
+
+
+def _said(asked: Columns, guess: Columns) -> Columns:
+    """What a user said, and a guess for the rest; scores of one kind are not guessed beside those of the other."""
+    kept = {name: value for name, value in vars(asked).items() if value and value != "higher"}
+    scores = {"val": asked.val, "test": asked.test} if asked.val or asked.test else {}
+    found = replace(guess, **scores | kept)
+    return found if asked.better == "lower" else replace(found, better=_better(found))
+
+
+def _better(columns: Columns) -> str:
+    """Which scores are better, by what they are called."""
+    scores = (*columns.val, *columns.test)
+    return "lower" if scores and all(_says(name, _LOWER) for name in scores) else "higher"
 
 
 def guessed(frame: pd.DataFrame) -> Columns:
@@ -150,8 +214,8 @@ def guessed(frame: pd.DataFrame) -> Columns:
     rest = [name for name in frame.columns if name not in {*val, *kept, *costs, *scores, *said}]
     most = max(2, len(frame) // 2)
     decisions = [n for n in rest if 1 < frame[n].nunique() <= (min(_FEW, most) if n in numbers else most)]
-    better = "lower" if (val or test) and all(_says(name, _LOWER) for name in (*val, *test)) else "higher"
-    return Columns("", tuple(decisions), tuple(val), tuple(test), seconds, tuple(costs), better)
+    found = Columns("", tuple(decisions), tuple(val), tuple(test), seconds, tuple(costs))
+    return replace(found, better=_better(found))
 
 
 def _alike(columns: list[str]) -> list[str]:

@@ -257,7 +257,7 @@ def test_no_network(published, tmp_path, monkeypatch, lab):
             LabError, match="cannot download .*refused.*put the file into .* as [0-9a-f]{8}-nasbench201"
         ):
             fetching.fetch(["cifar10"], tmp_path, origin=origin)
-        code, out, err = lab("tables", "fetch", "nb201", "--from", origin, "--to", tmp_path)
+        code, out, err = lab("tables", "fetch", "nb201", "--from", origin, "--out", tmp_path)
     assert (code, out) == (2, "")
     assert err.startswith("nasbench-lab: cannot download")  # not what was tried before
     assert "--from FOLDER" in err
@@ -267,7 +267,7 @@ def test_no_network(published, tmp_path, monkeypatch, lab):
 def test_a_cache_that_cannot_be_written(published, blocked, lab):
     with pytest.raises(LabError, match="cannot write"):
         fetching.fetch(["cifar10"], blocked, origin=published.url)
-    assert lab("tables", "fetch", "nb201", "--from", published.url, "--to", blocked)[0] == 2
+    assert lab("tables", "fetch", "nb201", "--from", published.url, "--out", blocked)[0] == 2
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(made, published, tmp_path):

@@ -87,7 +87,7 @@ def test_frames_come_back_with_the_same_numbers(format, name, lab, tmp_path, mon
     ).save(tmp_path / "data" / "made.npz")
     table = catalog.load(name)
     path = tmp_path / f"out.{format}"
-    assert lab("tables", "export", name, "--format", format, "--to", path)[0] == 0
+    assert lab("tables", "export", name, "--format", format, "--out", path)[0] == 0
     (found,) = read_tidy(path)
     assert (found.name, list(found.schedules), list(found.metrics)) == (
         name,
@@ -154,10 +154,10 @@ def test_syne_tune_has_every_schedule_and_says_what_is_missing(lab, digits, tmp_
     )
     monkeypatch.setenv("NASBENCH_LAB_DATA", str(tmp_path))
     some.save(tmp_path / "digits.npz")
-    code, _, err = lab("tables", "export", "digits", "--format", "syne-tune", "--to", tmp_path / "with_nan")
+    code, _, err = lab("tables", "export", "digits", "--format", "syne-tune", "--out", tmp_path / "with_nan")
     share = np.isnan(lacking).mean()
     assert (code, f"{share:.0%} of the scores of digits, 6 epochs, are nan" in err, "--fill" in err) == (0, True, True)
-    code, _, err = lab("tables", "export", "digits", "--format", "syne-tune", "--fill", "--to", tmp_path / "filled")
+    code, _, err = lab("tables", "export", "digits", "--format", "syne-tune", "--fill", "--out", tmp_path / "filled")
     assert (code, err) == (0, "")
     there, filled = (
         np.load(tmp_path / name / "objectives_evaluations.npy")[0, ..., 0] for name in ("with_nan", "filled")
@@ -167,7 +167,7 @@ def test_syne_tune_has_every_schedule_and_says_what_is_missing(lab, digits, tmp_
     assert np.array_equal(filled[known], there[known])
     means = np.broadcast_to(1 - digits.last.val[:, None, :] / 100, filled.shape)
     assert np.allclose(filled[~known], means[~known], atol=1e-6)
-    code, _, err = lab("tables", "export", "digits", "--format", "csv", "--fill", "--to", tmp_path / "a.csv")
+    code, _, err = lab("tables", "export", "digits", "--format", "csv", "--fill", "--out", tmp_path / "a.csv")
     assert (code, "fill is for syne-tune" in err) == (2, True)
 
 
@@ -185,7 +185,7 @@ def test_thousands_of_files_are_announced_before_they_are_written(digits, tmp_pa
 
 def test_what_cannot_be_exported_is_said(lab, digits, tmp_path, blocked):
     code, _, err = lab("tables", "export", "digits", "--format", "xml")
-    assert (code, "format must be one of nats-simple, csv, parquet, syne-tune" in err) == (2, True)
+    assert (code, "allowed: nats-simple, csv, parquet, syne-tune" in err) == (2, True)
     assert "csv holds one table, got 2" in lab("tables", "export", "digits", "toy", "--format", "csv")[2]
     for format in exporting.FORMATS:
         with pytest.raises(LabError, match="cannot write|not empty"):

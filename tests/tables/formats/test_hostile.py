@@ -106,7 +106,7 @@ def test_they_would_indeed(tmp_path):
 
 def test_the_command_line_says_it_in_one_message(lab, tmp_path):
     path, _ = entries(tmp_path, Evil(tmp_path / "made"))["single file"]
-    code, _, err = lab("tables", "import", path, "--to", tmp_path / "data")
+    code, _, err = lab("tables", "import", path, "--out", tmp_path / "data")
     assert (code, "asks for 'posix.mkdir'" in err, "Traceback" in err) == (2, True, False)
     assert not (tmp_path / "data").exists()
     assert not (tmp_path / "made").exists()

@@ -195,11 +195,11 @@ def test_files_are_found_in_torch_home_as_the_official_packages_do(lab, folder, 
 
 
 def test_nothing_is_installed_unless_all_is(lab, folder, blocked, tmp_path, monkeypatch):
-    code, _, err = lab("tables", "import", folder, "--to", blocked)
+    code, _, err = lab("tables", "import", folder, "--out", blocked)
     assert (code, "cannot write" in err) == (2, True)
     target = tmp_path / "data"
     (target / "cifar100.npz").mkdir(parents=True)  # the second of three cannot be put there
-    assert lab("tables", "import", folder, "--to", target)[0] == 2
+    assert lab("tables", "import", folder, "--out", target)[0] == 2
     assert sorted(path.name for path in target.iterdir() if path.is_file() and path.name != "cifar10.npz") == []
 
 
