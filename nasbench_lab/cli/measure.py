@@ -85,7 +85,8 @@ def proxies(
         typer.Option(metavar="NAME,NAME,...", help="Zero-cost scores; all that the table does not have if left out."),
     ] = "",
     cells: Annotated[
-        int | None, typer.Option("--classes", metavar="N", help="Only so many classes of equal cells, a random sample.")
+        int | None,
+        typer.Option("--classes", "--cells", metavar="N", help="Only so many classes of equal cells, a random sample."),
     ] = None,
     data: Annotated[
         str | None,

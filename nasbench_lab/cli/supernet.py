@@ -30,7 +30,7 @@ def supernet(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Supernets per strategy.", metavar="N", min=1)] = 3,
     cells: Annotated[
-        int, typer.Option("--classes", help="Random classes that are scored; 0: all.", metavar="N", min=0)
+        int, typer.Option("--classes", "--cells", help="Random classes that are scored; 0: all.", metavar="N", min=0)
     ] = 300,
     every: Annotated[
         int, typer.Option(help="Score after every so many epochs; 0: after the last only.", metavar="N", min=0)

@@ -81,7 +81,7 @@ def tables_info(
 
 
 To = Annotated[
-    Path | None, typer.Option("--out", help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")
+    Path | None, typer.Option("--out", "--to", help="Folder; $NASBENCH_LAB_DATA or the user's data folder if left out.")
 ]
 
 
@@ -204,7 +204,7 @@ def tables_export(
     ],
     format: Annotated[str, typer.Option(help="nats-simple, csv, parquet or syne-tune.")],
     to: Annotated[
-        Path | None, typer.Option("--out", help="File or folder; named after the table, here, if left out.")
+        Path | None, typer.Option("--out", "--to", help="File or folder; named after the table, here, if left out.")
     ] = None,
     fill: Annotated[
         bool,
