@@ -3,10 +3,14 @@
     python benchmarks/scale.py                        # a million runs, two processes of this machine
     python benchmarks/scale.py --seeds 20000          # fewer
     python benchmarks/scale.py --backend dask --seeds 50000   # a scheduler and two workers, processes in folders of their own
+    python benchmarks/scale.py --speed-up --repeats 5         # from one process to two, of short runs and of long ones
 
 Prints time, memory of the caller, bytes on disk, how long a resumed run looks for what is left, and the board; what a run costs
 beyond its queries; and what follows for more workers. Marks, on two cores: 20 minutes for a million runs, 1 GB, a board in
 2 minutes, 0.3 ms a run beyond its queries.
+
+With `--speed-up`: the same study with one process and with two, one after the other, again and again, in turns who is first;
+seconds by the clock and of processors, all processes together, as others may use the machine.
 """
 
 from __future__ import annotations
@@ -26,12 +30,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nasbench_lab.leaderboard.rebuild import rebuild
 from nasbench_lab.study import execute, jobs
+from nasbench_lab.study.engines import local
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 
 STRATEGIES, QUERIES, MORE = ("random_search", "regularized_evolution"), 10, 110
+SHORT, LONG = ("random_search", 10, 30_000), ("gp_bo", 60, 60)  # strategy, queries, seeds
 Row = dict[str, Any]
 
 
@@ -152,6 +160,48 @@ def measured(given: argparse.Namespace, folder: Path) -> Row:
     }
 
 
+def one_study(strategy: str, queries: int, seeds: int, workers: int) -> float:
+    """Run it; processor seconds of this process and of those that computed."""
+    plan = resolve(Study((strategy,), (StudyTask("digits", max_queries=queries),), seeds))
+    with tempfile.TemporaryDirectory() as folder:
+        execute.run(plan, Path(folder), workers=workers)
+    below = [pid for pool in local._pools.values() for pid in pool._processes]
+    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in below]
+    return time.process_time() + sum(int(each) for both in ticks for each in both) / os.sysconf("SC_CLK_TCK")
+
+
+def once(*asked: str | int) -> tuple[float, float]:
+    """Seconds of a study in a process of its own, by the clock and of processors, their start included; see `one_study`."""
+    begin = time.perf_counter()
+    code = f"import scale\nprint(scale.one_study{asked!r})"
+    told = [sys.executable, "-c", code]
+    ended = subprocess.run(told, cwd=Path(__file__).parent, check=True, stdout=subprocess.PIPE, text=True)
+    return time.perf_counter() - begin, float(ended.stdout)
+
+
+def speed_up(repeats: int) -> list[str]:
+    """From one process to two, of short runs and of long ones: medians and ranges of pairs."""
+    said = [
+        "| runs | pairs | one process, s | two, s | speed-up | processor seconds, two / one | load |",
+        f"|{' --- |' * 7}",
+    ]
+    for strategy, queries, seeds in (SHORT, LONG):
+        pairs, loads = [], []
+        for number in range(repeats):
+            order = (1, 2) if number % 2 else (2, 1)
+            loads.append(os.getloadavg()[0])
+            found = {workers: once(strategy, queries, seeds, workers) for workers in order}
+            pairs.append((*found[1], *found[2]))
+        one, cpu, two, more = (np.array(each) for each in zip(*pairs, strict=True))
+        gain, price = one / two, more / cpu
+        said.append(
+            f"| {seeds:,} of `{strategy}`, {queries} queries | {repeats} | {np.median(one):.1f} | {np.median(two):.1f} | "
+            f"{np.median(gain):.2f} ({gain.min():.2f} to {gain.max():.2f}) | {np.median(price):.2f} ({price.min():.2f} to "
+            f"{price.max():.2f}) | {min(loads):.1f} to {max(loads):.1f} |"
+        )
+    return said
+
+
 def limits(found: Row) -> list[str]:
     """What follows for more workers: runs per second that they make, and what the caller would have to take."""
     run = 1e-3 * found["run_ms"] + 1e-6 * QUERIES * found["query_us"]
@@ -176,10 +226,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--backend", default="loky")
     parser.add_argument("--kill-after", type=float, default=60.0, help="seconds")
+    parser.add_argument("--speed-up", action="store_true")
+    parser.add_argument("--repeats", type=int, default=5, help="pairs of --speed-up")
     parser.add_argument("--part", choices=("run", "board"))
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    if given.part == "run":
+    if given.speed_up:
+        print(*speed_up(given.repeats), sep="\n")
+    elif given.part == "run":
         print(json.dumps(timed_run(given.seeds, given.out, given.backend, given.workers)))
     elif given.part == "board":
         print(json.dumps(timed_board(given.seeds, given.out)))

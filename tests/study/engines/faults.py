@@ -475,6 +475,7 @@ def _edited(engine: str, folder: Path) -> Outcome:
         tried = Try(bench, folder, study, 2)
         tried.run(20, lambda _: path.write_text(f"{text}\n# edited\n"))
         path.write_text(text)
+        tried.lost = max(0, 20 - tried.there())
         tried.run()
         return tried.outcome()
 
