@@ -15,7 +15,7 @@ from conftest import few
 
 import nasbench_lab
 from nasbench_lab.core import LabError
-from nasbench_lab.study import authors, heard, jobs, shelf, store
+from nasbench_lab.study import authors, execute, heard, jobs, shelf, store
 from nasbench_lab.study.plan import Plan, resolve
 from nasbench_lab.study.study import Study, StudyTask
 
@@ -141,6 +141,16 @@ def test_what_was_damaged_on_its_way_or_edited_meanwhile_is_refused(tmp_path, mo
     helper.unlink()
     with pytest.raises(LabError, match=r"helper.py"):
         authors.of_group(plan.groups[0], {})
+
+
+def test_what_is_too_large_is_not_sent_and_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(authors, "_MOST", 10)
+    file, _ = project(tmp_path, "import")
+    plan = planned(str(file))
+    group = execute._Group.of(plan, plan.groups[0], shelf.Shelf(tmp_path / "out"))
+    group.bring(afar=True)
+    with pytest.raises(LabError, match=r"the files of .*my.py are not where it is to be run, and too large to be sent"):
+        group.sent(group.job)
 
 
 def test_what_a_strategy_does_to_its_process_is_not_done_to_the_caller(tmp_path):
