@@ -176,21 +176,21 @@ class Local(Bench):
 
 
 class DaskBench(Bench):
-    """A scheduler and workers that were started by hand; `through`: whose line is behind a proxy."""
+    """A scheduler and workers that were started by hand; `through`: whose line, "caller" or "workers", goes through a proxy."""
 
     def __init__(self, folder: Path, *, through: str = "", nanny: bool = False, memory: str = "auto") -> None:
         super().__init__(folder)
-        self.cluster, self._through = Cluster(folder / "cluster"), through
+        self.cluster, self.behind = Cluster(folder / "cluster"), through
         self._kind = {"nanny": nanny, "memory": memory}
         self.proxy: Proxy | None = None
 
     def start(self, workers: int = 1) -> None:
         self.cluster.start_scheduler()
         self.backend = f"dask:{self.cluster.address}"
-        if self._through:
+        if self.behind:
             self.proxy = Proxy(self.cluster.port)
             behind = f"tcp://127.0.0.1:{self.proxy.port}"
-            if self._through == "caller":
+            if self.behind == "caller":
                 self.backend = f"dask:{behind}"
             else:
                 self.cluster.address = behind
@@ -198,7 +198,7 @@ class DaskBench(Bench):
             self.more()
 
     def more(self, **options: object) -> None:
-        self.cluster.start_worker(**{**self._kind, **options})  # type: ignore[arg-type]
+        self.cluster.start_worker(**{**self._kind, **options})
 
     def kill_worker(self) -> None:
         self.cluster.workers[-1].kill()
@@ -395,7 +395,7 @@ def worker_killed(engine: str, folder: Path) -> Outcome:
 
 
 def scheduler_restarted(engine: str, folder: Path) -> Outcome:
-    return once(engine, folder, lambda bench: lambda _: bench.restart())  # type: ignore[attr-defined]
+    return once(engine, folder, lambda bench: lambda _: bench.restart())
 
 
 def caller_killed(engine: str, folder: Path) -> Outcome:
@@ -410,7 +410,7 @@ def no_workers(engine: str, folder: Path) -> Outcome:
     """For 40 s; who waits is told on what."""
 
     def later(bench: Bench) -> Callable[[int], object]:
-        return lambda _: (time.sleep(40), bench.more())  # type: ignore[attr-defined]
+        return lambda _: (time.sleep(40), bench.more())
 
     with opened(made(engine)(folder), folder, workers=0) as bench:
         tried = Try(bench, folder, plain(engine))
@@ -423,13 +423,15 @@ def no_workers(engine: str, folder: Path) -> Outcome:
 def _line(moment: str) -> Callable[[Bench], Callable[[int], object]]:
     def happens(bench: Bench) -> Callable[[int], object]:
         def cut(_: int) -> None:
-            proxy = bench.proxy  # type: ignore[attr-defined]
+            proxy = bench.proxy
             if moment == "stalls":
                 proxy.stalled = True
             else:
                 proxy.cut()
             time.sleep(15)
             proxy.stalled = proxy.down = False
+            if bench.behind == "workers":  # which end where they lose their scheduler; who started them does so again
+                bench.more()
 
         return cut
 
@@ -456,7 +458,7 @@ def other_code(engine: str, folder: Path) -> Outcome:
     shutil.copytree(ROOT / "nasbench_lab", other / "nasbench_lab")
     (other / "nasbench_lab" / "core.py").open("a").write("\n# edited\n")
     with opened(made(engine)(folder), folder, workers=0) as bench:
-        bench.more(root=other)  # type: ignore[attr-defined]
+        bench.more(root=other)
         tried = Try(bench, folder, plain(engine, 60))
         status = tried.run()
         named = "or of the lab is another one on" in tried.said
@@ -541,7 +543,7 @@ def main() -> None:
             for _ in range(given.tries):
                 with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                     found.append(fault(engine, Path(folder) / "study"))
-            sums = [sum(each[i] for each in found) for i in range(3)]  # type: ignore[misc]
+            sums = [sum(each[i] for each in found) for i in range(3)]
             seconds = (time.monotonic() - begin) / given.tries
             print(
                 f"| {name} | {engine} | {given.tries} | {sums[0]} | {sums[1]} | {sums[2]} | {seconds:.0f} |", flush=True
