@@ -9,8 +9,8 @@ Prints time, memory of the caller, bytes on disk, how long a resumed run looks f
 beyond its queries; and what follows for more workers. Marks, on two cores: 20 minutes for a million runs, 1 GB, a board in
 2 minutes, 0.3 ms a run beyond its queries.
 
-With `--speed-up`: the same study with one process and with two, one after the other, again and again, in turns who is first;
-seconds by the clock and of processors, all processes together, as others may use the machine.
+With `--speed-up`: the same study with one process and with two, started beforehand, one after the other, again and again, in
+turns who is first; seconds by the clock and of processors, all processes together, as others may use the machine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 
 STRATEGIES, QUERIES, MORE = ("random_search", "regularized_evolution"), 10, 110
-SHORT, LONG = ("random_search", 10, 20_000), ("gp_bo", 60, 24)  # strategy, queries, seeds
+SHORT, LONG = ("random_search", 10, 20_000), ("gp_bo", 60, 16)  # strategy, queries, seeds
 Row = dict[str, Any]
 
 
@@ -160,46 +160,53 @@ def measured(given: argparse.Namespace, folder: Path) -> Row:
     }
 
 
-def one_study(strategy: str, queries: int, seeds: int, workers: int) -> float:
-    """Run it; processor seconds of this process and of those that computed."""
-    plan = resolve(Study((strategy,), (StudyTask("digits", max_queries=queries),), seeds))
+def one_study(strategy: str, queries: int, seeds: int, workers: int) -> Row:
+    """Run a study where the processes are there already: seconds by the clock and of processors, of caller and workers."""
+    studies = [Study((strategy,), (StudyTask("digits", max_queries=queries),), count) for count in (4 * workers, seeds)]
     with tempfile.TemporaryDirectory() as folder:
-        execute.run(plan, Path(folder), workers=workers)
-    below = [pid for pool in local._pools.values() for pid in pool._processes]
-    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in below]
-    return time.process_time() + sum(int(each) for both in ticks for each in both) / os.sysconf("SC_CLK_TCK")
+        execute.run(resolve(studies[0]), Path(folder) / "first", workers=workers)
+        plan, begin, caller, others = resolve(studies[1]), time.perf_counter(), time.process_time(), below()
+        execute.run(plan, Path(folder) / "second", workers=workers)
+        seconds, caller = time.perf_counter() - begin, time.process_time() - caller
+    return {"seconds": seconds, "cpu": caller + below() - others, "caller": caller}
 
 
-def once(*asked: str | int) -> tuple[float, float]:
-    """Seconds of a study in a process of its own, by the clock and of processors, their start included; see `one_study`."""
-    begin = time.perf_counter()
-    code = f"import scale\nprint(scale.one_study{asked!r})"
-    told = [sys.executable, "-c", code]
+def below() -> float:
+    """Processor seconds of the processes of this machine that compute for this one."""
+    pids = [pid for pool in local._pools.values() for pid in pool._processes]
+    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids]
+    return sum(int(each) for both in ticks for each in both) / os.sysconf("SC_CLK_TCK")
+
+
+def once(*asked: str | int) -> Row:
+    """`one_study` in a process of its own."""
+    told = [sys.executable, "-c", f"import json, scale\nprint(json.dumps(scale.one_study{asked!r}))"]
     ended = subprocess.run(told, cwd=Path(__file__).parent, check=True, stdout=subprocess.PIPE, text=True)
-    return time.perf_counter() - begin, float(ended.stdout)
+    found: Row = json.loads(ended.stdout)
+    return found
 
 
-def speed_up(repeats: int) -> list[str]:
-    """From one process to two, of short runs and of long ones: medians and ranges of pairs."""
-    said = [
-        "| runs | pairs | one process, s | two, s | speed-up | processor seconds, two / one | load |",
-        f"|{' --- |' * 7}",
-    ]
+def speed_up(repeats: int) -> None:
+    """Print, from one process to two, of short runs and of long ones: medians and ranges of pairs."""
+    heads = ("runs", "pairs", "one process, s", "two, s", "speed-up", "processor s, two / one", "caller, s", "load")
+    print(f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}", sep="\n", flush=True)
     for strategy, queries, seeds in (SHORT, LONG):
-        pairs, loads = [], []
+        pairs, loads = list[dict[int, Row]](), list[float]()
         for number in range(repeats):
-            order = (1, 2) if number % 2 else (2, 1)
             loads.append(os.getloadavg()[0])
-            found = {workers: once(strategy, queries, seeds, workers) for workers in order}
-            pairs.append((*found[1], *found[2]))
-        one, cpu, two, more = (np.array(each) for each in zip(*pairs, strict=True))
-        gain, price = one / two, more / cpu
-        said.append(
-            f"| {seeds:,} of `{strategy}`, {queries} queries | {repeats} | {np.median(one):.1f} | {np.median(two):.1f} | "
-            f"{np.median(gain):.2f} ({gain.min():.2f} to {gain.max():.2f}) | {np.median(price):.2f} ({price.min():.2f} to "
-            f"{price.max():.2f}) | {min(loads):.1f} to {max(loads):.1f} |"
+            order = (1, 2) if number % 2 else (2, 1)
+            pairs.append({workers: once(strategy, queries, seeds, workers) for workers in order})
+        one, two = ({name: np.array([each[n][name] for each in pairs]) for name in pairs[0][n]} for n in (1, 2))
+        gain, price = one["seconds"] / two["seconds"], two["cpu"] / one["cpu"]
+        cells = (
+            f"{seeds:,} of `{strategy}`, {queries} queries",
+            str(repeats),
+            *(f"{np.median(each['seconds']):.1f}" for each in (one, two)),
+            *(f"{np.median(each):.2f} ({each.min():.2f} to {each.max():.2f})" for each in (gain, price)),
+            f"{np.median(two['caller']):.2f}",
+            f"{min(loads):.0f} to {max(loads):.0f}",
         )
-    return said
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def limits(found: Row) -> list[str]:
@@ -232,7 +239,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     if given.speed_up:
-        print(*speed_up(given.repeats), sep="\n")
+        speed_up(given.repeats)
     elif given.part == "run":
         print(json.dumps(timed_run(given.seeds, given.out, given.backend, given.workers)))
     elif given.part == "board":

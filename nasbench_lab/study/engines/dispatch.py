@@ -227,7 +227,7 @@ class _Dispatch(Generic[J]):
         if len(pieces) > 1:
             del self.kills[name]
             self.kills.update({str(piece): 1 for piece in pieces})
-        elif self.kills[name] >= TRIES:
+        elif alone and self.kills[name] >= TRIES:
             self.out.append(f"{name[:_LONGEST]} ({error})")
             return
         (self.suspects if self.engine.shared_fate else self.again).extend(pieces)
