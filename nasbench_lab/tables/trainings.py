@@ -57,9 +57,13 @@ class Trainings:
 
     def drawn(self, seed: int) -> NDArray[np.int64]:
         """(A,) which training answers the runs of a seed; as `drawn` of a cell of every row has it."""
+        return self._of_rows(seed).take(self.row)
+
+    def _of_rows(self, seed: int) -> NDArray[np.int64]:
+        """(C,) the same of every row."""
         counts, begin, order = self._order
         wanted = (noise_stream(seed, TRIAL).random(len(counts)) * counts).astype(np.int64)
-        found: NDArray[np.int64] = order.take(begin + wanted).take(self.row)
+        found: NDArray[np.int64] = order.take(begin + wanted)
         return found
 
     @cached_property
@@ -81,9 +85,10 @@ class Trainings:
 
     def shares(self, seed: int) -> FloatArray:
         """(C, T) what each training of a row counts in the scores of the runs of a seed."""
-        others = self.known[self.first].astype(np.float64)
-        others[np.arange(len(others)), self.drawn(seed)[self.first]] = 0.0
-        return np.asarray(others / others.sum(axis=1, keepdims=True))
+        counts, begin, _ = self._order
+        others = self.known[self.first] / (counts[:, None] - 1.0)
+        others.ravel()[begin + self._of_rows(seed)] = 0.0
+        return np.asarray(others)
 
     def answers(self, column: int, seed: int) -> FloatArray:
         """(A,) what one training of every cell says at a fidelity, the same training at every fidelity."""
