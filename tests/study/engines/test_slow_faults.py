@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from authored import project
-from faults import FAULTS, RayBench, opened
+from benches import RayBench, opened
+from faults import FAULTS
 
 from nasbench_lab.study import execute, shelf, store
 from nasbench_lab.study.engines import dispatch
