@@ -3,10 +3,14 @@
     python benchmarks/scale.py                        # a million runs, two processes of this machine
     python benchmarks/scale.py --seeds 20000          # fewer
     python benchmarks/scale.py --backend dask --seeds 50000   # a scheduler and two workers, processes in folders of their own
+    python benchmarks/scale.py --speed-up --repeats 5         # from one process to two, of short runs and of long ones
 
 Prints time, memory of the caller, bytes on disk, how long a resumed run looks for what is left, and the board; what a run costs
 beyond its queries; and what follows for more workers. Marks, on two cores: 20 minutes for a million runs, 1 GB, a board in
 2 minutes, 0.3 ms a run beyond its queries.
+
+With `--speed-up`: the same study with one process and with two, started beforehand, one after the other, again and again, in
+turns who is first; seconds by the clock and of processors, all processes together, as others may use the machine.
 """
 
 from __future__ import annotations
@@ -26,12 +30,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nasbench_lab.leaderboard.rebuild import rebuild
 from nasbench_lab.study import execute, jobs
+from nasbench_lab.study.engines import local
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 
 STRATEGIES, QUERIES, MORE = ("random_search", "regularized_evolution"), 10, 110
+SHORT, LONG = ("random_search", 10, 4_000), ("gp_bo", 60, 10)  # strategy, queries, seeds
 Row = dict[str, Any]
 
 
@@ -152,6 +160,55 @@ def measured(given: argparse.Namespace, folder: Path) -> Row:
     }
 
 
+def one_study(strategy: str, queries: int, seeds: int, workers: int) -> Row:
+    """Run a study where the processes are there already: seconds by the clock and of processors, of caller and workers."""
+    studies = [Study((strategy,), (StudyTask("digits", max_queries=queries),), count) for count in (4 * workers, seeds)]
+    with tempfile.TemporaryDirectory() as folder:
+        execute.run(resolve(studies[0]), Path(folder) / "first", workers=workers)
+        plan, begin, caller, others = resolve(studies[1]), time.perf_counter(), time.process_time(), below()
+        execute.run(plan, Path(folder) / "second", workers=workers)
+        seconds, caller = time.perf_counter() - begin, time.process_time() - caller
+    return {"seconds": seconds, "cpu": caller + below() - others, "caller": caller}
+
+
+def below() -> float:
+    """Processor seconds of the processes of this machine that compute for this one."""
+    pids = [pid for pool in local._pools.values() for pid in pool._processes]
+    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids]
+    return sum(int(each) for both in ticks for each in both) / os.sysconf("SC_CLK_TCK")
+
+
+def once(*asked: str | int) -> Row:
+    """`one_study` in a process of its own."""
+    told = [sys.executable, "-c", f"import json, scale\nprint(json.dumps(scale.one_study{asked!r}))"]
+    ended = subprocess.run(told, cwd=Path(__file__).parent, check=True, stdout=subprocess.PIPE, text=True)
+    found: Row = json.loads(ended.stdout)
+    return found
+
+
+def speed_up(repeats: int) -> None:
+    """Print, from one process to two, of short runs and of long ones: medians and ranges of pairs."""
+    heads = ("runs", "pairs", "one process, s", "two, s", "speed-up", "processor s, two / one", "caller, s", "load")
+    print(f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}", sep="\n", flush=True)
+    for strategy, queries, seeds in (SHORT, LONG):
+        pairs, loads = list[dict[int, Row]](), list[float]()
+        for number in range(repeats):
+            loads.append(os.getloadavg()[0])
+            order = (1, 2) if number % 2 else (2, 1)
+            pairs.append({workers: once(strategy, queries, seeds, workers) for workers in order})
+        one, two = ({name: np.array([each[n][name] for each in pairs]) for name in pairs[0][n]} for n in (1, 2))
+        gain, price = one["seconds"] / two["seconds"], two["cpu"] / one["cpu"]
+        cells = (
+            f"{seeds:,} of `{strategy}`, {queries} queries",
+            str(repeats),
+            *(f"{np.median(each['seconds']):.1f}" for each in (one, two)),
+            *(f"{np.median(each):.2f} ({each.min():.2f} to {each.max():.2f})" for each in (gain, price)),
+            f"{np.median(two['caller']):.2f}",
+            f"{min(loads):.0f} to {max(loads):.0f}",
+        )
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def limits(found: Row) -> list[str]:
     """What follows for more workers: runs per second that they make, and what the caller would have to take."""
     run = 1e-3 * found["run_ms"] + 1e-6 * QUERIES * found["query_us"]
@@ -176,10 +233,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--backend", default="loky")
     parser.add_argument("--kill-after", type=float, default=60.0, help="seconds")
+    parser.add_argument("--speed-up", action="store_true")
+    parser.add_argument("--repeats", type=int, default=5, help="pairs of --speed-up")
     parser.add_argument("--part", choices=("run", "board"))
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    if given.part == "run":
+    if given.speed_up:
+        speed_up(given.repeats)
+    elif given.part == "run":
         print(json.dumps(timed_run(given.seeds, given.out, given.backend, given.workers)))
     elif given.part == "board":
         print(json.dumps(timed_board(given.seeds, given.out)))

@@ -58,8 +58,7 @@ class Home:
         self.path, self.files = path, dict[str, str]()
         self.root = f"{PREFIX}{str(path).encode().hex()}_{next(self._numbers)}"
         self._folders = [*reversed(path.parent.parents), path.parent]
-        above = next(folder for folder in (path.parent, *path.parent.parents) if not _is_package(folder))
-        self._places = list(dict.fromkeys([path.parent, above]))  # where `import name` looks first
+        self._places = places(path)
 
     def load(self) -> types.ModuleType:
         """Import the file; what was imported for it is gone again where that fails."""
@@ -134,6 +133,12 @@ _files: dict[Path, tuple[Home, types.ModuleType]] = {}
 def search_path() -> str:
     """Where this process finds modules, as `PYTHONPATH` tells a process that it starts."""
     return os.pathsep.join(folder or os.getcwd() for folder in sys.path)
+
+
+def places(path: Path) -> list[Path]:
+    """Where `import name` of a file that is given by path looks first: beside it, and above its package."""
+    above = next(folder for folder in (path.parent, *path.parent.parents) if not _is_package(folder))
+    return list(dict.fromkeys([path.parent, above]))
 
 
 def _part(text: str) -> str:

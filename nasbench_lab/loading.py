@@ -17,7 +17,7 @@ import sys
 import types
 import typing
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -225,20 +225,29 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
     return head, raw
 
 
-def located(spec: str) -> str:
-    """A spec whose files have absolute paths, those in specs inside it included: it means the same in any folder."""
+def _absolute(path: str) -> str:
+    return str(paths.home(path).absolute())
+
+
+def located(spec: str, place: Callable[[str], str] = _absolute) -> str:
+    """A spec whose files have absolute paths, those in specs inside it included: it means the same in any folder.
+
+    `place`: what is written for a file's path, where that is something else.
+    """
     head, raw = split_spec(spec)
     path, cls = module_of(head)
     if path.endswith(".py"):
-        head = ":".join([str(paths.home(path).absolute()), *([cls] if cls else [])])
-    inside = {key: _located(value) if ".py" in value else value for key, value in raw.items()}
+        head = ":".join([place(path), *([cls] if cls else [])])
+    inside = {key: _located(value, place) if ".py" in value else value for key, value in raw.items()}
     return written(head, inside)
 
 
-def _located(value: str) -> str:
+def _located(value: str, place: Callable[[str], str]) -> str:
     """The same of a parameter's value."""
     listed = named_list(value)
-    return ",".join(f"{name}=({_located(each)})" for name, each in listed.items()) if listed else located(value)
+    if listed:
+        return ",".join(f"{name}=({_located(each, place)})" for name, each in listed.items())
+    return located(value, place)
 
 
 def written(head: str, values: Mapping[str, str]) -> str:

@@ -294,27 +294,50 @@ def taken(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> di
     Raises:
         LabError: a module was edited after it was loaded.
     """
-    named = [path for spec in specs for path in files_in(spec)]
-    files = {str(path) for path in followed(named, strategy, evaluator) if not path.is_relative_to(ROOT)}
+    files, private, shared, opened = _took_part(strategy, evaluator, specs)
     kinds = ("strategies", "evaluators")
     if not files and not any(map(trust.foreign, kinds, specs)):
         return {}
-    private = imports.private(files)
-    owners = {owner(specs[0])}.union(*(each.owners for each in map(imports.executed, files) if each)) - {""}
-    shared = {path for path in files | imports.loaded(owners) if os.path.isfile(path)} - set(private)
     loaded.check_current(map(Path, shared))
     more = {path for path in imports.all_loaded() if os.path.isfile(path)} - set(private) - shared
     unseen = sorted(imports.sourceless(files)) + ([_PROGRAM] if trust.program(specs[0]) else [])
     modules = imports.shared()
     names = {path: module.__name__ for path, module in modules.items() if module.__name__ not in imports.MAINS}
-    tables = tuple(f"{folder.resolve()}{os.sep}" for folder in data_folders())
     return (
         private
         | {names.get(path, path): imports.sha256(path) for path in shared}
         | {_DATA + path: "" if loaded.edited(path, modules.get(path)) else imports.sha256(path) for path in more}
-        | {_DATA + path: sha for path, sha in imports.opened(owners).items() if not path.startswith(tables)}
+        | {_DATA + path: sha for path, sha in opened.items()}
         | {_UNSEEN + name: "" for name in unseen}
     )
+
+
+def own(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> dict[str, str]:
+    """The author's files that are known to take part in runs that are still to be done: path -> SHA-256; see `taken`.
+
+    Those that text tells, and those that were loaded or opened for the strategy; none of an installed package.
+
+    Raises:
+        LabError: a module was edited after it was loaded.
+    """
+    _, private, shared, opened = _took_part(strategy, evaluator, specs)
+    loaded.check_current(map(Path, shared))
+    found = private | {path: imports.sha256(path) for path in shared} | opened
+    return {path: sha for path, sha in found.items() if sha and imports.authored(path)}
+
+
+def _took_part(
+    strategy: type[Any], evaluator: type[Any], specs: Sequence[str]
+) -> tuple[set[str], dict[str, str], set[str], dict[str, str]]:
+    """Files that text tells; of them and all else those that were imported by path, modules that are shared, and data."""
+    named = [path for spec in specs for path in files_in(spec)]
+    files = {str(path) for path in followed(named, strategy, evaluator) if not path.is_relative_to(ROOT)}
+    private = imports.private(files)
+    owners = {owner(specs[0])}.union(*(each.owners for each in map(imports.executed, files) if each)) - {""}
+    shared = {path for path in files | imports.loaded(owners) if os.path.isfile(path)} - set(private)
+    tables = tuple(f"{folder.resolve()}{os.sep}" for folder in data_folders())
+    opened = {path: sha for path, sha in imports.opened(owners).items() if not path.startswith(tables)}
+    return files, private, shared, opened
 
 
 def owner(spec: str) -> str:

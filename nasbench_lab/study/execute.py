@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError
-from nasbench_lab.study import jobs, shelf, store
+from nasbench_lab.study import authors, heard, jobs, shelf, store
 from nasbench_lab.study.engines import dispatch
 from nasbench_lab.study.engines.engine import Say
 from nasbench_lab.study.plan import Group, Plan, run_id
@@ -63,6 +63,7 @@ def run(
     for each in groups.values():
         if each.left:
             _try(each.group, each.left[0].start)
+            each.bring(dispatch.is_afar(backend))
     total = len(groups) * plan.study.seeds
     done = total - sum(each.count for each in groups.values())
     report = progress or (lambda _done, _total: None)
@@ -77,7 +78,8 @@ def run(
         try:
             for job, found in dispatch.execute(jobs.run, blocks, workers, backend, cut=jobs.Job.cut, say=say):
                 if isinstance(found, jobs.Lacking):
-                    blocks.again.append(job.with_tables(map(content, found.digests)))
+                    code = groups[run_id(job.header)].sent(job) if found.code else job.code
+                    blocks.again.append(job.supplied(map(content, found.digests), code))
                     continue
                 groups[run_id(job.header)].keep(job, found)
                 done += len(job.seeds)
@@ -105,6 +107,7 @@ class _Group:
     job: jobs.Job  # all of its runs
     kept: shelf.Kept
     left: list[range]
+    code: authors.Code | None = None  # with its content
     seconds: float = 0.0  # of a run, as the last block had it
     largest: int = 0  # block that came back
     records: float = field(default=1.0)  # of a run
@@ -132,6 +135,30 @@ class _Group:
         self.seconds = found.seconds / len(job.seeds)
         self.largest = max(self.largest, len(job.seeds))
         self.records = max(1.0, float(runs.offsets[-1]) / len(job.seeds))
+
+    def bring(self, afar: bool) -> None:
+        """Have jobs that are run elsewhere name the author's files, so that they can be sent there."""
+        if afar and self.group.foreign and not self.group.given:
+            seeds = self.left[0][:1]
+            loaded = {} if self.group.task.trains else heard.files(self.job.of(seeds))
+            self.code = authors.of_group(self.group, loaded)
+            self.job = replace(self.job, code=authors.without(self.code))
+
+    def sent(self, job: jobs.Job) -> authors.Code | None:
+        """The files that a process lacks.
+
+        Raises:
+            LabError: they are too large, or were sent before.
+        """
+        assert self.code is not None  # a process lacks only what a job names
+        if not self.code.contents:
+            raise LabError(
+                f"the files of {self.group.spec} are not where it is to be run, and too large to be sent, as what it opens is "
+                "more than 64 MB: put them there, at the same paths"
+            )
+        if job.code and job.code.contents:
+            raise LabError(f"the files of {self.group.spec} were sent, and are not there")
+        return self.code
 
     def share(self, proof: str | None) -> None:
         """Have the workers write the files, where there is a proof of the folder (`Shelf.shared`)."""

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 from nasbench_lab import errors, imports, loading, sources
 from nasbench_lab.core import LabError, Strategy
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.study import runner, sent, store
+from nasbench_lab.study import authors, runner, sent, store
+from nasbench_lab.study.engines.engine import Exhausted
 from nasbench_lab.study.plan import Group, Plan, open_evaluator
 from nasbench_lab.tables import catalog
 
@@ -49,6 +50,7 @@ class Job:
     Attributes:
         header: what is run; names code, versions and tables by digest.
         strategy: its spec; files in it have absolute paths.
+        code: its author's files; None of a strategy of this package.
         carried: where no spec describes it, the strategy itself, pickled with its class (`plan.Group.given`).
         table: where the searched table is: an absolute path, or a name of the package's own.
         sources: the same for tables of other datasets, by the name the study gives them.
@@ -66,6 +68,7 @@ class Job:
     carried: bytes | None = None
     digests: tuple[str, ...] = ()
     tables: tuple[bytes, ...] = ()
+    code: authors.Code | None = None
     shared: Shared | None = None
 
     @property
@@ -85,9 +88,9 @@ class Job:
         starts = range(self.seeds.start, self.seeds.stop, step)
         return [self.of(range(first, min(first + step, self.seeds.stop))) for first in starts]
 
-    def with_tables(self, contents: Iterable[bytes]) -> Job:
-        """The same with tables."""
-        return replace(self, tables=tuple(contents))
+    def supplied(self, tables: Iterable[bytes], code: authors.Code | None) -> Job:
+        """The same with what a process lacked."""
+        return replace(self, tables=tuple(tables), code=code)
 
     def of(self, seeds: range) -> Job:
         """The same for other seeds."""
@@ -102,9 +105,10 @@ class Done(NamedTuple):
 
 
 class Lacking(NamedTuple):
-    """What comes of a job where tables are not there that it needs: their digests."""
+    """What comes of a job where something is not there that it needs: tables, by their digests, or the author's files."""
 
     digests: tuple[str, ...]
+    code: bool = False
 
 
 def of_group(plan: Plan, group: Group) -> Job:
@@ -195,10 +199,28 @@ def run(job: Job) -> Done | Lacking:
     """
     if job.shared:
         _check_shared(job.shared)
-    sent.receive(job.tables)
-    if lacking := sent.lacking(job.wanted):
-        return Lacking(lacking)
+    if lacking := _lacking(job):
+        return lacking
     _check_packages(job.header)
+    with authors.placed(job.code) as place:
+        return _run(replace(job, strategy=place.spec(job.strategy, job.code)), place)
+
+
+def _lacking(job: Job) -> Lacking | None:
+    """Keep what came with a job, and say what is still not here."""
+    sent.receive(job.tables)
+    if job.code:
+        authors.receive(job.code)
+    found = Lacking(sent.lacking(job.wanted), job.code is not None and authors.lacking(job.code))
+    return found if any(found) else None
+
+
+def _run(job: Job, place: authors.Place) -> Done:
+    """Run one block whose strategy is at its place.
+
+    Raises:
+        LabError: as `run`.
+    """
     header, found = job.header, opened(job)
     evaluator, specs = type(found.evaluator), (job.strategy, header["evaluator"]["evaluator"])
     code = header["code"] if job.carried else sources.digest(found.strategy, evaluator, specs)
@@ -213,7 +235,7 @@ def run(job: Job) -> Done | Lacking:
     for seed, each in searched(job, found):
         rows.add(seed, each)
     seconds = perf_counter() - begin
-    taken = {} if job.carried else sources.taken(type(found.strategy), evaluator, specs)
+    taken = {} if job.carried else place.at_home(sources.taken(type(found.strategy), evaluator, specs))
     content = store.encoded(header, rows.columns, rows.ended, taken)
     if not job.shared:
         return Done(content, seconds)
@@ -267,6 +289,7 @@ def searched(job: Job, found: Opened) -> Iterator[tuple[int, runner.Run]]:
     """The runs of a job, seed by seed.
 
     Raises:
+        Exhausted: it found no more memory.
         LabError: the strategy failed; says where.
     """
     owner, loaded = sources.owner(job.strategy), -1
@@ -279,6 +302,8 @@ def searched(job: Job, found: Opened) -> Iterator[tuple[int, runner.Run]]:
                     run = runner.search(found.strategy, found.evaluator, seed=seed, **found.loop)
             except LabError:
                 raise
+            except MemoryError as error:
+                raise Exhausted(f"no memory is left {_here()}: {errors.place(error)}") from None
             except Exception as error:  # the strategy is somebody's code: say what it did, without our traceback
                 raise LabError(f"{job.header['strategy']} failed with seed {seed}: {errors.place(error)}") from error
             yield seed, run

@@ -56,18 +56,43 @@ class Trainings:
         return frozen(~np.isnan(self.scored) & ~np.isnan(self.seen).any(axis=1))
 
     def drawn(self, seed: int) -> NDArray[np.int64]:
-        """(A,) which training answers the runs of a seed."""
-        return drawn(self.known[self.first], seed)[self.row]
+        """(A,) which training answers the runs of a seed; as `drawn` of a cell of every row has it."""
+        return self._of_rows(seed).take(self.row)
+
+    def _of_rows(self, seed: int) -> NDArray[np.int64]:
+        """(C,) the same of every row."""
+        counts, begin, order = self._order
+        wanted = (noise_stream(seed, TRIAL).random(len(counts)) * counts).astype(np.int64)
+        found: NDArray[np.int64] = order.take(begin + wanted)
+        return found
+
+    @cached_property
+    def _order(self) -> tuple[NDArray[np.int64], ...]:
+        """(C,) how many trainings of a row there are and where they begin in the last, (C * T,), their numbers row by row."""
+        known = self.known[self.first]
+        begin = np.arange(len(known)) * known.shape[1]
+        return known.sum(axis=1), begin, np.argsort(~known, axis=1, kind="stable").ravel()
+
+    @cached_property
+    def _begin(self) -> NDArray[np.int64]:
+        """(A,) where a cell's trainings begin in an (A, T) array."""
+        return np.asarray(np.arange(len(self.scored)) * self.scored.shape[1], dtype=np.int64)
+
+    @cached_property
+    def _seen(self) -> FloatArray:
+        """(F, A * T) `seen`, a fidelity a row."""
+        return np.ascontiguousarray(self.seen.swapaxes(0, 1)).reshape(self.seen.shape[1], -1)
 
     def shares(self, seed: int) -> FloatArray:
         """(C, T) what each training of a row counts in the scores of the runs of a seed."""
-        others = self.known[self.first].astype(np.float64)
-        others[np.arange(len(others)), self.drawn(seed)[self.first]] = 0.0
-        return np.asarray(others / others.sum(axis=1, keepdims=True))
+        counts, begin, _ = self._order
+        others = self.known[self.first] / (counts[:, None] - 1.0)
+        others.ravel()[begin + self._of_rows(seed)] = 0.0
+        return np.asarray(others)
 
     def answers(self, column: int, seed: int) -> FloatArray:
         """(A,) what one training of every cell says at a fidelity, the same training at every fidelity."""
-        values: FloatArray = self.seen[np.arange(len(self.seen)), column, self.drawn(seed)]
+        values: FloatArray = self._seen[column].take(self._begin + self.drawn(seed))
         return values
 
     @cached_property
@@ -79,7 +104,7 @@ class Trainings:
 
     def held_out(self, seed: int) -> FloatArray:
         """(A,) mean score of the trainings that do not answer the runs of a seed."""
-        values: FloatArray = self._others[np.arange(len(self._others)), self.drawn(seed)]
+        values: FloatArray = self._others.take(self._begin + self.drawn(seed))
         return values
 
     @cached_property

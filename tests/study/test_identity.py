@@ -7,10 +7,9 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from authored import STRATEGY, compared, truth, write
+from authored import STRATEGY, WAYS, compared, project, truth, write
 from conftest import few
 
 import nasbench_lab
@@ -22,58 +21,11 @@ from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 from nasbench_lab.tables import catalog
 
-WAYS = {  # what is imported, where the strategy is, where its helper is, top, inside, pick
-    "import": ("my.py", "helper.py", "import helper", "pass", "helper.pick()"),
-    "sibling": ("my.py", "helper.py", "from . import helper", "pass", "helper.pick()"),
-    "sibling's name": ("my.py", "helper.py", "from .helper import pick", "pass", "pick()"),
-    "parent's": ("strategies/my.py", "lib/helper.py", "from ..lib import helper", "pass", "helper.pick()"),
-    "package": (
-        "package/strategies/my.py",
-        "package/lib/helper.py",
-        "from package.lib import helper",
-        "pass",
-        "helper.pick()",
-    ),
-    "package's own": ("my.py", "helper/__init__.py", "import helper", "pass", "helper.pick()"),
-    "later": ("my.py", "helper.py", "", "from helper import pick", "pick()"),
-    "later, sibling": ("my.py", "helper.py", "", "from . import helper", "helper.pick()"),
-    "by name": ("my.py", "lib/helper_a.py", "PATH\nhelper = import_module('helper_a')", "pass", "helper.pick()"),
-    "by computed name": (
-        "my.py",
-        "lib/helper_b.py",
-        "PATH",
-        "helper = import_module('helper' + '_b')",
-        "helper.pick()",
-    ),
-    "executed": (
-        "my.py",
-        "lib/helper.txt",
-        "namespace = {}\nexec(Path(__file__).with_name('lib').joinpath('helper.txt').read_text(), namespace)",
-        "pass",
-        "namespace['pick']()",
-    ),
-    "data": ("my.py", "cell.txt", "", "cell = int(Path(__file__).with_name('cell.txt').read_text())", "cell"),
-}
-
 
 @pytest.fixture(autouse=True)
 def _unrepeated(monkeypatch):
     """What is shown beside the runs is none of this file's matters, and takes three processes of every strategy."""
     monkeypatch.setattr(replays, "_repeated", lambda *_: (replays.NOT_DONE, "not in these tests"))
-
-
-def project(folder: Path, way: str) -> tuple[Path, Path]:
-    """A strategy's file and its helper's."""
-    file, helper, top, inside, pick = WAYS[way]
-    path = f"from importlib import import_module\nsys.path.insert(0, {str(folder / 'lib')!r})"
-    for name in (file, helper):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    if way == "package":
-        for package in ("package", "package/strategies", "package/lib"):
-            (folder / package / "__init__.py").write_text("")
-    (folder / file).write_text(STRATEGY.format(top=top.replace("PATH", path), inside=inside, pick=pick))
-    write(folder / helper, 7)
-    return folder / file, folder / helper
 
 
 def elsewhere(spec, out):

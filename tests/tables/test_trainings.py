@@ -229,3 +229,21 @@ def test_a_table_that_was_measured_twice_over_is_split_unless_one_says_otherwise
     assert trainings.split_where_it_can(catalog.load("digits")) == catalog.load(
         "digits"
     )  # most classes have one training
+
+
+@pytest.mark.parametrize("seed", [0, 1, 77, 2**31 + 5])
+def test_what_is_drawn_for_all_cells_at_once_is_what_is_drawn_of_the_trainings_that_exist(seed):
+    """Of rows with two to four trainings, some of them not the first ones, and of cells that share a row."""
+    known = np.random.default_rng(0).random((300, 4)) < 0.5
+    known[:, 1] = known[:, 3] = True
+    row = np.arange(300) // 3
+    known = known[3 * row]
+    scored = np.where(known, np.random.default_rng(1).random((300, 4)), np.nan)
+    seen = np.stack([scored + 1, scored + 2], axis=1)
+    made = trainings.Trainings(seen, scored, row)
+    which = trainings.drawn(known[made.first], seed)[row]
+    places = np.arange(300)
+    assert made.drawn(seed).tolist() == which.tolist()
+    assert made.answers(1, seed).tolist() == seen[places, 1, which].tolist()
+    assert made.held_out(seed).tolist() == made._others[places, which].tolist()
+    assert known[places, which].all()

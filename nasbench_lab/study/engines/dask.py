@@ -37,6 +37,8 @@ class Dask(Futures):
         OSError: nothing answers there.
     """
 
+    shared_fate = True  # jobs that wait at a worker count as its killers, too
+
     def __init__(self, address: str, workers: int, say: Say) -> None:
         super().__init__()
         self._address, self._workers, self._say = address, workers, say

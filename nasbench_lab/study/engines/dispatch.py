@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from nasbench_lab import extras
 from nasbench_lab.core import LabError
-from nasbench_lab.study.engines.engine import Died, Engine, Lost, Say, Token
+from nasbench_lab.study.engines.engine import Died, Engine, Exhausted, Lost, Say, Token
 
 TRIES = 3  # processes that a single run may kill
 _SECONDS = 2.0  # that a job should take
@@ -72,6 +72,11 @@ def seconds(backend: str, workers: int) -> float:
     """How long a job should take, so that handing over jobs and keeping what they give is not what takes the time."""
     least = _LONG if backend.partition(":")[0] == "slurm" else _SECONDS
     return max(least, workers / _HANDFUL)
+
+
+def is_afar(backend: str) -> bool:
+    """Whether jobs of an engine may be run on other machines, or in other folders."""
+    return backend.partition(":")[0] in _NEEDS
 
 
 def check(backend: str) -> None:
@@ -166,7 +171,7 @@ class _Dispatch(Generic[J]):
                 patience *= 2
         if self.out:
             raise LabError(
-                f"{len(self.out)} left out, as they killed {TRIES} worker processes each (out of memory?): "
+                f"{len(self.out)} left out, as {TRIES} worker processes died of each, or had no memory left: "
                 f"{'; '.join(self.out[:5])}. All others are kept; run it again where there is more memory"
             )
 
@@ -195,6 +200,8 @@ class _Dispatch(Generic[J]):
             found = self.engine.result(token)
         except Died as error:
             self._died(job, error)
+        except Exhausted as error:
+            self._died(job, Died(str(error)))
         except Lost as error:
             self.losses[str(job)] += 1
             if self.losses[str(job)] > _LOSSES:
@@ -220,7 +227,7 @@ class _Dispatch(Generic[J]):
         if len(pieces) > 1:
             del self.kills[name]
             self.kills.update({str(piece): 1 for piece in pieces})
-        elif self.kills[name] >= TRIES:
+        elif alone and self.kills[name] >= TRIES:
             self.out.append(f"{name[:_LONGEST]} ({error})")
             return
         (self.suspects if self.engine.shared_fate else self.again).extend(pieces)

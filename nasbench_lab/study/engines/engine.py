@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from nasbench_lab.core import LabError
+
 Say = Callable[[str], None]
 _LOOK = 1.0  # seconds between two looks after the parent
 Token = Any  # of a job that was started; hashable
@@ -27,6 +29,10 @@ class Died(Exception):
 
 class Lost(Exception):
     """A job was lost, by no fault of its own: whoever kept it was restarted, or the network dropped."""
+
+
+class Exhausted(LabError):
+    """A job found no more memory in its process, which lives on; in another one there may be."""
 
 
 class Engine(ABC):

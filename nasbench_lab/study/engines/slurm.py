@@ -54,6 +54,7 @@ class Slurm(Engine):
         self._out: dict[str, Token] = {}
         self._seen: dict[str, float] = {}  # when Slurm was last known to know of a job
         self._queue = shutil.which("squeue") if cluster == "slurm" else None
+        self._accounts = cluster != "slurm" or _keeps_accounts()
 
     def start(self, function: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Token]:
         """As of `Engine`; one array.
@@ -73,9 +74,13 @@ class Slurm(Engine):
     def finished(self, seconds: float) -> list[Token]:
         """As of `Engine`."""
         until = time.monotonic() + seconds
-        while not (found := [name for name, job in self._out.items() if job.done()]) and time.monotonic() < until:
+        while not (found := [name for name, job in self._out.items() if self._ended(job)]) and time.monotonic() < until:
             time.sleep(_LOOK)
         return found or self._gone()
+
+    def _ended(self, job: Token) -> bool:
+        """Whether a job has; where Slurm keeps no accounts, only what it returned says so: submitit would ask and complain."""
+        return bool(job.done() if self._accounts else job.paths.result_pickle.exists())
 
     def _gone(self) -> list[Token]:
         """Jobs that are not in the queue any more and gave nothing: without accounting nothing else tells."""
@@ -94,7 +99,7 @@ class Slurm(Engine):
         """As of `Engine`."""
         job = self._out.pop(token)
         self._seen.pop(token, None)
-        if not job.done():
+        if not self._ended(job):
             raise Died(f"Slurm job {job.job_id} is not in the queue any more and gave nothing; see {job.paths.stderr}")
         try:
             found: _Told = job.result()
@@ -110,13 +115,18 @@ class Slurm(Engine):
 
     def waits_for(self) -> str:
         """As of `Engine`."""
-        states = sorted({str(job.state).lower() for job in self._out.values()})
+        states = sorted({str(job.state).lower() for job in self._out.values()}) if self._accounts else ["see squeue"]
         return f"{len(self._out)} jobs of {self._where} ({', '.join(states)})"
 
     def close(self, *, early: bool) -> None:
         """As of `Engine`."""
         for job in self._out.values() if early else ():
             job.cancel(check=False)
+
+
+def _keeps_accounts() -> bool:
+    asked = shutil.which("sacct")
+    return asked is not None and not subprocess.run([asked, "--noheader"], capture_output=True, check=False).returncode
 
 
 class _Told(NamedTuple):

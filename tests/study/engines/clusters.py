@@ -40,10 +40,10 @@ class Cluster:
             time.sleep(0.1)
         raise AssertionError("the scheduler did not start")
 
-    def start_worker(self, *, root: Path = ROOT, nanny: bool = False) -> subprocess.Popen[bytes]:
+    def start_worker(self, *, root: Path = ROOT, nanny: bool = False, memory: str = "auto") -> subprocess.Popen[bytes]:
         kind = "--nanny" if nanny else "--no-nanny"
         told = (self.address, "--nthreads", "1", kind, "--no-dashboard", "--death-timeout", "60", "--host", "127.0.0.1")
-        self.workers.append(self._start("worker", *told, root=root))
+        self.workers.append(self._start("worker", *told, "--memory-limit", memory, root=root))
         return self.workers[-1]
 
     def _start(self, what: str, *told: str, root: Path = ROOT) -> subprocess.Popen[bytes]:

@@ -24,10 +24,13 @@ class Made(Engine):
         killers: numbers that kill who computes them.
         losses: how many jobs are lost, from the first on.
         together: whether all that run beside a killer die with it.
+        tries: of a job whose process died, before the engine says so.
     """
 
-    def __init__(self, slots: int, killers: set[int], losses: int = 0, *, together: bool = False) -> None:
-        self.slots, self.killers, self.losses, self.shared_fate = slots, killers, losses, together
+    def __init__(
+        self, slots: int, killers: set[int], losses: int = 0, *, together: bool = False, tries: int = 1
+    ) -> None:
+        self.slots, self.killers, self.losses, self.shared_fate, self.tries = slots, killers, losses, together, tries
         self.ends: deque[Token] = deque()
         self.made: dict[int, Any] = {}
         self.deaths = self.most = 0
@@ -55,7 +58,7 @@ class Made(Engine):
             raise Lost("made up")
         if job == "died" or self.killers & set(range(*job)):
             self.deaths += not self.shared_fate
-            raise Died("made up")
+            raise Died("made up", self.tries)
         return list(range(*job))
 
     def waits_for(self) -> str:
@@ -91,7 +94,11 @@ def test_all_but_what_kills_is_computed_once_and_what_kills_is_named(data):
     numbers = list(range(jobs[-1][1]))
     killers = data.draw(st.sets(st.sampled_from(numbers), max_size=3))
     engine = Made(
-        data.draw(st.integers(1, 4)), killers, data.draw(st.integers(0, 5)), together=data.draw(st.booleans())
+        data.draw(st.integers(1, 4)),
+        killers,
+        data.draw(st.integers(0, 5)),
+        together=data.draw(st.booleans()),
+        tries=data.draw(st.sampled_from([1, 4])),
     )
     found, said = dispatched(engine, jobs)
     assert sorted(found) == [number for number in numbers if number not in killers]

@@ -80,6 +80,23 @@ def test_a_process_that_is_killed_once_costs_nothing_but_time(tmp_path):
     assert one == other
 
 
+@pytest.mark.parametrize("backend", ["threading", "sequential"])
+def test_a_run_that_finds_no_memory_is_named(backend, tmp_path):
+    """Where there are others to go on with, all other runs are kept; in this process alone those that were finished are."""
+    path = tmp_path / "mine.py"
+    path.write_text(KILLER.replace("KILLS", "9").replace("MOMENT", "raise MemoryError"))
+    plan, several = resolve(study(path)), backend == "threading"
+    told = (
+        r"1 left out, as 3 worker processes .*mine.py on toy, seed 9 \(no memory is left on"
+        if several
+        else "no memory is"
+    )
+    with pytest.raises(LabError, match=told):
+        execute.run(plan, tmp_path / "out", workers=2 if several else 1, backend=backend)
+    kept = [seed for each in there(plan, tmp_path / "out") for seed in each]
+    assert kept == [seed for seed in range(24 if several else 6) if seed != 9]
+
+
 def test_a_study_and_joblib_leave_each_other_their_processes(tmp_path, monkeypatch):
     """Somebody's forest with `n_jobs=2` after, or before, a study with as many processes in one session."""
     plan = resolve(Study(("random_search",), (StudyTask("toy", max_queries=5),), seeds=4, block=2))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from authored import project
 from clusters import ROOT, Cluster
 from conftest import make_table
 from test_faults import killer, study
@@ -65,6 +66,25 @@ def test_workers_that_share_no_folder_and_lack_the_table(cluster, tmp_path, monk
     assert not path.exists()
     assert digests(plan, Path("out")) == digests(plan, Path("here"))
     assert not list(cluster.folder.rglob("*.parquet"))
+
+
+def test_a_strategy_file_goes_to_workers_that_have_none(cluster, tmp_path):
+    """With its helper, and what it reads on its way; the run is the one that it is at home."""
+    home = tmp_path / "home"
+    file, _ = project(home, "by computed name")
+    other, _ = project(home / "other", "data")
+    plan = resolve(Study((str(file), str(other)), (StudyTask("toy", max_queries=6),), seeds=40, block=5))
+    execute.run(plan, tmp_path / "here")
+    cluster.start_worker()
+    cluster.start_worker()
+    gone = at(0, lambda: home.rename(tmp_path / "away"))
+    execute.run(plan, tmp_path / "out", backend=f"dask:{cluster.address}", progress=gone)
+    assert not home.exists()
+    (tmp_path / "away").rename(home)
+    assert digests(plan, tmp_path / "out") == digests(plan, tmp_path / "here")
+    assert [shelf.Shelf(tmp_path / "out").of(group).seeds for group in resolve(plan.study).groups] == [[range(40)]] * 2
+    kept = {path.relative_to(cluster.folder).parts[:4] for path in cluster.folder.rglob("my.py")}
+    assert kept == {(f"worker{n}", "cache", "nasbench_lab", "code") for n in (0, 1)}
 
 
 def test_workers_write_into_the_folder_that_they_share(cluster, tmp_path, monkeypatch):
