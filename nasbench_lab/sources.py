@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nasbench_lab import extras, imports, loaded, loading, trust
@@ -58,20 +59,24 @@ _UNSEEN = "unseen:"  # before what took part, or may have, and has no source
 _PROGRAM = "modules of a program of its own"
 
 
-def digest(strategy: object, evaluator: type[Any], specs: Iterable[str] = ()) -> str:
+def digest(
+    strategy: object, evaluator: type[Any], specs: Iterable[str] = (), policy: Mapping[str, Any] = MappingProxyType({})
+) -> str:
     """SHA-256, shortened, of the files that decide a run, which are what is loaded here.
 
     Args:
         strategy: an instance: its parameters may name further plug-ins, by default, too (the arms of a portfolio).
         evaluator: class.
         specs: those of both.
+        policy: the evaluator's: where trainings are drawn for a seed, what draws them decides, too.
 
     Raises:
         LabError: a file was edited after it was loaded.
     """
     fields = (getattr(strategy, name) for name in getattr(strategy, "__dataclass_fields__", ()))
     texts = [*specs, *(value for value in fields if isinstance(value, str))]
-    files = [*(ROOT / name for name in _LOOP), *(path for text in texts for path in files_in(text))]
+    drawing = [ROOT / "tables" / "trainings.py"] if policy.get("trials", "mean") != "mean" else []
+    files = [*(ROOT / name for name in _LOOP), *drawing, *(path for text in texts for path in files_in(text))]
     deciding = followed(files, type(strategy), evaluator)
     loaded.check_current(deciding)
     found = _sha256(deciding)

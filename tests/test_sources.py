@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import Additive
 
 from nasbench_lab import imports, loading, sources
 from nasbench_lab.evaluators.tabular import Tabular
+from nasbench_lab.study import runner
+from nasbench_lab.tables import catalog
 
 CORE = {"numpy", "scipy", "nasbench-lab", "python", "machine"}
 
@@ -77,3 +81,34 @@ def test_what_is_loaded_is_gone_through_as_often_however_much_it_is(tmp_path, mo
         counts.append(len(walks))
     assert len(set(counts)) == 1
     assert counts[0] < 6
+
+
+HOLDERS = {  # what numbers come through on their way, and what says no
+    *("errors.py", "extras.py", "loading.py"),
+    *("tables/table.py", "tables/schedule.py"),  # hold a table, whose digest is in the header
+}
+
+
+@pytest.mark.parametrize("policy", [{}, {"trials": "sample"}, {"trials": "split"}, {"trials": "mean", "noise": 0.5}])
+@pytest.mark.parametrize("spec", ["random_search", "gp_bo", "hyperband", "portfolio", "transfer_gp"])
+def test_every_file_that_a_run_calls_is_in_its_digest(spec, policy, monkeypatch):
+    """Found where they are called, not where they are imported: what draws a training had been left out."""
+    strategy, evaluator = loading.build("strategies", spec), Tabular(catalog.load("digits"), **policy)
+    called, hashed = set[str](), set[Path]()
+    monkeypatch.setattr(sources, "_sha256", lambda files: hashed.update(files) or "")
+    sources.digest(strategy, Tabular, (spec, "tabular"), evaluator.policy)
+    sys.setprofile(lambda frame, event, _: called.add(frame.f_code.co_filename) if event == "call" else None)
+    try:
+        runner.search(strategy, evaluator, seed=1, max_queries=6)
+    finally:
+        sys.setprofile(None)
+    ours = {Path(name).relative_to(sources.ROOT) for name in called if Path(name).is_relative_to(sources.ROOT)}
+    assert {path.as_posix() for path in ours - {path.relative_to(sources.ROOT) for path in hashed}} <= HOLDERS
+
+
+def test_what_draws_trainings_is_in_no_digest_where_none_is_drawn():
+    strategy = loading.build("strategies", "random_search")
+    digests = {
+        trials: sources.digest(strategy, Tabular, policy={"trials": trials}) for trials in ("mean", "sample", "split")
+    }
+    assert digests["sample"] == digests["split"] != digests["mean"] == sources.digest(strategy, Tabular)

@@ -351,9 +351,9 @@ def _unequal(old: NDArray[Any], new: NDArray[Any]) -> NDArray[np.bool_]:
 def _why(kept: store.Runs, manifest: dict[str, Any]) -> str:
     header = kept.header
     strategy = loading.build("strategies", header["strategy"])
-    evaluator = header["evaluator"]["evaluator"]
-    specs = (loading.located(header["strategy"]), evaluator)
-    code = sources.digest(strategy, loading.load("evaluators", loading.split_spec(evaluator)[0]), specs)
+    policy = header["evaluator"]
+    evaluator = loading.load("evaluators", loading.split_spec(policy["evaluator"])[0])
+    code = sources.digest(strategy, evaluator, (loading.located(header["strategy"]), policy["evaluator"]), policy)
     known = {name: sha for name, sha in kept.files.items() if sha}
     edited = sources.changed(known) or ([] if code == header["code"] else [_CODE])
     return _since(_versions(header["versions"]) + edited, manifest)

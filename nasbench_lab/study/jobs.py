@@ -222,8 +222,9 @@ def _run(job: Job, place: authors.Place) -> Done:
         LabError: as `run`.
     """
     header, found = job.header, opened(job)
-    evaluator, specs = type(found.evaluator), (job.strategy, header["evaluator"]["evaluator"])
-    code = header["code"] if job.carried else sources.digest(found.strategy, evaluator, specs)
+    policy, evaluator = header["evaluator"], type(found.evaluator)
+    specs = (job.strategy, policy["evaluator"])
+    code = header["code"] if job.carried else sources.digest(found.strategy, evaluator, specs, policy)
     if code != header["code"]:
         raise LabError(
             f"the code of {header['strategy']} or of the lab is another one {_here()} than where the study was planned "
@@ -231,7 +232,7 @@ def _run(job: Job, place: authors.Place) -> Done:
             "again with the same everywhere"
         )
     begin = perf_counter()
-    rows = store.Rows(tuple(header["evaluator"]["objectives"]))
+    rows = store.Rows(tuple(policy["objectives"]))
     for seed, each in searched(job, found):
         rows.add(seed, each)
     seconds = perf_counter() - begin

@@ -322,8 +322,9 @@ def check_objectives(names: Iterable[str], table: Table) -> None:
 
 def _header(spec: str, strategy: Strategy, planned: PlannedTask, given: bool) -> store.Header:
     cls = type(strategy)
-    specs = (loading.located(spec), planned.evaluator.policy["evaluator"])
-    code = f"given {uuid.uuid4().hex}" if given else sources.digest(strategy, type(planned.evaluator), specs)
+    policy = planned.evaluator.policy
+    specs = (loading.located(spec), policy["evaluator"])
+    code = f"given {uuid.uuid4().hex}" if given else sources.digest(strategy, type(planned.evaluator), specs, policy)
     header = {
         "format": FORMAT,
         "class": cls.__qualname__
