@@ -42,5 +42,5 @@ def _weights(setting: Setting, noise: Noise, entry: Entry) -> FloatArray:
         np.add.at(found, rows, (known / known.sum(axis=1, keepdims=True))[rows])
     else:
         for row, seed in zip(rows.tolist(), entry.runs.seeds.tolist(), strict=True):
-            found[row] += setting.shares(seed)[row]
+            found[row] += setting.shares(seed, row)
     return found / len(rows)

@@ -120,9 +120,9 @@ class Setting:
         sign: what `truth` and `seen` are multiplied by where people read them: -1 where lower scores are better.
         scored: what stands for a test score where there is none, in words; "" where there is one.
         seen_as: how `seen` is read, where the searched table is not the scored one.
-        scores: of runs that are scored on other trainings than they searched, seed -> (N,) what its runs are scored with;
-            `truth` is then what each cell's score is likely to be. None where `truth` scores all runs.
-        shares: then, seed -> (C, T) what each training of the noise's rows counts in these scores.
+        scores: of runs that are scored on other trainings than they searched, seed and cells -> what its runs are scored
+            with, in the cells' shape; `truth` is then what each cell's score is likely to be. None where `truth` scores all.
+        shares: then, seed and a row of the noise -> (T,) what each training counts in the score of its cells.
         held_out: then, (N',) all scores that a run can have.
         noise: what the scored table's repeated trainings say of its own noise; None where it has none.
     """
@@ -143,8 +143,8 @@ class Setting:
     sign: int = 1
     scored: str = ""
     seen_as: Measure | None = None
-    scores: Callable[[int], FloatArray] | None = None
-    shares: Callable[[int], FloatArray] | None = None
+    scores: Callable[[int, NDArray[np.int64]], FloatArray] | None = None
+    shares: Callable[[int, int], FloatArray] | None = None
     held_out: FloatArray | None = None
     noise: Noise | None = None
 
@@ -156,7 +156,7 @@ class Setting:
             found[...] = self.truth[chosen]
         else:
             for row, seed in enumerate(seeds.tolist()):
-                found[row] = self.scores(seed)[chosen[row]]
+                found[row] = self.scores(seed, chosen[row])
         return np.where(chosen >= 0, found, np.nan)
 
     @property

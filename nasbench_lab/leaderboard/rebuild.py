@@ -162,8 +162,8 @@ def _setting(planned: PlannedTask, scored: Table) -> Setting:
         sign=scored.sign,
         scored="the trials that its search does not see" if split and scored.scored else scored.scored,
         seen_as=None if searched is scored else searched.measure,
-        scores=planned.evaluator.scores if split else None,
-        shares=split.shares if split else None,
+        scores=(lambda seed, cells: scored.sign * split.held_out_of(seed, cells)) if split else None,
+        shares=split.shares_of if split else None,
         held_out=frozen(scored.sign * planned.evaluator.held_out) if split else None,
         noise=noise,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from nasbench_lab.stats.repeated import Noise, Repeated
 from nasbench_lab.tables.schedule import Schedule, known_mean
 from nasbench_lab.tables.table import Table
 
+_FEW = 16  # rows that are drawn one by one in less time than all are
 TRIAL = 0  # the noise stream of "which training"; fidelities are >= 1, so it is never one of theirs
 
 
@@ -83,13 +85,6 @@ class Trainings:
         """(F, A * T) `seen`, a fidelity a row."""
         return np.ascontiguousarray(self.seen.swapaxes(0, 1)).reshape(self.seen.shape[1], -1)
 
-    def shares(self, seed: int) -> FloatArray:
-        """(C, T) what each training of a row counts in the scores of the runs of a seed."""
-        counts, begin, _ = self._order
-        others = self.known[self.first] / (counts[:, None] - 1.0)
-        others.ravel()[begin + self._of_rows(seed)] = 0.0
-        return np.asarray(others)
-
     def answers(self, column: int, seed: int) -> FloatArray:
         """(A,) what one training of every cell says at a fidelity, the same training at every fidelity."""
         values: FloatArray = self._seen[column].take(self._begin + self.drawn(seed))
@@ -106,6 +101,34 @@ class Trainings:
         """(A,) mean score of the trainings that do not answer the runs of a seed."""
         values: FloatArray = self._others.take(self._begin + self.drawn(seed))
         return values
+
+    def held_out_of(self, seed: int, cells: NDArray[np.int64]) -> FloatArray:
+        """The same of some cells, in their shape."""
+        values: FloatArray = self._others[cells, self._of_some(seed, self.row[cells])]
+        return values
+
+    def shares_of(self, seed: int, row: int) -> FloatArray:
+        """(T,) what each training of a row counts in the scores of the runs of a seed."""
+        counts, begin, order = self._order
+        numbers = order[begin[row] : begin[row] + counts[row]]
+        others = np.zeros(self.known.shape[1])
+        others[numbers] = 1.0 / (counts[row] - 1.0)
+        others[self._of_some(seed, np.array(row))] = 0.0
+        return others
+
+    def _of_some(self, seed: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which training answers the runs of a seed, for rows of any shape; drawn for those alone where they are few."""
+        distinct, back = np.unique(rows, return_inverse=True)
+        if len(distinct) > _FEW:
+            return self._of_rows(seed)[rows]
+        counts, begin, order = self._order
+        stream, at, found = noise_stream(seed, TRIAL), 0, []
+        skipping = cast(np.random.PCG64, stream.bit_generator)
+        for row in distinct.tolist():
+            skipping.advance(row - at)  # a draw of a row is one number of the stream
+            found.append(order[begin[row] + int(stream.random() * counts[row])])
+            at = row + 1
+        return np.array(found, dtype=np.int64)[back].reshape(rows.shape)
 
     @cached_property
     def mean(self) -> FloatArray:

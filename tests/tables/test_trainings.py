@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import nasbench_lab
 from nasbench_lab.core import LabError, Query
@@ -208,7 +211,7 @@ def test_the_tables_noise_is_what_a_bootstrap_over_trainings_comes_to(table, boa
     evaluator = Tabular(table, trials="split")
     numbers = np.unique(CLASSES[np.concatenate(list(ends.values()))])
     weights = {
-        name: [evaluator.split.shares(seed)[CLASSES[arch]] for seed, arch in enumerate(cells)]
+        name: [evaluator.split.shares_of(seed, CLASSES[arch]) for seed, arch in enumerate(cells)]
         for name, cells in ends.items()
     }
     for _ in range(1500):
@@ -219,6 +222,25 @@ def test_the_tables_noise_is_what_a_bootstrap_over_trainings_comes_to(table, boa
             means.append(np.mean(own))
         drawn.append(means[0] - means[1])
     assert pair["table_sd"] == pytest.approx(np.std(drawn), rel=0.2)
+
+
+@given(st.integers(0, 2**63 - 1), st.lists(st.integers(0, cell.SPACE.size - 1), min_size=1, max_size=40), st.booleans())
+def test_some_cells_are_drawn_as_all_are(seed, cells, square):
+    """Few rows are drawn one by one, skipping those between; the trainings are the same."""
+    split = trainings.of(*whole_digits())
+    chosen = np.array(cells)[:, None] if square else np.array(cells)
+    np.testing.assert_array_equal(split.held_out_of(seed, chosen), split.held_out(seed)[chosen])
+    row = int(split.row[cells[0]])
+    shares = split.shares_of(seed, row)
+    assert shares[split.drawn(seed)[cells[0]]] == 0.0
+    assert shares.sum() == pytest.approx(1.0)
+    assert shares @ split.scored[split.first[row]] == pytest.approx(split.held_out(seed)[cells[0]])
+
+
+@cache
+def whole_digits():
+    table = catalog.load("digits")
+    return table, table.schedules[max(table.schedules)]
 
 
 def test_a_table_that_was_measured_twice_over_is_split_unless_one_says_otherwise(table):
