@@ -118,17 +118,18 @@ class Trainings:
 
     def _of_some(self, seed: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Which training answers the runs of a seed, for rows of any shape; drawn for those alone where they are few."""
-        distinct, back = np.unique(rows, return_inverse=True)
+        flat = rows.ravel().tolist()
+        distinct = sorted(set(flat))
         if len(distinct) > _FEW:
             return self._of_rows(seed)[rows]
         counts, begin, order = self._order
-        stream, at, found = noise_stream(seed, TRIAL), 0, []
+        stream, at, found = noise_stream(seed, TRIAL), 0, dict[int, int]()
         skipping = cast(np.random.PCG64, stream.bit_generator)
-        for row in distinct.tolist():
+        for row in distinct:
             skipping.advance(row - at)  # a draw of a row is one number of the stream
-            found.append(order[begin[row] + int(stream.random() * counts[row])])
+            found[row] = order[begin[row] + int(stream.random() * counts[row])]
             at = row + 1
-        return np.array(found, dtype=np.int64)[back].reshape(rows.shape)
+        return np.array([found[row] for row in flat], dtype=np.int64).reshape(rows.shape)
 
     @cached_property
     def mean(self) -> FloatArray:
