@@ -355,6 +355,12 @@ def opened(owners: Set[str]) -> dict[str, str]:
     return {path: sha256(path) if stamp(path) == then else "" for path, then in found.items() if os.path.isfile(path)}
 
 
+def missed(folder: str) -> set[str]:
+    """Files below a folder that somebody's code wanted to read in this process and that are not there."""
+    wanted = (path for path in _heard.opened if path.startswith(os.path.join(folder, "")))
+    return {path for path in wanted if path not in _heard.written and not os.path.exists(path)}
+
+
 def private(paths: Iterable[str]) -> dict[str, str]:
     """All that was loaded for the files among these that were imported by path: file -> SHA-256 of what was loaded."""
     wanted = set(paths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stdout
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,17 +12,26 @@ from nasbench_lab.cli import complete, screen
 from nasbench_lab.errors import counted
 
 
-class _Printed(io.TextIOBase):
+class _Printed(io.RawIOBase):
     """Takes what somebody's code prints, which at every query would hide what is found: how many lines, and the first."""
 
     def __init__(self) -> None:
-        self.lines, self.first = 0, ""
+        self.lines, self.bytes, self.first = 0, 0, b""
 
-    def write(self, text: str) -> int:
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        content = bytes(data)
         if not self.lines:
-            self.first = (self.first + text)[:100].partition("\n")[0]
-        self.lines += text.count("\n")
-        return len(text)
+            self.first = (self.first + content)[:400].partition(b"\n")[0]
+        self.lines += content.count(b"\n")
+        self.bytes += len(content)
+        return len(content)
+
+    def __str__(self) -> str:
+        first = self.first.decode("utf-8", "replace")[:100]
+        return f"{counted(max(self.lines, 1), 'line')}, the first: {first!r}"
 
 
 def check(
@@ -47,9 +56,10 @@ def check(
     console = screen.console()
     failed: dict[str, list[str]] = {}  # cause -> checks
     skipped, printed = 0, _Printed()
+    output = io.TextIOWrapper(printed, encoding="utf-8", errors="replace", write_through=True)  # type: ignore[type-var]
     for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
         try:
-            with redirect_stdout(printed):
+            with redirect_stdout(output):
                 test()
         except NotRun:
             skipped += 1
@@ -62,9 +72,9 @@ def check(
     for cause, checks in failed.items():
         share = f"{len(checks)} checks, {checks[0]} the first" if len(checks) > 1 else checks[0]
         console.print(f"\n{share}:\n    {cause}", style="red", highlight=False, markup=False)
-    if printed.lines:
-        said = f"\nnote: it printed {counted(printed.lines, 'line')}, the first: {printed.first!r}"
-        console.print(said, highlight=False, markup=False)
+    output.flush()
+    if printed.bytes:
+        console.print(f"\nnote: it printed {printed}", highlight=False, markup=False)
     count = sum(map(len, failed.values()))
     more = f", {counted(skipped, 'other')} not run" if skipped else ""
     console.print(f"\n{counted(count, 'check')} failed{more}" if failed else "all checks passed", highlight=False)

@@ -131,6 +131,10 @@ class Place(NamedTuple):
         """The strategy's, with its files here."""
         return code.spec.replace(_HERE, self.root) if code and self.root else at_home
 
+    def missed(self) -> tuple[str, ...]:
+        """What strategies wanted to read among their files that was not sent, by the paths at home."""
+        return tuple(path.replace(self.root, "", 1) for path in sorted(imports.missed(self.root))) if self.root else ()
+
     def at_home(self, taken: Mapping[str, str]) -> dict[str, str]:
         """What took part (`sources.taken`), by the paths at home."""
         return {name.replace(self.root, "", 1) if self.root else name: sha for name, sha in taken.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -128,6 +129,8 @@ class _Group:
         Raises:
             LabError: it is not what was asked for, or cannot be written.
         """
+        if missed := [path for path in found.missed if os.path.exists(path)]:
+            raise LabError(f"{self.group.spec} wanted {jobs.not_sent(missed[0])}")
         runs = self._read(found.content)
         if runs.header != job.header or runs.ended.keys() != set(job.seeds):
             raise LabError(f"a worker sent other runs than it was asked for: {job}")

@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 
 from nasbench_lab import imports, sources
@@ -23,11 +24,19 @@ def files(job: jobs.Job) -> dict[str, str]:
     """The author's files that take part in the beginning of a job's first run; none where that cannot be had."""
     command = [sys.executable, "-P", "-m", "nasbench_lab.study.heard"]
     env = {**os.environ, "PYTHONPATH": imports.search_path()}
-    with suppress(subprocess.TimeoutExpired, ValueError):
-        ended = subprocess.run(
-            command, input=pickle.dumps(job), capture_output=True, timeout=_SECONDS, env=env, check=False
+    # into a file: a pipe ends only when all that the strategy started have closed it
+    with suppress(subprocess.TimeoutExpired, ValueError), tempfile.TemporaryFile() as told:
+        subprocess.run(
+            command,
+            input=pickle.dumps(job),
+            stdout=told,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS,
+            env=env,
+            check=False,
         )
-        found: dict[str, str] = json.loads(ended.stdout)
+        told.seek(0)
+        found: dict[str, str] = json.loads(told.read())
         return found
     return {}
 

@@ -98,10 +98,14 @@ class Job:
 
 
 class Done(NamedTuple):
-    """What came of a job: the content of a file of its runs, or where the process wrote it, and the seconds they took."""
+    """What came of a job: the content of a file of its runs, or where the process wrote it, and the seconds they took.
+
+    `missed`: files of the author's at home that a run wanted to read where they are not.
+    """
 
     content: bytes | Path
     seconds: float
+    missed: tuple[str, ...] = ()
 
 
 class Lacking(NamedTuple):
@@ -203,7 +207,20 @@ def run(job: Job) -> Done | Lacking:
         return lacking
     _check_packages(job.header)
     with authors.placed(job.code) as place:
-        return _run(replace(job, strategy=place.spec(job.strategy, job.code)), place)
+        try:
+            return _run(replace(job, strategy=place.spec(job.strategy, job.code)), place)
+        except LabError as error:
+            if missed := place.missed():
+                raise LabError(f"{error} (it wanted {not_sent(missed[0])})") from error
+            raise
+
+
+def not_sent(path: str) -> str:
+    """A file that a strategy wants to read where it was sent to, in words."""
+    return (
+        f"{path}, which was not sent, as nothing had read it in the first queries of a run: have it read in setup, or put the "
+        "strategy's files on the workers at the same paths"
+    )
 
 
 def _lacking(job: Job) -> Lacking | None:
@@ -239,10 +256,10 @@ def _run(job: Job, place: authors.Place) -> Done:
     taken = {} if job.carried else place.at_home(sources.taken(type(found.strategy), evaluator, specs))
     content = store.encoded(header, rows.columns, rows.ended, taken)
     if not job.shared:
-        return Done(content, seconds)
+        return Done(content, seconds, place.missed())
     path = store.path_of(job.shared.prefix, job.seeds.start)
     write_atomically(path, content)
-    return Done(path, seconds)
+    return Done(path, seconds, place.missed())
 
 
 def _check_shared(shared: Shared) -> None:

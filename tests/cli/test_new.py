@@ -39,7 +39,10 @@ def test_what_a_strategy_prints_does_not_hide_what_is_found(lab, tmp_path, monke
     lab("new", "loud.py")
     text = (tmp_path / "loud.py").read_text()
     (tmp_path / "loud.py").write_text(
-        text.replace("self._asked += 1", "self._asked += 1\n        print('at', self._asked)")
+        text.replace(
+            "self._asked += 1",
+            "self._asked += 1\n        print('at', self._asked)\n        sys.stdout.buffer.write(b'as \\xff bytes')",
+        ).replace("from dataclasses import", "import sys\nfrom dataclasses import", 1)
     )
     code, out, _ = lab("check", "loud.py")
     assert code == 0

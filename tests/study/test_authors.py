@@ -160,6 +160,47 @@ def test_what_a_strategy_does_to_its_process_is_not_done_to_the_caller(tmp_path)
     assert heard.files(jobs.of_group(plan, plan.groups[0])) == {}
 
 
+LATE = """self.asked = getattr(self, 'asked', 0) + 1
+        late = Path(__file__).with_name('late.txt')
+        {how}"""
+
+
+@pytest.mark.parametrize("how", ["surely", "if it is there"])
+def test_what_is_read_too_late_to_be_sent_ends_the_run_by_name(how, tmp_path):
+    """A strategy that does without would have other records under the same id."""
+    reads = "if self.asked > 35: late.read_text()"
+    if how == "if it is there":
+        reads = f"try:\n            {reads}\n        except OSError:\n            self.offset = 1"
+    home = tmp_path / "home"
+    home.mkdir()
+    path = home / "my.py"
+    path.write_text(STRATEGY.format(top="", inside=LATE.format(how=reads), pick="self.asked"))
+    (home / "late.txt").write_text("late")
+    plan = resolve(Study((str(path),), (StudyTask("toy", search="oracle", max_queries=40),), seeds=1))
+    job, code = brought(plan)
+    home.rename(tmp_path / "away")
+    sent = job.supplied((), code)
+    if how == "surely":
+        with pytest.raises(AssertionError, match=r"it wanted .*home/late.txt, which was not sent"):
+            elsewhere(tmp_path / "there", sent)
+        return
+    (done,) = elsewhere(tmp_path / "there", sent)
+    assert done.missed == (str(home / "late.txt"),)
+    group = execute._Group.of(plan, plan.groups[0], shelf.Shelf(tmp_path / "out"))
+    group.keep(sent, done)  # it is not at home either: nothing was missed
+    (tmp_path / "away").rename(home)
+    with pytest.raises(LabError, match=r"my.py wanted .*late.txt, which was not sent, as nothing had read it"):
+        group.keep(sent, done)
+
+
+def test_what_a_strategy_leaves_running_is_not_waited_for(tmp_path):
+    path = tmp_path / "my.py"
+    inside = "subprocess.Popen(['sleep', '50'])"
+    path.write_text(STRATEGY.format(top="import subprocess", inside=inside, pick="7"))
+    plan = planned(str(path))
+    assert heard.files(jobs.of_group(plan, plan.groups[0])).keys() == {str(path)}
+
+
 def test_a_strategy_of_this_package_brings_nothing(tmp_path):
     plan = planned("random_search")
     assert not plan.groups[0].foreign
