@@ -142,13 +142,16 @@ def in_fresh_process(code: str, spec: str) -> str:
     env = os.environ | {"PYTHONHASHSEED": "4242", "PYTHONPATH": imports.search_path()}
     command = [sys.executable, "-P", "-c", code, spec]  # or a file beside, numpy.py say, would hide a library
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=0.9 * SECONDS)
+        done = subprocess.run(command, capture_output=True, env=env, check=False, timeout=0.9 * SECONDS)
     except subprocess.TimeoutExpired:
         raise CheckFailed(f"the fresh process did not end within {0.9 * SECONDS:g} s") from None
-    said = done.stderr.strip().splitlines()[-1:]
+    output, errors = (
+        each.decode("utf-8", "replace") for each in (done.stdout, done.stderr)
+    )  # authors print what they like
+    said = errors.strip().splitlines()[-1:]
     require(done.returncode == 0, f"the fresh process failed: {''.join(said)[:2000]}")
-    require(bool(done.stdout.split()), "the fresh process ended without a word")
-    return done.stdout.split()[-1]
+    require(bool(output.split()), "the fresh process ended without a word")
+    return output.split()[-1]
 
 
 def global_states() -> dict[str, str]:

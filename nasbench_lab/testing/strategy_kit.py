@@ -152,7 +152,7 @@ class _Kit:
     def fresh_process(self) -> None:
         code = (
             "import sys; from nasbench_lab.testing import strategy_kit; from nasbench_lab.loading import build;"
-            "print(strategy_kit.fingerprint(lambda: build('strategies', sys.argv[1])))"
+            "print(\"\\n\" + strategy_kit.fingerprint(lambda: build('strategies', sys.argv[1])))"
         )
         here = fingerprint(self.make)
         require(in_fresh_process(code, self.spec) == here, "the records of a fresh process differ")

@@ -172,7 +172,7 @@ class _Kit:
     def fresh_process(self) -> None:
         code = (
             "import sys; from nasbench_lab.testing import surrogate_kit; from nasbench_lab.loading import build;"
-            "print(surrogate_kit.fingerprint(lambda: build('surrogates', sys.argv[1])))"
+            "print(\"\\n\" + surrogate_kit.fingerprint(lambda: build('surrogates', sys.argv[1])))"
         )
         here = fingerprint(self.make)
         require(in_fresh_process(code, self.spec) == here, "the predictions of a fresh process differ")
