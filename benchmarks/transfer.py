@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nasbench_lab.core import FloatArray, stream
+from nasbench_lab.core import FloatArray, LabError, stream
 from nasbench_lab.study import execute
 from nasbench_lab.study.plan import PlannedTask, resolve
 from nasbench_lab.study.runs import MEASURED, Runs
@@ -68,4 +68,7 @@ def differs(values: FloatArray, form: str) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except LabError as error:  # in a clone, say, where there are no runs
+        sys.exit(f"{sys.argv[1]}: {error}")

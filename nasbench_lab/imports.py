@@ -268,6 +268,7 @@ class _Heard:
         self.modules: dict[str, Loaded] = {}
         self.opened: dict[str, Opened] = {}
         self.written: set[str] = set()
+        self.links: dict[str, str] = {}  # names under which files were opened that are called otherwise
         self.libraries: set[str] = set()  # of machine code, loaded by authors' code
         self.owners: list[str] = []  # of whom something is loaded, built or run just now
         self._readers: list[set[str]] = []
@@ -299,6 +300,8 @@ class _Heard:
             if set(mode) & set("wax") if mode else flags & _WRITING:  # "r+" reads what is there: numpy's memmap does
                 self.written.add(name)
             else:
+                if (asked := os.path.abspath(os.fsdecode(path))) != name:
+                    self.links[asked] = name
                 before = self.opened[name].owners if name in self.opened else frozenset()
                 self.opened[name] = Opened(stamp(name), before | set(self.owners))
                 for reader in self._readers:
@@ -353,6 +356,11 @@ def opened(owners: Set[str]) -> dict[str, str]:
     known = {path for home in _homes.values() for path in home.files} | set(_heard.modules) | _heard.written
     found = {path: each.stamp for path, each in _heard.opened.items() if each.owners & owners and path not in known}
     return {path: sha256(path) if stamp(path) == then else "" for path, then in found.items() if os.path.isfile(path)}
+
+
+def links(paths: Set[str]) -> dict[str, str]:
+    """Further names, by symbolic links, under which some files were opened -> the file."""
+    return {name: path for name, path in _heard.links.items() if path in paths}
 
 
 def missed(folder: str) -> set[str]:

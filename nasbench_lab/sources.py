@@ -328,7 +328,8 @@ def own(strategy: type[Any], evaluator: type[Any], specs: Sequence[str]) -> dict
     _, private, shared, opened = _took_part(strategy, evaluator, specs)
     loaded.check_current(map(Path, shared))
     found = private | {path: imports.sha256(path) for path in shared} | opened
-    return {path: sha for path, sha in found.items() if sha and imports.authored(path)}
+    found = {path: sha for path, sha in found.items() if sha and imports.authored(path)}
+    return found | {name: found[path] for name, path in imports.links(found.keys()).items()}
 
 
 def _took_part(

@@ -193,6 +193,24 @@ def test_what_is_read_too_late_to_be_sent_ends_the_run_by_name(how, tmp_path):
         group.keep(sent, done)
 
 
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_data_behind_a_link_is_found_by_the_link(linked, tmp_path):
+    home, data = tmp_path / "home", tmp_path / "data"
+    home.mkdir()
+    data.mkdir()
+    (data / "cell.txt").write_text("7")
+    (home / "near").symlink_to(data if linked == "folder" else data / "cell.txt")
+    name = "near/cell.txt" if linked == "folder" else "near"
+    path = home / "my.py"
+    pick = f"int((Path(__file__).parent / '{name}').read_text())"
+    path.write_text(STRATEGY.format(top="", inside="pass", pick=pick))
+    job, code = brought(planned(str(path)))
+    home.rename(tmp_path / "away")
+    data.rename(tmp_path / "data away")
+    (done,) = elsewhere(tmp_path / "there", job.supplied((), code))
+    assert cells(done) == {7}
+
+
 def test_what_a_strategy_leaves_running_is_not_waited_for(tmp_path):
     path = tmp_path / "my.py"
     inside = "subprocess.Popen(['sleep', '50'])"
