@@ -61,10 +61,12 @@ def run(
     groups = {
         group.id: _Group.of(plan, group, kept) for group in plan.groups
     }  # tasks may differ in what is scored alone
+    loaded: dict[str, dict[str, str]] = {}  # of a strategy that is heard once, whatever its tasks
     for each in groups.values():
         if each.left:
             _try(each.group, each.left[0].start)
-            each.bring(dispatch.is_afar(backend))
+            if dispatch.is_afar(backend):
+                each.bring(loaded, say or dispatch.to_stderr)
     total = len(groups) * plan.study.seeds
     done = total - sum(each.count for each in groups.values())
     report = progress or (lambda _done, _total: None)
@@ -139,13 +141,19 @@ class _Group:
         self.largest = max(self.largest, len(job.seeds))
         self.records = max(1.0, float(runs.offsets[-1]) / len(job.seeds))
 
-    def bring(self, afar: bool) -> None:
-        """Have jobs that are run elsewhere name the author's files, so that they can be sent there."""
-        if afar and self.group.foreign and not self.group.given:
-            seeds = self.left[0][:1]
-            loaded = {} if self.group.task.trains else heard.files(self.job.of(seeds))
-            self.code = authors.of_group(self.group, loaded)
-            self.job = replace(self.job, code=authors.without(self.code))
+    def bring(self, loaded: dict[str, dict[str, str]], say: Say) -> None:
+        """Have jobs that are run elsewhere name the author's files, so that they can be sent there; `loaded`: as was heard."""
+        if not self.group.foreign or self.group.given:
+            return
+        if self.group.spec not in loaded:
+            found = {} if self.group.task.trains else heard.files(self.job.of(self.left[0][:1]))
+            if found is None:
+                say(
+                    f"{self.group.spec}: first queries did not end, so that not all may be sent that it loads and opens"
+                )
+            loaded[self.group.spec] = found or {}
+        self.code = authors.of_group(self.group, loaded[self.group.spec])
+        self.job = replace(self.job, code=authors.without(self.code))
 
     def sent(self, job: jobs.Job) -> authors.Code | None:
         """The files that a process lacks.

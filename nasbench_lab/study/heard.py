@@ -20,8 +20,8 @@ from nasbench_lab.study import jobs
 _QUERIES, _SECONDS = 30, 60.0  # at most
 
 
-def files(job: jobs.Job) -> dict[str, str]:
-    """The author's files that take part in the beginning of a job's first run; none where that cannot be had."""
+def files(job: jobs.Job) -> dict[str, str] | None:
+    """The author's files that take part in the beginning of a job's first run; None where that was not to be had in a minute."""
     command = [sys.executable, "-P", "-m", "nasbench_lab.study.heard"]
     env = {**os.environ, "PYTHONPATH": imports.search_path()}
     # into a file: a pipe ends only when all that the strategy started have closed it
@@ -38,7 +38,7 @@ def files(job: jobs.Job) -> dict[str, str]:
         told.seek(0)
         found: dict[str, str] = json.loads(told.read())
         return found
-    return {}
+    return None
 
 
 def main() -> None:

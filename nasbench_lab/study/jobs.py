@@ -212,6 +212,10 @@ def run(job: Job) -> Done | Lacking:
         except LabError as error:
             if missed := place.missed():
                 raise LabError(f"{error} (it wanted {not_sent(missed[0])})") from error
+            if place.root:
+                raise LabError(
+                    f"{error} (where its files were sent; what it loads after its first queries was not)"
+                ) from error
             raise
 
 

@@ -124,6 +124,9 @@ def read_study(path: Path) -> Study:
         raise LabError(f"no such study file: {path}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise LabError(f"{path} cannot be read as TOML: {error}") from error
+    keys = ["task" if key == "tasks" else key for key in Study.__dataclass_fields__]  # what a file calls them
+    if unknown := [key for key in raw if key not in keys]:
+        raise LabError(f"{path}: unknown key {unknown[0]!r}{offered(unknown[0], keys, 'allowed:')}")
     tasks = raw.pop("task", [])
     if not isinstance(tasks, list) or not all(isinstance(t, dict) for t in tasks):
         raise LabError(f"{path}: tasks are written as [[task]] sections")

@@ -161,3 +161,7 @@ def test_a_value_far_from_all_others_is_said(csv, run):
     assert "note: column 'val_a': 1 value far from the other 53" in said
     assert "taken as given: 999 (row 7)" in said
     assert said.count("far from") == 1
+    frame.loc[[6, 17, 30], "val_a"] = -999.0  # what stands for a missing value is there more often
+    frame.to_csv("code.csv", index=False)
+    said = run("tables", "import", "code.csv", *own(csv)[3:], "--name", "code")
+    assert "note: column 'val_a': 3 values far from the other 51" in said

@@ -41,7 +41,7 @@ def planned(spec: str) -> Plan:
 def brought(plan: Plan) -> tuple[jobs.Job, authors.Code]:
     """The only job of a plan, and its author's files."""
     job = jobs.of_group(plan, plan.groups[0])
-    code = authors.of_group(plan.groups[0], heard.files(job.of(range(1))))
+    code = authors.of_group(plan.groups[0], heard.files(job.of(range(1))) or {})
     assert code is not None
     return job, code
 
@@ -148,7 +148,7 @@ def test_what_is_too_large_is_not_sent_and_said(tmp_path, monkeypatch):
     file, _ = project(tmp_path, "import")
     plan = planned(str(file))
     group = execute._Group.of(plan, plan.groups[0], shelf.Shelf(tmp_path / "out"))
-    group.bring(afar=True)
+    group.bring({}, print)
     with pytest.raises(LabError, match=r"the files of .*my.py are not where it is to be run, and too large to be sent"):
         group.sent(group.job)
 
@@ -157,7 +157,7 @@ def test_what_a_strategy_does_to_its_process_is_not_done_to_the_caller(tmp_path)
     path = tmp_path / "my.py"
     path.write_text(STRATEGY.format(top="import os", inside="os.kill(os.getpid(), 9)", pick="7"))
     plan = planned(str(path))
-    assert heard.files(jobs.of_group(plan, plan.groups[0])) == {}
+    assert heard.files(jobs.of_group(plan, plan.groups[0])) is None
 
 
 LATE = """self.asked = getattr(self, 'asked', 0) + 1
@@ -216,7 +216,7 @@ def test_what_a_strategy_leaves_running_is_not_waited_for(tmp_path):
     inside = "subprocess.Popen(['sleep', '50'])"
     path.write_text(STRATEGY.format(top="import subprocess", inside=inside, pick="7"))
     plan = planned(str(path))
-    assert heard.files(jobs.of_group(plan, plan.groups[0])).keys() == {str(path)}
+    assert (heard.files(jobs.of_group(plan, plan.groups[0])) or {}).keys() == {str(path)}
 
 
 def test_a_strategy_of_this_package_brings_nothing(tmp_path):

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from nasbench_lab import extras
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import offered
 from nasbench_lab.study.engines.engine import Died, Engine, Exhausted, Lost, Say, Token
 
 TRIES = 3  # processes that a single run may kill
@@ -64,8 +65,8 @@ def execute(
     first = next(jobs, None)
     if first is None:  # nothing to do needs no cluster
         return
-    with opened(backend, workers, say or _say) as engine:
-        yield from _Dispatch(engine, function, first, jobs, cut, say or _say).run()
+    with opened(backend, workers, say or to_stderr) as engine:
+        yield from _Dispatch(engine, function, first, jobs, cut, say or to_stderr).run()
 
 
 def seconds(backend: str, workers: int) -> float:
@@ -90,7 +91,7 @@ def check(backend: str) -> None:
         raise LabError(f"backend must be the name of an engine, got {backend!r}")
     name, _, address = backend.partition(":")
     if name not in ENGINES:
-        raise LabError(f"engine {name!r} cannot be used: there are {', '.join(ENGINES)}")
+        raise LabError(f"engine {name!r} cannot be used{offered(name, ENGINES, 'there are')}")
     if address and name not in _NEEDS:
         raise LabError(f"engine {name!r} takes no address, got {backend!r}")
     extras.need(f"engine {name!r}", *_NEEDS.get(name, ()))
@@ -134,7 +135,8 @@ def _open(backend: str, workers: int, say: Say) -> Engine:
     return Threads(workers) if name == "threading" else Loky(workers)
 
 
-def _say(words: str) -> None:
+def to_stderr(words: str) -> None:
+    """Where one is told, unless one says where."""
     print(f"note: {words}", file=sys.stderr, flush=True)
 
 
