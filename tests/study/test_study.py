@@ -71,7 +71,7 @@ def test_the_committed_study_files_can_be_read(path):
 )
 def test_a_wrong_study_file_is_refused_by_key(tmp_path, old, new, message):
     path = tmp_path / "x.toml"
-    path.write_text(TOML.replace(old, new, 1) if old != "[[task]]" else "[task]\ntable = 'toy'\n")
+    path.write_text(TOML.replace(old, new, 1) if new != "[task]" else "[task]\ntable = 'toy'\n")
     with pytest.raises(LabError) as error:
         study.read_study(path)
     assert any(part in str(error.value) for part in message.split("|")) or message in str(error.value)
