@@ -268,7 +268,7 @@ class _Heard:
         self.modules: dict[str, Loaded] = {}
         self.opened: dict[str, Opened] = {}
         self.written: set[str] = set()
-        self.links: dict[str, str] = {}  # names under which files were opened that are called otherwise
+        self.links: dict[str, str] = {}  # names under which files were opened, by symbolic links, too
         self.libraries: set[str] = set()  # of machine code, loaded by authors' code
         self.owners: list[str] = []  # of whom something is loaded, built or run just now
         self._readers: list[set[str]] = []
@@ -300,8 +300,7 @@ class _Heard:
             if set(mode) & set("wax") if mode else flags & _WRITING:  # "r+" reads what is there: numpy's memmap does
                 self.written.add(name)
             else:
-                if (asked := os.path.abspath(os.fsdecode(path))) != name:
-                    self.links[asked] = name
+                self.links[os.path.abspath(os.fsdecode(path))] = name
                 before = self.opened[name].owners if name in self.opened else frozenset()
                 self.opened[name] = Opened(stamp(name), before | set(self.owners))
                 for reader in self._readers:
@@ -359,14 +358,14 @@ def opened(owners: Set[str]) -> dict[str, str]:
 
 
 def links(paths: Set[str]) -> dict[str, str]:
-    """Further names, by symbolic links, under which some files were opened -> the file."""
+    """The names under which some files were opened, by symbolic links, too -> the file."""
     return {name: path for name, path in _heard.links.items() if path in paths}
 
 
-def missed(folder: str) -> set[str]:
-    """Files below a folder that somebody's code wanted to read in this process and that are not there."""
-    wanted = (path for path in _heard.opened if path.startswith(os.path.join(folder, "")))
-    return {path for path in wanted if path not in _heard.written and not os.path.exists(path)}
+def missed(below: str) -> set[str]:
+    """Files whose paths begin like that, that somebody's code wanted to read in this process, and that are not there."""
+    wanted = _heard.opened.keys() - _heard.written
+    return {path for path in wanted if path.startswith(below) and not os.path.exists(path)}
 
 
 def private(paths: Iterable[str]) -> dict[str, str]:

@@ -133,7 +133,11 @@ class Place(NamedTuple):
 
     def missed(self) -> tuple[str, ...]:
         """What strategies wanted to read among their files that was not sent, by the paths at home."""
-        return tuple(path.replace(self.root, "", 1) for path in sorted(imports.missed(self.root))) if self.root else ()
+        return (
+            tuple(path.replace(self.root, "", 1) for path in sorted(imports.missed(f"{self.root}{os.sep}")))
+            if self.root
+            else ()
+        )
 
     def at_home(self, taken: Mapping[str, str]) -> dict[str, str]:
         """What took part (`sources.taken`), by the paths at home."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,17 +73,17 @@ class Trainings:
         """(C,) how many trainings of a row there are and where they begin in the last, (C * T,), their numbers row by row."""
         known = self.known[self.first]
         begin = np.arange(len(known)) * known.shape[1]
-        return known.sum(axis=1), begin, np.argsort(~known, axis=1, kind="stable").ravel()
+        return frozen((known.sum(axis=1), begin, np.argsort(~known, axis=1, kind="stable").ravel()))
 
     @cached_property
     def _begin(self) -> NDArray[np.int64]:
         """(A,) where a cell's trainings begin in an (A, T) array."""
-        return np.asarray(np.arange(len(self.scored)) * self.scored.shape[1], dtype=np.int64)
+        return frozen(np.asarray(np.arange(len(self.scored)) * self.scored.shape[1], dtype=np.int64))
 
     @cached_property
     def _seen(self) -> FloatArray:
         """(F, A * T) `seen`, a fidelity a row."""
-        return np.ascontiguousarray(self.seen.swapaxes(0, 1)).reshape(self.seen.shape[1], -1)
+        return frozen(np.ascontiguousarray(self.seen.swapaxes(0, 1)).reshape(self.seen.shape[1], -1))
 
     def answers(self, column: int, seed: int) -> FloatArray:
         """(A,) what one training of every cell says at a fidelity, the same training at every fidelity."""
@@ -124,7 +124,7 @@ class Trainings:
             return self._of_rows(seed)[rows]
         counts, begin, order = self._order
         stream, at, found = noise_stream(seed, TRIAL), 0, dict[int, int]()
-        skipping = cast(np.random.PCG64, stream.bit_generator)
+        skipping: Any = stream.bit_generator
         for row in distinct:
             skipping.advance(row - at)  # a draw of a row is one number of the stream
             found[row] = order[begin[row] + int(stream.random() * counts[row])]
