@@ -84,7 +84,9 @@ def ended(folder: Path, number: signal.Signals, *arguments: str) -> tuple[int, s
         while len(list(marks.iterdir())) < workers and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.05)
         pids = [int(path.name) for path in marks.iterdir()]
-        assert len(pids) == workers, process.communicate()[1]
+        if len(pids) != workers:
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail(f"{len(pids)} processes run, not {workers}; {process.communicate()[1]}")
         begin = time.monotonic()
         process.send_signal(number)
         said = process.communicate(timeout=60)[1]

@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from nasbench_lab import extras
@@ -76,8 +76,12 @@ def seconds(backend: str, workers: int) -> float:
 
 
 def is_afar(backend: str) -> bool:
-    """Whether jobs of an engine may be run on other machines, or in other folders."""
-    return backend.partition(":")[0] in _NEEDS
+    """Whether jobs of an engine may be run on other machines, or in other folders: not where it is started for the study."""
+    name, _, address = backend.partition(":")
+    if name == "dask" and not address and (distributed := sys.modules.get("distributed")):
+        with suppress(ValueError):  # none is open
+            return bool(distributed.get_client())  # of any scheduler
+    return name == "slurm" or bool(address)
 
 
 def check(backend: str) -> None:

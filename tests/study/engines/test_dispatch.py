@@ -131,3 +131,19 @@ def test_who_waits_is_told_on_what(monkeypatch):
     list(dispatch._Dispatch(engine, sum, (0, 1), iter([]), cut, told.append).run())
     assert told
     assert told[0].endswith("waiting for nothing")
+
+
+@pytest.mark.parametrize(
+    ("backend", "afar"),
+    [
+        ("loky", False),
+        ("dask", False),
+        ("dask:tcp://x:1", True),
+        ("ray", False),
+        ("ray:auto", True),
+        ("slurm:cluster=local", True),
+    ],
+)
+def test_files_are_sent_where_workers_may_stand_elsewhere(backend, afar):
+    """Not to those that are started here for the study."""
+    assert dispatch.is_afar(backend) is afar
