@@ -6,6 +6,7 @@ what names and axes leave; it is found by drawing once and correcting by what is
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -44,7 +45,7 @@ WIDTHS = MappingProxyType({"column": 3.25, "text": 6.75})  # inches, of a paper 
 _POINTS = 72.0  # in an inch
 _LEAST = 60.0  # points of a plot; with less nothing can be read
 _GAP = 14.0  # points between two panels
-_ROUNDS = 4
+_ROUNDS = 12
 FORMATS = ("pdf", "svg", "png")
 _DPI = 300
 
@@ -122,6 +123,7 @@ def _fitted(
     high, font, size = look
     plot = (wide - _GAP * (count - 1)) / count - 8 * size
     chart: Any = None
+    best, step, found = math.inf, 1.0, plot
     for _ in range(_ROUNDS):
         plot = max(plot, _LEAST)
         drawn = style.Layout(plot, high or plot * 2 / 3, font, size, fixed=True)
@@ -130,14 +132,16 @@ def _fitted(
                 _plain(_named(board, setting, kind), setting if titles else None, lines)
                 for (board, setting), lines in zip(chosen, _unlike(chosen), strict=True)
             ]
-            chart = _panels([panels[i : i + count] for i in range(0, len(panels), count)])
-        missing = wide - _width(chart)
-        if abs(missing) < 0.5:
+            drawing = _panels([panels[i : i + count] for i in range(0, len(panels), count)])
+        missing = wide - _width(drawing)
+        if abs(missing) < best:
+            best, chart, found = abs(missing), drawing, plot
+        else:
+            step /= 2  # labels of an axis come and go with its width: from where it goes back and forth, it goes slowly
+        plot += step * missing / count
+        if best < 0.5 or plot < _LEAST:
             break
-        plot += missing / count
-        if plot < _LEAST:
-            break
-    return chart, plot
+    return chart, min(plot, found) if plot < _LEAST else found
 
 
 def save(chart: Any, path: str | Path) -> Path:
