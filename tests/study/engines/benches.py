@@ -185,8 +185,8 @@ class RayBench(Bench):
         }
         command = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--block", *told]
         more = ["--disable-usage-stats", "--object-store-memory=100000000"]
-        log = (here / "log").open("ab")
-        self.nodes.append(subprocess.Popen([*command, *more], cwd=here, env=env, stdout=log, stderr=log))
+        with (here / "log").open("ab") as log:
+            self.nodes.append(subprocess.Popen([*command, *more], cwd=here, env=env, stdout=log, stderr=log))
 
     def kill_worker(self) -> None:
         lines = {pid: line for node in self.nodes for pid, line in children(node.pid).items()}

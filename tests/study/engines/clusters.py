@@ -51,9 +51,9 @@ class Cluster:
         here.mkdir(parents=True, exist_ok=True)
         env = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(here / "cache")}
         env.pop("NASBENCH_LAB_DATA", None)
-        log = (here / "log").open("ab")
-        command = [sys.executable, "-m", "distributed.cli.dask_" + what, *told]
-        return subprocess.Popen(command, cwd=here, env=env, stdout=log, stderr=log)
+        with (here / "log").open("ab") as log:
+            command = [sys.executable, "-m", "distributed.cli.dask_" + what, *told]
+            return subprocess.Popen(command, cwd=here, env=env, stdout=log, stderr=log)
 
     def stop(self) -> None:
         for process in [*self.workers, *([self.scheduler] if self.scheduler else [])]:

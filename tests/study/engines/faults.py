@@ -245,7 +245,8 @@ def other_code(engine: str, folder: Path) -> Outcome:
         return _edited(engine, folder)
     other = folder / "other"
     shutil.copytree(ROOT / "nasbench_lab", other / "nasbench_lab")
-    (other / "nasbench_lab" / "core.py").open("a").write("\n# edited\n")
+    with (other / "nasbench_lab" / "core.py").open("a") as core:
+        core.write("\n# edited\n")
     with opened(made(engine)(folder), folder, workers=0) as bench:
         bench.more(root=other)
         tried = Try(bench, folder, plain(engine, 60))
