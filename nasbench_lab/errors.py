@@ -30,7 +30,7 @@ def brief(value: object) -> str:
     return "nothing" if value is None else text if len(text) < 60 else f"{text[:57]}..."
 
 
-def offered(name: object, allowed: Iterable[object], lead: str = "allowed", listing: str = "") -> str:
+def offered(name: object, allowed: Iterable[object], lead: str = "allowed:", listing: str = "") -> str:
     """What there is in place of a name that stands for nothing: the nearest, and all; of many the command that lists them.
 
     Args:

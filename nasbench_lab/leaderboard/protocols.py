@@ -8,9 +8,8 @@ from types import MappingProxyType
 from nasbench_lab.leaderboard import wording
 from nasbench_lab.leaderboard.parts import Row
 
-_UNSAID = MappingProxyType(
-    {"scored": "scored on test", "policy": "policies by default"}
-)  # of settings that say nothing
+# of settings that say nothing
+_UNSAID = MappingProxyType({"scored": "scored on test", "policy": "policies by default"})
 _LEAD = MappingProxyType({"sees": "search sees ", "scored": "scored on "})
 
 

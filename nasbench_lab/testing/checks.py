@@ -145,9 +145,8 @@ def in_fresh_process(code: str, spec: str) -> str:
         done = subprocess.run(command, capture_output=True, env=env, check=False, timeout=0.9 * SECONDS)
     except subprocess.TimeoutExpired:
         raise CheckFailed(f"the fresh process did not end within {0.9 * SECONDS:g} s") from None
-    output, errors = (
-        each.decode("utf-8", "replace") for each in (done.stdout, done.stderr)
-    )  # authors print what they like
+    # authors print what they like
+    output, errors = (each.decode("utf-8", "replace") for each in (done.stdout, done.stderr))
     said = errors.strip().splitlines()[-1:]
     require(done.returncode == 0, f"the fresh process failed: {''.join(said)[:2000]}")
     require(bool(output.split()), "the fresh process ended without a word")

@@ -102,9 +102,8 @@ def _far(frame: pd.DataFrame, columns: Iterable[str]) -> Iterator[str]:
         if (known > 0).all():
             far &= _outside(np.log(np.where(values > 0, values, np.nan)), np.log(known))
         places = np.flatnonzero(far)
-        code = (
-            len(np.unique(values[places])) == 1
-        )  # one number again and again stands for what is missing, more often than not
+        # one number again and again stands for what is missing, more often than not
+        code = len(np.unique(values[places])) == 1
         if 0 < len(places) <= (len(known) // 4 if code else max(1, len(known) // 50)):
             shown = ", ".join(f"{values[i]:g} ({nth(int(i))})" for i in places[:3])
             some = ", ..." if len(places) > 3 else ""
