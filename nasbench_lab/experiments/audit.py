@@ -19,7 +19,7 @@ import numpy as np
 from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.files import markdown
 from nasbench_lab.files.writing import write_atomically
-from nasbench_lab.leaderboard import wording
+from nasbench_lab.leaderboard import decimals, wording
 from nasbench_lab.leaderboard.rebuild import entries
 from nasbench_lab.leaderboard.wording import Block
 from nasbench_lab.stats import agreement, intervals, measures, significance
@@ -284,7 +284,7 @@ def to_markdown(content: Content) -> str:
         lines += [
             f"{level} {markdown.text(block.title)}",
             "",
-            *markdown.table(block.heads, block.rows),
+            *markdown.table(block.heads, decimals.even(block.rows)),
             "",
             block.note,
             "",

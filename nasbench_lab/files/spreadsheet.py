@@ -41,7 +41,8 @@ def read(content: bytes, *, rows: int, numbers: int, **how: Any) -> pd.DataFrame
     Raises:
         ValueError: more than there may be, or no CSV.
     """
-    columns, lines = len(header_of(content)), max(content.count(b"\n"), content.count(b"\r"))
+    header = header_of(content)
+    columns, lines = len(header), max(content.count(b"\n"), content.count(b"\r"))
     if columns > COLUMNS or columns * max(1, min(rows, lines)) > numbers:
         raise bounded.TooMuch(f"it has {columns:,} columns and {lines:,} lines, a table has {numbers:,} numbers")
     import pandas as pd
@@ -52,12 +53,11 @@ def read(content: bytes, *, rows: int, numbers: int, **how: Any) -> pd.DataFrame
     if len(frame) > rows:
         raise bounded.TooMuch(f"it has more than {rows:,} rows")
     texts = {column: frame[column].map(_plain) for column in _of_texts(frame)}
-    names = {column: _plain(column) for column in frame.columns}
-    return _with(frame, texts).rename(columns=names)
+    return _with(frame, texts).set_axis([_plain(name) for name in header], axis=1)
 
 
 def header_of(content: bytes) -> list[str]:
-    """The names of its columns: what stands in the first line that is not empty.
+    """The names of its columns: what stands in the first line that is not empty, and the place of one without a name.
 
     Raises:
         ValueError: no CSV, or a name given twice: pandas would make up others, in quadratic time.
@@ -68,7 +68,7 @@ def header_of(content: bytes) -> list[str]:
     except csv.Error as error:
         raise ValueError(str(error)) from error
     check_names(header)
-    return header
+    return [name or f"column {place} (no name)" for place, name in enumerate(header, 1)]
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from nasbench_lab.files import markdown
-from nasbench_lab.leaderboard import verdict
+from nasbench_lab.leaderboard import decimals, verdict
 from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row
 from nasbench_lab.stats import across, intervals, measures, shares, standings
 
@@ -363,7 +363,7 @@ def to_markdown(board: Leaderboard) -> str:
     for block in blocks(board):
         lines += [f"## {markdown.text(block.title)}", ""]
         lines += [f"**{markdown.text(block.answer)}**", ""] if block.answer else []
-        lines += [*markdown.table(block.heads, block.rows), "", block.note, ""]
+        lines += [*markdown.table(block.heads, decimals.even(block.rows)), "", block.note, ""]
     if any(name in board.columns for name in FRONT_COLUMNS):
         error = "error" if board.in_percent else "score"
         lines += [

@@ -103,3 +103,13 @@ def test_no_cell_is_a_formula_and_numbers_stay_numbers(rows):
 def test_more_rows_or_columns_than_there_can_be_are_not_read(content):
     with pytest.raises(ValueError, match="columns and|more than|twice|larger than"):
         spreadsheet.read(content, rows=1000, numbers=10_000)
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [("a,b,", ["a", "b", "column 3 (no name)"]), (",a,Unnamed: 1", ["column 1 (no name)", "a", "Unnamed: 1"])],
+)
+def test_a_column_without_a_name_is_called_by_its_place(header, names):
+    content = f"\n{header}\n1,2,3\n".encode()
+    assert spreadsheet.header_of(content) == names
+    assert list(spreadsheet.read(content, rows=10, numbers=100).columns) == names
