@@ -149,7 +149,7 @@ def measured(given: argparse.Namespace, folder: Path) -> Row:
         "kept_when_killed": second["there"],
         "seconds": before + second["seconds"],
         "caller_megabytes": second["megabytes"],
-        "caller_cpu_us_a_run": 1e6 * second["cpu"] / max(1, runs - second["there"]),
+        "caller_cpu_us_a_run": 1e6 * second["cpu"] / left if (left := runs - second["there"]) else float("nan"),
         "resume_look_seconds": second["look"],
         "look_when_done_seconds": third["look"],
         "bytes_a_run": size / runs,
@@ -247,7 +247,8 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory() as folder:
             found = measured(given, Path(folder))
-        print(json.dumps(found, indent=1), *limits(found), sep="\n")
+        late = "it ended before it was to be killed, so nothing follows for more workers: a shorter --kill-after"
+        print(json.dumps(found, indent=1), *(limits(found) if found["killed"] else [late]), sep="\n")
 
 
 if __name__ == "__main__":

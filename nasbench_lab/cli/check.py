@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
-from contextlib import redirect_stdout
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Annotated, Any, Literal
 
 import typer
@@ -17,21 +21,55 @@ class _Printed(io.RawIOBase):
 
     def __init__(self) -> None:
         self.lines, self.bytes, self.first = 0, 0, b""
+        self._one_at_a_time = threading.Lock()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         content = bytes(data)
-        if not self.lines:
-            self.first = (self.first + content)[:400].partition(b"\n")[0]
-        self.lines += content.count(b"\n")
-        self.bytes += len(content)
+        with self._one_at_a_time:
+            if not self.lines:
+                self.first = (self.first + content)[:400].partition(b"\n")[0]
+            self.lines += content.count(b"\n")
+            self.bytes += len(content)
         return len(content)
 
     def __str__(self) -> str:
         first = self.first.decode("utf-8", "replace")[:100]
         return f"{counted(max(self.lines, 1), 'line')}, the first: {first!r}"
+
+
+@contextmanager
+def _taken(printed: _Printed) -> Iterator[int]:
+    """A descriptor: what is written there, by whatever process, is taken as printed."""
+    reading, writing = os.pipe()
+
+    def read() -> None:
+        while content := os.read(reading, 1 << 16):
+            printed.write(content)
+        os.close(reading)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield writing
+    finally:
+        os.close(writing)
+        reader.join(timeout=1.0)  # a process that was left behind may keep its end open
+
+
+@contextmanager
+def _diverted(writing: int) -> Iterator[None]:
+    """What is written to standard output past Python, by processes that are started too, goes there meanwhile."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(writing, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def check(
@@ -57,18 +95,19 @@ def check(
     failed: dict[str, list[str]] = {}  # cause -> checks
     skipped, printed = 0, _Printed()
     output = io.TextIOWrapper(printed, encoding="utf-8", errors="replace", write_through=True)  # type: ignore[type-var]
-    for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
-        try:
-            with redirect_stdout(output):
-                test()
-        except NotRun:
-            skipped += 1
-        except CheckFailed as error:
-            cause = next((known for known in failed if str(error).endswith(known)), str(error))
-            failed.setdefault(cause, []).append(test.name)
-            console.print(f"FAIL  {test.name}", style="red", highlight=False, markup=False)
-        else:
-            console.print(f"pass  {test.name}", highlight=False, markup=False)
+    with _taken(printed) as writing:
+        for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
+            try:
+                with _diverted(writing), redirect_stdout(output):
+                    test()
+            except NotRun:
+                skipped += 1
+            except CheckFailed as error:
+                cause = next((known for known in failed if str(error).endswith(known)), str(error))
+                failed.setdefault(cause, []).append(test.name)
+                console.print(f"FAIL  {test.name}", style="red", highlight=False, markup=False)
+            else:
+                console.print(f"pass  {test.name}", highlight=False, markup=False)
     for cause, checks in failed.items():
         share = f"{len(checks)} checks, {checks[0]} the first" if len(checks) > 1 else checks[0]
         console.print(f"\n{share}:\n    {cause}", style="red", highlight=False, markup=False)

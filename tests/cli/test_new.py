@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -41,11 +43,12 @@ def test_what_a_strategy_prints_does_not_hide_what_is_found(lab, tmp_path, monke
     (tmp_path / "loud.py").write_text(
         text.replace(
             "self._asked += 1",
-            "self._asked += 1\n        print('at', self._asked)\n        sys.stdout.buffer.write(b'as \\xff bytes')",
-        ).replace("from dataclasses import", "import sys\nfrom dataclasses import", 1)
+            "self._asked += 1\n        print('at', self._asked)\n        sys.stdout.buffer.write(b'as \\xff bytes')"
+            "\n        os.write(1, b'past Python\\n')",
+        ).replace("from dataclasses import", "import os\nimport sys\nfrom dataclasses import", 1)
     )
-    code, out, _ = lab("check", "loud.py")
-    assert code == 0
+    command = [sys.executable, "-m", "nasbench_lab", "check", "loud.py"]
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert all(line.startswith(("pass  ", "note: it printed ", "all checks")) for line in out.splitlines() if line)
     assert re.search(r"note: it printed [\d,]{3,} lines, the first: 'at 1'", out)
 
