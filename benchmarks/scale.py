@@ -39,7 +39,7 @@ from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
 
 STRATEGIES, QUERIES, MORE = ("random_search", "regularized_evolution"), 10, 110
-SHORT, LONG = ("random_search", 10, 4_000), ("gp_bo", 60, 10)  # strategy, queries, seeds
+SHORT, LONG = ("random_search", 10, 40_000), ("gp_bo", 60, 100)  # strategy, queries, seeds
 Row = dict[str, Any]
 
 
