@@ -1,12 +1,12 @@
 """Progressive search: cells by growing complexity, a predictor chooses which are worth training (PNAS; Liu et al. 2018).
 
 Complexity is the number of decisions that are not option 0 (`none` in the NAS-Bench-201 cell; in a listed space, not that
-of the cell closest to all zeros). All cells of complexity 1
-are trained, a predictor is fitted, the cells of the level are expanded by one more operation, the `beam` best by
-prediction are trained, and so on. Deviations: isomorphic cells are trained once (the authors remove duplicates too); the
-predictor is the MLP ensemble of the paper's "MLP-ensemble" kind, on canonical features, and is fitted to all cells
-trained so far; after the last level, rounds of ten cells go on with the best predicted of all that was ever
-expanded and of the mutants of the five best, as the space is not exhausted by then and a budget has to be used.
+of the cell closest to all zeros). All cells of complexity 1 are trained, a predictor is fitted, the cells of the level are
+expanded by one more operation, the `beam` best by prediction are trained, and so on. Deviations: isomorphic cells are
+trained once (the authors remove duplicates too); the predictor is the MLP ensemble of the paper's "MLP-ensemble" kind, on
+canonical features, and is fitted to all cells trained so far; after the last level, rounds of ten cells go on with the best
+predicted of all that was ever expanded and of the mutants of the five best, as the space is not exhausted by then and a
+budget has to be used. A fit has 60 steps of the optimiser at twice the surrogate's rate: chosen as in `bananas`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Pnas(Strategy):
     """
 
     beam: int = 3
-    surrogate: str = "mlp"
+    surrogate: str = "mlp:steps=60,learning_rate=0.02"
 
     paper = "Liu et al. 2018, arXiv:1712.00559"
 
@@ -118,7 +118,8 @@ class Pnas(Strategy):
         """The best predicted of all cells considered and of the best ones' mutants; uniform ones when these are used up."""
         best = sorted(self._scores, key=lambda arch: -self._scores[arch])[:_PARENTS]
         self._expanded |= {neighbour for arch in best for neighbour in self.task.space.neighbours_of(arch)}
-        fresh = sorted(a for a in self._expanded - self._asked if int(self.task.space.classes[a]) not in self._classes)
+        left = np.array(sorted(self._expanded - self._asked), dtype=np.int64)
+        fresh = left[~np.isin(self.task.space.classes[left], list(self._classes))].tolist()
         if not fresh:
             rest = np.setdiff1d(np.arange(self.task.space.size), list(self._asked)).tolist()
             return [rest[i] for i in self.rng.permutation(len(rest))[:_ROUND].tolist()]
