@@ -189,7 +189,7 @@ def covered(
 def alarms(population: np.ndarray, n: int, repetitions: int = 1000) -> tuple[float, float, float]:
     rng = np.random.default_rng(n)
     differences = rng.choice(population, (n, repetitions)) - rng.choice(population, (n, repetitions))
-    tests = (significance.permutation_test(differences, flips=9999), significance.wilcoxon_test(differences))
+    tests = (significance.permutation_test(differences), significance.wilcoxon_test(differences))
     single = [100 * float((p <= significance.ALPHA).mean()) for p in tests]
     copies = (rng.choice(population, (n, 4)) for _ in range(repetitions))
     family = [significance.compare(scores).separated.any() for scores in copies]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from nasbench_lab.leaderboard.parts import Row
@@ -129,7 +130,7 @@ def _amount(pair: Row, row: Row, by: str) -> str:
         return f"+{value:.3g} of the hypervolume"
     measure = measures.of(row)
     if measure.percent:
-        return f"+{value:.2f} points"
+        return f"+{value:.{_decimals(value)}f} points"
     return f"better by {measure.text(value)}" + ("" if measure.unit in ("", "1") else f" ({measure.unit})")
 
 
@@ -139,7 +140,13 @@ def _interval(pair: Row, row: Row, by: str) -> str:
         return ""
     if by == "hypervolume" or not measures.of(row).percent:
         return f"{low:.3g} to {high:.3g}, "
-    return f"{low:.2f} to {high:.2f}, "
+    decimals = _decimals(pair["difference"])
+    return f"{low:.{decimals}f} to {high:.{decimals}f}, "
+
+
+def _decimals(points: float) -> int:
+    """Two, and of a smaller difference as many as show two of its digits."""
+    return 2 if not 0 < abs(points) < 0.01 else 1 - math.floor(math.log10(abs(points)))
 
 
 def _p(pair: Row) -> str:

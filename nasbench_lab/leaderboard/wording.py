@@ -96,7 +96,8 @@ def cells_of(row: Row) -> tuple[str, ...]:
     bound = "≥ " if row["reached_optimum"] < 1 else ""
     front: tuple[str, ...] = ()
     if "hypervolume_mean" in row:
-        front = _share(row["hypervolume_mean"]), _interval(row["hypervolume_lo"], row["hypervolume_hi"], 4)
+        ends = row["hypervolume_lo"], row["hypervolume_hi"]
+        front = _share(row["hypervolume_mean"]), _interval(*ends, 4, row["runs"] < intervals.FEWEST)
     return (
         _range(row["rank_low"], row["rank_high"]),
         row["strategy"]
@@ -117,9 +118,10 @@ def cells_of(row: Row) -> tuple[str, ...]:
     )
 
 
-def _interval(low: float, high: float, digits: int) -> str:
+def _interval(low: float, high: float, digits: int, few: bool) -> str:
+    """An interval; where there is none why, if there are too few seeds, and nothing if not all runs have an answer."""
     if low != low:
-        return f"from {intervals.FEWEST} seeds on"
+        return f"from {intervals.FEWEST} seeds on" if few else ""
     while low < high and digits < _MOST_DIGITS and _text(low, digits) == _text(high, digits):
         digits += 1  # an interval that is narrow is not shown as none
     return f"{_text(low, digits)} – {_text(high, digits)}"
@@ -154,7 +156,7 @@ def _scores(low: float, high: float, row: Row) -> str:
     measure = measures.of(row)
     digits = measure.digits
     if low != low or measure.percent:
-        return _interval(low, high, 2)
+        return _interval(low, high, 2, row["runs"] < intervals.FEWEST)
     most = measure.digits + measures.SIGNIFICANT
     while low < high and digits < most and measure.text(low, digits) == measure.text(high, digits):
         digits += 1
@@ -226,7 +228,8 @@ def agreement_cells(row: Row) -> tuple[str, ...]:
     """A row of `Leaderboard.agreements` as the texts under `AGREEMENT_HEADS`."""
     cells = [row["one"], row["other"], str(row["strategies"])]
     for key in ("end", "along"):
-        cells += [_text(row[f"{key}_tau"], 2), _interval(row[f"{key}_low"], row[f"{key}_high"], 2)]
+        tau, low, high = (row[f"{key}_{what}"] for what in ("tau", "low", "high"))
+        cells += [_text(tau, 2), _interval(low, high, 2, tau == tau)]
     return tuple(cells)
 
 

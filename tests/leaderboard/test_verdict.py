@@ -38,6 +38,14 @@ def test_who_is_best_by_how_much_and_who_is_not_told_apart_below():
     assert "30 seeds); b and c are not told apart" in said
 
 
+def test_a_small_difference_is_not_shown_as_none():
+    rows, tests = setting([90.0, 89.9966], sd=1e-4)
+    pair = tests["pairs"][0]
+    said = verdict.of(rows, tests)
+    assert f"+{pair['difference']:.4f} points over b ({pair['low']:.4f} to {pair['high']:.4f}, p" in said
+    assert "0.0034" in said
+
+
 def test_where_nobody_is_told_apart_nobody_is_best():
     rows, tests = setting([90.0, 90.0, 90.0])
     said = verdict.of(rows, tests)

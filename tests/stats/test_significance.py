@@ -5,7 +5,7 @@ from itertools import combinations, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats as scipy_stats
@@ -30,17 +30,42 @@ def test_the_exact_sign_flip_test_counts_all_patterns(differences):
     assert significance.permutation_test(differences) == pytest.approx(brute)
 
 
-def test_the_random_sign_flip_test_is_scipys():
-    """Two p of 100,000 flips differ by a standard error of .0022 at most: the bound is five of them."""
+@settings(max_examples=30)
+@given(
+    st.integers(14, 15),
+    st.sampled_from(["any", "few values", "one that is far out", "multiples"]),
+    st.integers(0, 2**32),
+)
+def test_counting_subsets_is_going_through_all_patterns(runs, kind, seed):
+    """But for a hundredth, and for what patterns weigh whose sums nearly reach the one seen."""
+    rng = np.random.default_rng(seed)
+    columns = {
+        "any": rng.normal(0.4, 1, (runs, 2)),
+        "few values": rng.choice([0.1, 0.2, 0.3], (runs, 2)) * rng.choice([1, 1, -1], (runs, 2)),
+        "one that is far out": rng.standard_cauchy((runs, 2)) * 1e200,
+        "multiples": rng.integers(1, 9, (runs, 2)) * rng.choice([1, 1, -1], (runs, 2)) / 3,
+    }[kind]
+    for column in columns.T:
+        unit = column / np.abs(column).sum()
+        sums = np.concatenate([np.abs(signs @ unit) for signs in significance._all_patterns(runs)])
+        exact = (sums >= abs(unit.sum()) - 1e-9).mean()
+        near = (sums >= abs(unit.sum()) - 1e-9 - 3e-3 * np.sqrt((unit**2).sum())).mean()
+        assert exact / 1.01 <= significance._counted(column) <= near * 1.01
+
+
+def test_the_sign_flip_test_is_scipys_of_random_patterns():
+    """A p of 100,000 flips has a standard error of .0016 at most: the bound is more than five of them."""
     differences = shifted(0.1, 0.3, 0.0)
-    flips = 100_000
-    own = significance.permutation_test(differences, flips=flips)
-    for column, p in zip(differences.T, own, strict=True):
+    for column, p in zip(differences.T, significance.permutation_test(differences), strict=True):
         theirs = scipy_stats.permutation_test(
-            (column,), np.mean, permutation_type="samples", n_resamples=flips, rng=np.random.default_rng(5)
+            (column,), np.mean, permutation_type="samples", n_resamples=100_000, rng=np.random.default_rng(5)
         )
-        assert p == pytest.approx(theirs.pvalue, abs=0.012)
-    assert np.array_equal(own, significance.permutation_test(differences, flips=flips))
+        assert p == pytest.approx(theirs.pvalue, abs=0.009)
+
+
+@pytest.mark.parametrize("runs", [20, 60, 500, 2000])
+def test_of_runs_that_all_agree_only_two_patterns_are_as_far_out(runs):
+    assert significance.permutation_test(np.full((runs, 1), 0.1))[0] == pytest.approx(2.0 ** (1 - runs), abs=1e-300)
 
 
 def test_many_pairs_can_still_be_told_apart_after_holm():
@@ -262,13 +287,15 @@ def test_a_difference_too_small_for_any_number_of_seeds_needs_infinitely_many():
 
 @pytest.mark.parametrize("shift", [0.0, 0.02, 0.1])
 def test_of_very_many_runs_the_sign_flip_test_takes_the_limit(monkeypatch, shift):
-    """As by random patterns, for all that these can tell; runs that agree change nothing."""
+    """As by counting; runs that agree change nothing."""
     differences = np.random.default_rng(3).normal(shift, 1, (2000, 2)) * (np.arange(2000) % 3 > 0)[:, None]
-    drawn = significance.permutation_test(differences)
+    counted = significance.permutation_test(differences)
     monkeypatch.setattr(significance, "_LIMIT", 1000)
-    np.testing.assert_allclose(significance.permutation_test(differences), drawn, atol=0.02)
-    monkeypatch.setattr(significance, "_LIMIT", 1500)  # of fewer that differ patterns are drawn
-    np.testing.assert_allclose(significance.permutation_test(differences), drawn, atol=0.02)
+    limit = significance.permutation_test(differences)
+    np.testing.assert_allclose(limit, counted, rtol=0.02, atol=1e-6)
+    assert not np.array_equal(limit, counted)
+    monkeypatch.setattr(significance, "_LIMIT", 1500)  # fewer differ
+    assert np.array_equal(significance.permutation_test(differences), counted)
     assert np.isnan(
         significance.permutation_test(np.where(differences == differences.max(), np.nan, differences))
     ).any()

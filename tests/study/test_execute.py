@@ -6,6 +6,7 @@ import math
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import make_table
 
@@ -16,6 +17,7 @@ from nasbench_lab.study import execute, jobs, shelf, store
 from nasbench_lab.study.engines import dispatch
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
+from nasbench_lab.tables.table import Table
 
 
 def small(**changes) -> Study:
@@ -93,6 +95,16 @@ def test_an_unknown_strategy_is_refused_before_anything_runs(tmp_path, spec):
 def test_a_strategy_that_does_not_go_with_its_task_is_refused_before_any_run(tmp_path, spec, message):
     with pytest.raises(LabError, match=message):
         execute.run(resolve(small(strategies=("random_search", spec))), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("spec", ["zero_cost", "portfolio:second=zero_cost"])
+def test_nothing_known_of_cells_is_not_taken_from_other_cells(tmp_path, spec):
+    """NAS-Bench-201's sizes say nothing of another space."""
+    rows = pd.DataFrame([(a, b, a + b + 0.5) for a in range(4) for b in range(4)], columns=["a", "b", "val"])
+    path = Table.from_frame(rows, name="mine", decisions=("a", "b"), val=("val",)).save(tmp_path / "mine.npz")
+    with pytest.raises(LabError, match="zero_cost ranks cells by what is known of them beforehand.*known: nothing"):
+        execute.run(resolve(small(strategies=(spec,), tasks=(StudyTask(str(path), max_queries=5),))), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -1,7 +1,7 @@
 """Zero-cost proxies: score a sample of cells without training, then train them best first (Abdelfattah et al. 2021).
 
 A proxy is anything known of all cells beforehand (`core.Task.known`): "proxy/synflow" and its kin where the table has
-them, else size ("params_m"), the proxy every other has to beat. Several, joined by "+", vote by their mean rank
+them, else size (`core.SIZES`), the proxy every other has to beat. Several, joined by "+", vote by their mean rank
 (Abdelfattah et al. vote by majority of pairs). Where the table says what a proxy costs, those seconds are charged to
 the simulated clock with the first cell of each sample, for every cell scored (of the proxies imported with the real
 tables "zen" alone has a known cost; the others count as free). What search makes of the proxy later is for others:
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy
+from nasbench_lab.core import SIZES, FloatArray, LabError, Query, Result, Strategy
 from nasbench_lab.spaces import cell
 
-_PREFERRED = ("proxy/synflow", "proxy/jacov", "proxy/nwot", "proxy/zen", "params_m", "flops_m")
+_PREFERRED = ("proxy/synflow", "proxy/jacov", "proxy/nwot", "proxy/zen", *SIZES)
 
 
 @dataclass
@@ -27,7 +27,7 @@ class ZeroCost(Strategy):
 
     Attributes:
         proxy: what is known beforehand, names joined by "+"; "" for the first there is of synflow, jacov, nwot, zen,
-            params and FLOPs.
+            parameters and FLOPs, which are known of every cell of NAS-Bench-201.
         sample: uniform cells scored at a time; when all of them are asked for, another sample is drawn.
     """
 
@@ -79,10 +79,16 @@ class ZeroCost(Strategy):
         """(N,) mean rank, larger is better, and (N,) seconds to compute the proxies of a cell.
 
         Raises:
-            LabError: a proxy that is not known on this task.
+            LabError: a proxy that is not known on this task, or none that is.
         """
-        known = {"params_m": cell.params_m("cifar10"), "flops_m": cell.flops_m("cifar10"), **self.task.known}
+        sizes = {"params_m": cell.params_m("cifar10"), "flops_m": cell.flops_m("cifar10")}
+        known = {**(sizes if self.task.space == cell.SPACE else {}), **self.task.known}
         names = self.proxy.split("+") if self.proxy else [name for name in _PREFERRED if name in known][:1]
+        if not names:
+            raise LabError(
+                f"zero_cost ranks cells by what is known of them beforehand, and of this task's nothing is that it takes by "
+                f"itself ({', '.join(_PREFERRED)}); known: {', '.join(known) or 'nothing'}"
+            )
         missing = [name for name in names if name not in known]
         if missing:
             raise LabError(f"proxy {missing[0]!r} is not known beforehand on this task; known: {', '.join(known)}")
