@@ -34,8 +34,8 @@ class MySearch(nl.Strategy):
         return nl.Query(space.mutate(self.best, self.rng), self.task.full)
 
     def observe(self, result: nl.Result) -> None:
-        if result.val > self.score:
-            self.best, self.score = result.query.arch, result.val
+        if result.score > self.score:
+            self.best, self.score = result.query.arch, result.score
 ''')
 
 # %%
