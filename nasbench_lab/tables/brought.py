@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import core
 from nasbench_lab.errors import LabError, counted, nth, offered
+from nasbench_lab.spaces import written
 from nasbench_lab.spaces.decisions import Decision, number_in, text_of
 from nasbench_lab.spaces.space import MOST, Space
 from nasbench_lab.tables.schedule import FloatArray, Schedule, known_mean
@@ -246,7 +247,7 @@ def _placed(
     labels = [_labels(frame, column) for column in columns]
     try:
         decisions = (
-            _given(space, columns) if space else [_decision(c, each) for c, each in zip(columns, labels, strict=True)]
+            _given(written.enumerable(space), columns) if space else [_decision(c, each) for c, each in zip(columns, labels, strict=True)]
         )
         codes = [
             _codes(decision, column, each.values)
@@ -333,13 +334,14 @@ def _check_once(frame: pd.DataFrame, columns: Sequence[str], rows: NDArray[np.in
 
 
 def _space(decisions: list[Decision], rows: NDArray[np.int64], name: str) -> Space:
-    """The product, where all of it is there, else the list; up to a million cells."""
+    """The product, where all of it is there and can be enumerated, else the list; up to a million cells."""
     if len(rows) > MOST:
         raise LabError(f"a table has {MOST:,} configurations at most, got {len(rows):,}")
     whole = 1
     for decision in decisions:
         whole *= len(decision.options)
-    return Space(decisions, listed=None if whole == len(rows) else np.unique(rows, axis=0), name=name)
+    product = whole == len(rows) and len(decisions) <= written.DIMENSIONS
+    return Space(decisions, listed=None if product else np.unique(rows, axis=0), name=name)
 
 
 def _found(space: Space, rows: NDArray[np.int64], frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
