@@ -247,7 +247,9 @@ def _placed(
     labels = [_labels(frame, column) for column in columns]
     try:
         decisions = (
-            _given(written.enumerable(space), columns) if space else [_decision(c, each) for c, each in zip(columns, labels, strict=True)]
+            _given(written.enumerable(space), columns)
+            if space
+            else [_decision(c, each) for c, each in zip(columns, labels, strict=True)]
         )
         codes = [
             _codes(decision, column, each.values)

@@ -172,7 +172,7 @@ def test_a_named_space_wants_all_of_its_cells():
 def test_more_decisions_than_an_array_has_dimensions(tmp_path):
     """A product of them cannot be enumerated by numpy: the cells are listed, and all is as of any table."""
     names = [f"d{i}" for i in range(65)]
-    frame = pd.DataFrame(dict.fromkeys(names, ["x", "x", "x"])).assign(d7=[4, 2, 8], val=[3.0, 2.0, 1.0])
+    frame = pd.DataFrame("x", columns=names, index=range(3)).assign(d7=[4, 2, 8], val=[3.0, 2.0, 1.0])
     table = made(frame, decisions=names, val=["val"], test=[])
     table.save(tmp_path / "mine.npz")
     again = stored.read(tmp_path / "mine.npz")
