@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray
+from nasbench_lab.errors import queries
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import standings
@@ -100,11 +101,6 @@ def _in_any_unit(meaning: str) -> str:
     for percent, other in said:
         meaning = meaning.replace(percent, other)
     return meaning
-
-
-def queries(count: str) -> str:
-    """So many queries, as people say it."""
-    return f"{count} {'query' if count == '1' else 'queries'}"
 
 
 def difference(value: float, measure: Measure) -> str:

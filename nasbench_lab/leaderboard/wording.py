@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from nasbench_lab.errors import queries
 from nasbench_lab.files import markdown
 from nasbench_lab.leaderboard import decimals, verdict
-from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row, difference, queries
+from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row, difference
 from nasbench_lab.stats import across, intervals, measures, shares, standings
 
 MARKDOWN = (
