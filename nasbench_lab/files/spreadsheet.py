@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a second to import, which a process that only searches save
     import pandas as pd
 
 _BEGINS = ("=", "+", "-", "@", "\t", "\r")
-_RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")  # what pandas says of a row that is too long
+_RAGGED = re.compile(r"Expected \d+ fields in line (\d+), saw (\d+)")  # what pandas says of a row that is too long
 COLUMNS = 1 << 14  # of any table; one of three datasets, two schedules, 200 epochs and three trials has 4,000
 
 
@@ -57,7 +57,7 @@ def read(content: bytes, *, rows: int, numbers: int, **how: Any) -> pd.DataFrame
     except pd.errors.ParserError as error:
         if (found := _RAGGED.search(str(error))) is None:
             raise
-        raise ValueError(f"line {found[2]} has {found[3]} fields, the header {found[1]}") from error
+        raise ValueError(f"line {found[1]} has {found[2]} fields, the header {columns:,}") from error
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is too much in every row for names of the rows
         raise ValueError(f"rows have more fields than the header, which has {columns:,} names")
     if len(frame) > rows:
