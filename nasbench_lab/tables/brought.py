@@ -270,8 +270,10 @@ def _placed(
 
 def blank(values: pd.Series[Any]) -> NDArray[np.bool_]:
     """(A,) where nothing stands in a column, or blanks."""
-    texts = [isinstance(v, str) and not v.strip() for v in values] if values.dtype.kind not in "iufb" else False
-    return np.asarray(values.isna().to_numpy() | texts)
+    texts = () if values.dtype.kind in "iufb" else values
+    missing: NDArray[np.bool_] = values.isna().to_numpy(copy=True)
+    missing[[row for row, text in enumerate(texts) if isinstance(text, str) and not text.strip()]] = True
+    return missing
 
 
 class _Labels(NamedTuple):
