@@ -4,19 +4,22 @@ Reads curves.csv of a results folder; mean over seeds with the half width of its
 
 `python benchmarks/at_queries.py results/NAME --beaten gp_bo` says on every table who is significantly better than a strategy at
 the end, by what the search saw and by test (sign-flip tests of paired means, Holm over all pairs). Reads runs/, which is not
-committed, and needs the tables.
+committed: `python benchmarks/rebuild.py NAME` makes them; the tables are needed, too.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from nasbench_lab.errors import LabError, offered
 from nasbench_lab.stats import significance
 from nasbench_lab.study import recorded
 from nasbench_lab.study.plan import PlannedTask
@@ -29,10 +32,10 @@ def _known(means: Any, half: Any, strategy: Any, at: Any) -> str:
     return "".join(f"{sign}{value:.2f}" for sign, value in values if not math.isnan(value))
 
 
-def main(folder: str, *queries: str) -> None:
+def main(folder: Path, queries: Sequence[float]) -> None:
     """Print the tables."""
-    frame = pd.read_csv(Path(folder) / "curves.csv", keep_default_na=False, na_values=[""])
-    frame = frame[(frame["axis"] == "queries") & frame["at"].isin([float(q) for q in queries])]
+    frame = pd.read_csv(folder / "curves.csv", keep_default_na=False, na_values=[""])
+    frame = frame[(frame["axis"] == "queries") & frame["at"].isin(queries)]
     for (table, score, search, budget), rows in frame.groupby(["table", "score", "search", "budget"], sort=False):
         print(f"\n{table} -> {score}, search {search}, {budget}")
         means = rows.pivot_table(index="strategy", columns="at", values="test_mean", sort=False)
@@ -46,13 +49,19 @@ def main(folder: str, *queries: str) -> None:
             print(f"{strategy:<44}" + "".join(f"{cell:>16}" for cell in cells))
 
 
-def beaten(folder: str, name: str) -> None:
-    """Print who beats a strategy."""
+def beaten(folder: Path, name: str) -> None:
+    """Print who beats a strategy.
+
+    Raises:
+        LabError: there are no runs, or none of this strategy.
+    """
     members: dict[PlannedTask, list[tuple[str, Runs]]] = {}
-    for group, runs in recorded.look(Path(folder)).collected:
+    for group, runs in recorded.look(folder).collected:
         members.setdefault(group.task, []).append((group.spec, runs))
     for task, found in members.items():
         (table,), names = task.scored, [spec for spec, _ in found]
+        if name not in names:
+            raise LabError(f"no strategy {name!r}{offered(name, names, 'there are')}")
         ends = [runs.last("incumbent").astype(int) for _, runs in found]
         for what, scores in (("validation", task.seen), ("test", table.sign * table.truth)):
             reached = np.stack([scores[end] for end in ends], axis=1)
@@ -64,4 +73,14 @@ def beaten(folder: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    (beaten if sys.argv[2:3] == ["--beaten"] else main)(*[each for each in sys.argv[1:] if each != "--beaten"])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="results folder")
+    parser.add_argument("queries", type=float, nargs="*", help="after how many queries")
+    parser.add_argument("--beaten", metavar="STRATEGY")
+    given = parser.parse_args()
+    if bool(given.queries) == bool(given.beaten):
+        parser.error("say numbers of queries, or --beaten STRATEGY")
+    try:
+        beaten(given.folder, given.beaten) if given.beaten else main(given.folder, given.queries)
+    except (LabError, OSError) as error:  # in a clone, say, where there are no runs
+        sys.exit(f"{given.folder}: {error}")

@@ -73,6 +73,11 @@ def counted(number: int, noun: str, verb: str = "") -> str:
     return f"{number:,} {noun} {verb}".rstrip()
 
 
+def queries(count: str) -> str:
+    """So many queries, as people say it: "1 query", "15.5 queries"."""
+    return f"{count} {'query' if count == '1' else 'queries'}"
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal told this process to end: Ctrl-C, SIGTERM or SIGHUP. Nobody's code raises it."""
 

@@ -109,8 +109,8 @@ def check(
             else:
                 console.print(f"pass  {test.name}", highlight=False, markup=False)
     for cause, checks in failed.items():
-        share = f"{len(checks)} checks, {checks[0]} the first" if len(checks) > 1 else checks[0]
-        console.print(f"\n{share}:\n    {cause}", style="red", highlight=False, markup=False)
+        share = f'{len(checks)} checks, the first: "{checks[0]}"' if len(checks) > 1 else f"{checks[0]}:"
+        console.print(f"\n{share}\n    {cause}", style="red", highlight=False, markup=False)
     output.flush()
     if printed.bytes:
         console.print(f"\nnote: it printed {printed}", highlight=False, markup=False)

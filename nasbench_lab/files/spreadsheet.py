@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
 from nasbench_lab.files import bounded
@@ -18,6 +20,7 @@ if TYPE_CHECKING:  # a second to import, which a process that only searches save
     import pandas as pd
 
 _BEGINS = ("=", "+", "-", "@", "\t", "\r")
+_RAGGED = re.compile(r"Expected \d+ fields in line (\d+), saw (\d+)")  # what pandas says of a row that is too long
 COLUMNS = 1 << 14  # of any table; one of three datasets, two schedules, 200 epochs and three trials has 4,000
 
 
@@ -43,32 +46,46 @@ def read(content: bytes, *, rows: int, numbers: int, **how: Any) -> pd.DataFrame
     """
     header = header_of(content)
     columns, lines = len(header), max(content.count(b"\n"), content.count(b"\r"))
+    if not header:
+        raise ValueError("it is empty")
     if columns > COLUMNS or columns * max(1, min(rows, lines)) > numbers:
         raise bounded.TooMuch(f"it has {columns:,} columns and {lines:,} lines, a table has {numbers:,} numbers")
     import pandas as pd
 
-    frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=rows + 1, **how)
+    try:
+        frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), nrows=rows + 1, header=0, names=header, **how)
+    except pd.errors.ParserError as error:
+        if (found := _RAGGED.search(str(error))) is None:
+            raise
+        raise ValueError(f"line {found[1]} has {found[2]} fields, the header {columns:,}") from error
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is too much in every row for names of the rows
         raise ValueError(f"rows have more fields than the header, which has {columns:,} names")
     if len(frame) > rows:
         raise bounded.TooMuch(f"it has more than {rows:,} rows")
-    texts = {column: frame[column].map(_plain) for column in _of_texts(frame)}
-    return _with(frame, texts).set_axis([_plain(name) for name in header], axis=1)
+    return _with(frame, {column: frame[column].map(_plain) for column in _of_texts(frame)})
 
 
 def header_of(content: bytes) -> list[str]:
-    """The names of its columns: what stands in the first line that is not empty, and the place of one without a name.
+    """The names of its columns: what stands in the first line that is not blank, and the place of one without a name.
 
     Raises:
         ValueError: no CSV, or a name given twice: pandas would make up others, in quadratic time.
     """
-    lines = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline=""))
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
     try:
-        header = next((line for line in lines if line), [])
+        header = list(map(_plain, next(csv.reader(dropwhile(_is_blank, lines)), [])))
     except csv.Error as error:
         raise ValueError(str(error)) from error
-    check_names(header)
-    return [name or f"column {place} (no name)" for place, name in enumerate(header, 1)]
+    given, nameless = [name for name in header if name.strip()], "no name"
+    check_names(given)
+    while any(name.endswith(f" ({nameless})") for name in given):  # somebody calls a column so
+        nameless = f"really {nameless}"
+    return [name if name.strip() else f"column {place} ({nameless})" for place, name in enumerate(header, 1)]
+
+
+def _is_blank(line: str) -> bool:
+    """Whether pandas skips a line."""
+    return not line.strip(" \t\r\n")
 
 
 def check_names(names: Sequence[str]) -> None:

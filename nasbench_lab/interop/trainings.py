@@ -60,6 +60,11 @@ class OfTables:
         self.archs = np.flatnonzero(np.logical_or.reduce([table.measured for table in tables])).tolist()
         self.name = ", ".join(table.label for table in tables)
 
+    @property
+    def tables(self) -> list[Table]:
+        """As given."""
+        return [each.table for each in self._found]
+
     def of(self, arch: int) -> Record:
         """See `Trainings.of`."""
         return {

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from nasbench_lab.core import whole
 from nasbench_lab.errors import LabError
 from nasbench_lab.leaderboard import details, protocols, verdict, wording
-from nasbench_lab.leaderboard.parts import Row
+from nasbench_lab.leaderboard.parts import Row, difference
 from nasbench_lab.stats import measures, shares, standings
 
 Spread = Literal["interval", "plusminus", "none"]
@@ -168,12 +168,20 @@ def _around(low: float, high: float, row: Row, by: str, spread: str) -> str:
     if spread == "none" or math.isnan(low) or math.isnan(high):
         return ""
     if spread == "plusminus":
-        return f" {{\\scriptsize$\\pm${_number((high - low) / 2, row, by)}}}"
+        return f" {{\\scriptsize$\\pm${_plain(_size((high - low) / 2, row, by))}}}"
     return f" {{\\scriptsize[{_number(low, row, by)}, {_number(high, row, by)}]}}"
 
 
 def _number(value: float, row: Row, by: str) -> str:
-    text = shares.decimal(value, 4) if by == "hypervolume" else measures.of(row).text(value)
+    return _plain(shares.decimal(value, 4) if by == "hypervolume" else measures.of(row).text(value))
+
+
+def _size(value: float, row: Row, by: str) -> str:
+    return shares.decimal(value, 4) if by == "hypervolume" else difference(value, measures.of(row))
+
+
+def _plain(text: str) -> str:
+    """A number's text in LaTeX."""
     plain = re.sub(r"e([+-]?)0*(\d+)$", lambda found: f"\\times10^{{{found[1].lstrip('+')}{found[2]}}}", text)
     return f"${plain}$" if plain != text or text.startswith("-") else text
 

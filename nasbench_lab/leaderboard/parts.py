@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nasbench_lab.core import FloatArray
+from nasbench_lab.errors import queries
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import standings
@@ -23,6 +24,7 @@ from nasbench_lab.stats.repeated import Noise
 from nasbench_lab.study.store import Runs
 
 Row = dict[str, Any]
+_DIFFERENCE = SIGNIFICANT + 2  # digits of a difference, at most
 KNOWN = 0.95  # the probability from which on a best cell of a noisy table is called the optimum
 
 COLUMNS = MappingProxyType(
@@ -99,6 +101,11 @@ def _in_any_unit(meaning: str) -> str:
     for percent, other in said:
         meaning = meaning.replace(percent, other)
     return meaning
+
+
+def difference(value: float, measure: Measure) -> str:
+    """A difference of two scores as people read it: it needs no digits for what is the same in both."""
+    return measure.text(value, min(measure.digits, _DIFFERENCE))
 
 
 @dataclass(frozen=True)
@@ -216,7 +223,7 @@ class Setting:
     @property
     def budget(self) -> str:
         """The budget in words."""
-        parts = [f"{self.max_queries:g} queries"] if math.isfinite(self.max_queries) else []
+        parts = [queries(f"{self.max_queries:g}")] if math.isfinite(self.max_queries) else []
         parts += [f"{self.max_seconds:g} s"] if math.isfinite(self.max_seconds) else []
         return ", ".join(parts)
 

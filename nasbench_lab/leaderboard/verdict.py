@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nasbench_lab.leaderboard.parts import Row
+from nasbench_lab.leaderboard.parts import Row, difference
 from nasbench_lab.stats import measures, standings
 
 _MANY = 4  # names that are listed; of more, how many they are
@@ -131,7 +131,7 @@ def _amount(pair: Row, row: Row, by: str) -> str:
     measure = measures.of(row)
     if measure.percent:
         return f"+{value:.{_decimals(value)}f} points"
-    return f"better by {measure.text(value)}" + ("" if measure.unit in ("", "1") else f" ({measure.unit})")
+    return f"better by {difference(value, measure)}" + ("" if measure.unit in ("", "1") else f" ({measure.unit})")
 
 
 def _interval(pair: Row, row: Row, by: str) -> str:

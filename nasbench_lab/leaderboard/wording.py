@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from nasbench_lab.errors import queries
 from nasbench_lab.files import markdown
 from nasbench_lab.leaderboard import decimals, verdict
-from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row
+from nasbench_lab.leaderboard.parts import FRONT_COLUMNS, Leaderboard, Row, difference
 from nasbench_lab.stats import across, intervals, measures, shares, standings
 
 MARKDOWN = (
@@ -107,8 +108,8 @@ def cells_of(row: Row) -> tuple[str, ...]:
         score(row["test_mean"], row),
         _scores(row["test_lo"], row["test_hi"], row),
         score(row["test_median"], row),
-        score(row["regret_mean"], row),
-        seen_measure(row).text(row["val_regret_mean"]),
+        difference(row["regret_mean"], measures.of(row)),
+        difference(row["val_regret_mean"], seen_measure(row)),
         seeds(row["seeds_to_next"]),
         *((_text(row["seconds"], 0),) if _timed(row) else ()),
         _text(row["queries"], 0),
@@ -235,9 +236,7 @@ def agreement_cells(row: Row) -> tuple[str, ...]:
 
 def footing(reference: Row) -> str:
     """The exact references of a setting, in words."""
-    at = f"{reference['random_queries']} queries" + (
-        " (the rows' mean)" if "queries" not in reference["budget"] else ""
-    )
+    at = queries(str(reference["random_queries"])) + (" (the rows' mean)" if "quer" not in reference["budget"] else "")
     random = (
         f"{score(reference['random_test'], reference)} after {at} and " if reference["random_test"] is not None else ""
     )
@@ -261,7 +260,7 @@ def footing(reference: Row) -> str:
     return (
         f"Exact: optimum {score(reference['optimum'], reference)}{_chance(reference)}; best {by} "
         f"{score(reference['best_by_search'], reference)}; "
-        f"random search without replacement expects {random}{shares.count(reference['random_queries_to_optimum'])} queries "
+        f"random search without replacement expects {random}{queries(shares.count(reference['random_queries_to_optimum']))} "
         f"until it has tried an optimum{ever}.{front}"
     )
 

@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from nasbench_lab.errors import LabError
+from nasbench_lab.errors import LabError, nth
 from nasbench_lab.spaces import cells
 from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
 
 ARRAYS = ("listed", "order", "classes")
+DIMENSIONS = 64  # of an array at most, by one of which the cells of a product are numbered
 
 
 def plain(space: Space) -> dict[str, Any]:
@@ -61,7 +62,21 @@ def made(header: Mapping[str, Any], given: Mapping[str, Any]) -> Space:
     roles = tuple(header.get("roles", ()))
     if roles:
         cells.checked_roles(roles, decisions)
-    return Space(decisions, name=str(header["name"]), roles=roles, **given)
+    return enumerable(Space(decisions, name=str(header["name"]), roles=roles, **given))
+
+
+def enumerable(space: Space) -> Space:
+    """The space, if its cells can be enumerated: a listed one, or a product that is not of too many decisions.
+
+    Raises:
+        ValueError: it is of more.
+    """
+    if space.listed is None and len(space.decisions) > DIMENSIONS:
+        raise ValueError(
+            f"a space of all combinations has {DIMENSIONS} decisions at most, got {len(space.decisions)}; list its cells, "
+            "or leave out decisions with one option"
+        )
+    return space
 
 
 def from_toml(text: str, path: str) -> Space:
@@ -80,15 +95,38 @@ def from_toml(text: str, path: str) -> Space:
         raise LabError(f"{path}: a space has a section [decisions] with `name = [options]` lines")
     try:
         decisions = [_decision(name, spec) for name, spec in raw["decisions"].items()]
-        name = str(raw.get("name", Path(path).stem))
-        if raw.get("roles"):
-            labels = [str(option) for option in decisions[0].options]
-            cells.checked_roles(tuple(map(str, raw["roles"])), decisions)
-            return cells.make(dict(zip(labels, raw["roles"], strict=True)), name=name)
-        listed = None if raw.get("listed") is None else np.array(raw["listed"])
-        return Space(decisions, listed=listed, name=name)
+        name = raw.get("name", Path(path).stem)
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"name must be a text that is not blank, got {name!r}")
+        if "roles" in raw:
+            return _cell(raw, decisions, name)
+        listed = None if "listed" not in raw else _rows(raw["listed"], len(decisions))
+        return enumerable(Space(decisions, listed=listed, name=name))
     except (ValueError, TypeError) as error:
         raise LabError(f"{path}: {error}") from error
+
+
+def _cell(raw: Mapping[str, Any], decisions: list[Decision], name: str) -> Space:
+    """The space of four-node cells that a file with `roles` is of."""
+    roles = raw["roles"]
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise ValueError(f"roles must be a list of strings, got {roles!r}")
+    if "listed" in raw:
+        raise ValueError("roles are of all four-node cells, got listed ones beside them")
+    cells.checked_roles(tuple(roles), decisions)
+    return cells.make(dict(zip(map(str, decisions[0].options), roles, strict=True)), name=name)
+
+
+def _rows(given: Any, count: int) -> np.ndarray[Any, Any]:
+    """(N, E) the option numbers of listed cells."""
+    if not isinstance(given, list):
+        raise ValueError(f"listed must be a list of cells, got {given!r}")
+    for place, row in enumerate(given):
+        if not isinstance(row, list) or len(row) != count or not all(type(option) is int for option in row):
+            raise ValueError(
+                f"listed: a cell is a list of {count} option numbers, one a decision; {nth(place)} is {str(row)[:60]}"
+            )
+    return np.array(given)
 
 
 def _decision(name: str, spec: Any) -> Decision:
@@ -97,7 +135,10 @@ def _decision(name: str, spec: Any) -> Decision:
             raise ValueError(
                 f"decision {name!r} is a list of options, or has the keys options and ordered; got {spec!r}"
             )
-        return Decision(name, tuple(spec["options"]), bool(spec.get("ordered", False)))
+        ordered = spec.get("ordered", False)
+        if not isinstance(ordered, bool):
+            raise ValueError(f"decision {name!r}: ordered must be true or false, got {ordered!r}")
+        return Decision(name, tuple(spec["options"]), ordered)
     if not isinstance(spec, list):
         raise ValueError(f"decision {name!r} is a list of options, got {spec!r}")
     numbers = all(isinstance(option, (int, float)) and not isinstance(option, bool) for option in spec)

@@ -86,8 +86,12 @@ def is_program(spec: str) -> bool:
 
 
 def is_outside(spec: str) -> bool:
-    """Whether a strategy asks for trials that were made elsewhere: who chose them, and how, is not seen from here."""
-    return loading.split_spec(spec)[0] == "outside"
+    """Whether a strategy asks for trials that were made elsewhere: who chose them, and how, is not seen from here.
+
+    `outside` without a file is an example of this package's own.
+    """
+    name, given = loading.split_spec(spec)
+    return name == "outside" and bool(given.get("file"))
 
 
 def kept(manifest: Mapping[str, Any]) -> dict[str, Row]:

@@ -12,7 +12,8 @@ Scores, T validation and S test columns:
     T = 1, S = 0     search and score are the same number, and every board says so
     T = 0, S >= 1    the same two with the test columns
 
-A row may lack some of several trials, never all.
+A row may lack some of several trials, of each kind never all; where trials of one kind are split it needs two. A field of
+blanks is as missing as one of nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import core
 from nasbench_lab.errors import LabError, counted, nth, offered
+from nasbench_lab.spaces import written
 from nasbench_lab.spaces.decisions import Decision, number_in, text_of
 from nasbench_lab.spaces.space import MOST, Space
 from nasbench_lab.tables.schedule import FloatArray, Schedule, known_mean
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 LAST = 1  # what the one schedule of a table is called whose epochs are not counted
 _SHOWN = 4  # rows, columns or labels in a message
 
+MISSING = (
+    "missing"  # of a frame's attributes: column -> the place of its first label that is missing, and what stands there
+)
 UNREAD = "unread"  # of a frame's attributes: columns of its file that are of a kind that is not read, and which
 
 
@@ -83,12 +88,13 @@ def read(
     scores = _scores(frame, val, test, order)
     if unit == "%" and better == "higher":
         _check_percent(frame, (*val, *test))
-    cost = _numbers(frame, seconds, whole=True)[order] if seconds else np.ones(len(order))
+    cost = _numbers(frame, seconds, whole=True) if seconds else np.ones(len(order))
     if (cost < 0).any():
-        raise LabError(f"column {seconds!r}: seconds must not be negative, got {cost.min():g}")
+        row = int(np.argmax(cost < 0))
+        raise LabError(f"column {seconds!r}, {nth(row)}: seconds must not be negative, got {cost[row]:g}")
     schedule = Schedule(
         epochs=(LAST,), val=scores.val[:, None], val_trials=scores.val_trials[:, None, :], test=scores.test,
-        test_trials=scores.test_trials, seconds=cost[:, None],
+        test_trials=scores.test_trials, seconds=cost[order, None],
     )  # fmt: skip
     about = {
         "title": f"{made.size:,} configurations of {', '.join(decisions)}",
@@ -229,7 +235,7 @@ def _numbers(frame: pd.DataFrame, column: str, *, whole: bool) -> FloatArray:
         frame[column].astype(object) if frame[column].dtype == "category" else frame[column], errors="coerce"
     )
     found = np.asarray(values, dtype=np.float64)
-    given = frame[column].notna().to_numpy()
+    given = ~blank(frame[column])
     for bad, said in ((given & np.isnan(found), "is not a number"), (np.isinf(found), "is not finite")):
         if bad.any():
             row = int(np.argmax(bad))
@@ -246,7 +252,9 @@ def _placed(
     labels = [_labels(frame, column) for column in columns]
     try:
         decisions = (
-            _given(space, columns) if space else [_decision(c, each) for c, each in zip(columns, labels, strict=True)]
+            _given(written.enumerable(space), columns)
+            if space
+            else [_decision(c, each) for c, each in zip(columns, labels, strict=True)]
         )
         codes = [
             _codes(decision, column, each.values)
@@ -258,6 +266,14 @@ def _placed(
         return made, _found(made, rows, frame, columns)
     except ValueError as error:
         raise LabError(str(error)) from error
+
+
+def blank(values: pd.Series[Any]) -> NDArray[np.bool_]:
+    """(A,) where nothing stands in a column, or blanks."""
+    texts = () if values.dtype.kind in "iufb" else values
+    missing: NDArray[np.bool_] = values.isna().to_numpy(copy=True)
+    missing[[row for row, text in enumerate(texts) if isinstance(text, str) and not text.strip()]] = True
+    return missing
 
 
 class _Labels(NamedTuple):
@@ -275,11 +291,16 @@ def _labels(frame: pd.DataFrame, column: str) -> _Labels:
         v for v in values if not isinstance(v, (str, int, float, bool, np.generic)) and not pd.api.types.is_scalar(v)
     ]:
         raise LabError(f"column {column!r} holds {type(odd[0]).__name__}s; a label is a number or a text")
-    missing = values.isna().to_numpy() | np.array([isinstance(v, str) and not v.strip() for v in values])
+    missing = blank(values)
     if missing.any():
-        raise LabError(
-            f"column {column!r}, {nth(int(np.argmax(missing)))}: the label is missing; write what it means, for example 'none'"
+        row = int(np.argmax(missing))
+        place, text = frame.attrs.get(MISSING, {}).get(column, (row, ""))
+        said = (
+            f"{text.strip()[:40]!r} is read as a missing label"
+            if place == row and text.strip()
+            else "the label is missing"
         )
+        raise LabError(f"column {column!r}, {nth(row)}: {said}; write what it means, for example 'none'")
     order = None
     if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
         order = tuple(each for each in values.dtype.categories if each in set(values))
@@ -333,13 +354,14 @@ def _check_once(frame: pd.DataFrame, columns: Sequence[str], rows: NDArray[np.in
 
 
 def _space(decisions: list[Decision], rows: NDArray[np.int64], name: str) -> Space:
-    """The product, where all of it is there, else the list; up to a million cells."""
+    """The product, where all of it is there and can be enumerated, else the list; up to a million cells."""
     if len(rows) > MOST:
         raise LabError(f"a table has {MOST:,} configurations at most, got {len(rows):,}")
     whole = 1
     for decision in decisions:
         whole *= len(decision.options)
-    return Space(decisions, listed=None if whole == len(rows) else np.unique(rows, axis=0), name=name)
+    product = whole == len(rows) and len(decisions) <= written.DIMENSIONS
+    return Space(decisions, listed=None if product else np.unique(rows, axis=0), name=name)
 
 
 def _found(space: Space, rows: NDArray[np.int64], frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nasbench_lab import core
 from nasbench_lab.core import LabError
+from nasbench_lab.errors import counted, queries
 from nasbench_lab.spaces import cell, cells, naming
 from nasbench_lab.spaces.decisions import listed
 from nasbench_lab.spaces.space import Space
@@ -20,6 +21,8 @@ from nasbench_lab.tables import trainings
 from nasbench_lab.tables.table import Table
 
 _AFTER = (100, 1000)  # queries of random search that are told
+_ALWAYS = 0.995  # a chance that is none, told in percent
+_DIGITS = 6  # of a score that is no percentage, at least
 
 
 def cell_facts(text: str, table: Table) -> dict[str, Any]:
@@ -204,7 +207,7 @@ def table_facts(table: Table) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "table": table.label,
         "what": table.about.get("title", table.about.get("dataset", "")),
-        "cells": f"{int(table.measured.sum()):,} of {space.size:,} {_made(table)}"
+        "cells": f"{int(table.measured.sum()):,} of {space.size:,} {'predicted' if table.kind == 'predicted' else 'measured'}"
         + (f", in {classes:,} classes" if classes < space.size else ""),
     }
     if space != cell.SPACE:
@@ -294,13 +297,14 @@ def _test(table: Table) -> str:
     return "score" if table.scored else "test"
 
 
-def _optima(measure: Measure) -> str:
-    return "maxima" if measure.sign > 0 else "minima"
+def _optima(measure: Measure, count: int = 0) -> str:
+    """What the best cells among their neighbours are called, of one or of several."""
+    return ("maxim" if measure.sign > 0 else "minim") + ("um" if count == 1 else "a")
 
 
 def _exact(measure: Measure, value: float) -> str:
-    """A score with the digits that tell it from others: four decimals of a percentage, six significant digits of another."""
-    return f"{value:.4f}" if measure.percent else f"{value:.6g}"
+    """A score with the digits that tell it from others: four decimals of a percentage, six digits or more of another."""
+    return f"{value:.4f}" if measure.percent else measure.text(value, max(_DIGITS, measure.digits))
 
 
 def _strict_optima(space: Space, better: NDArray[np.float64]) -> int:
@@ -308,10 +312,6 @@ def _strict_optima(space: Space, better: NDArray[np.float64]) -> int:
     beaten = better[:, None] > better[space.neighbours]
     filled = np.arange(space.size)[:, None] == space.neighbours
     return int((beaten | filled).all(axis=1).sum())
-
-
-def _made(table: Table) -> str:
-    return "predicted" if table.kind == "predicted" else "measured"
 
 
 def _worth(figures: dict[str, float]) -> str:
@@ -353,26 +353,28 @@ def _exactly(table: Table, last: int) -> dict[str, str]:
     optimal, what = truth == truth.max(), _test(table)
     counts = [count for count in _AFTER if count <= space.size] or [space.size]
     after = [_exact(measure, sign * value) for value in references.random_search_expectation(seen, truth, counts)]
-    told = f"{after[0]} {what} after {counts[0]} queries" + "".join(
-        f", {value} after {count:,}" for value, count in zip(after[1:], counts[1:], strict=True)
-    )
     random = references.random_search_to(seen, optimal)
     tried = references.random_search_queries_to(int(optimal.sum()), len(truth))
     around = space.neighbours if space.neighbours.shape[1] else np.arange(space.size)[:, None]
     descent = references.local_search(seen, truth, around)
+    to_optimum = f"{queries(shares.count(tried))} until it has tried an optimum"
+    if random.chance < _ALWAYS:
+        to_optimum += f", which is its choice at some time in {shares.percent(random.chance)} of searches of all cells"
+    if random.chance:
+        to_optimum += f"; where it becomes its choice, after {queries(shares.count(random.queries))} on average"
     facts = {
         "best by validation": f"{_exact(measure, sign * references.ceiling(seen, truth))} {what}",
-        "random search": f"{told}; {shares.count(tried)} queries until it "
-        f"has tried an optimum, which is its choice at some time in {shares.percent(random.chance)} of searches of all cells"
-        + (f", there after {shares.count(random.queries)} queries on average" if random.chance else ""),
-        "local search": f"from a random cell by best moves: {_exact(measure, sign * descent.score)} {what} after "
-        f"{descent.steps:.2f} moves, in the best by validation with chance {shares.percent(descent.best, 1)} "
-        f"({len(descent.optima)} local {_optima(measure)})",
+        "random search": f"expects {after[0]} {what} after {queries(str(counts[0]))}"
+        + (f", {after[1]} after {counts[1]:,}" if len(counts) > 1 else ""),
+        "random search to an optimum": to_optimum,
+        "local search": f"{_exact(measure, sign * descent.score)} {what} after {descent.steps:.2f} moves on average, from a "
+        f"random cell by best moves; ends in the best by validation with chance {shares.percent(descent.best, 1)} "
+        f"({len(descent.optima):,} local {_optima(measure, len(descent.optima))} by validation)",
     }
     if schedule.val_trials.shape[2]:
         single = sign * references.sampled_ceiling(sign * schedule.val_trials[:, -1], truth)
         facts["best by one trial"] = (
-            f"{_exact(measure, single)} {what} expected of a search of all cells with --trials sample"
+            f"{_exact(measure, single)} {what} expected of a search of all with --trials sample"
         )
     return facts
 
@@ -380,7 +382,10 @@ def _exactly(table: Table, last: int) -> dict[str, str]:
 def _trials(values: NDArray[np.float64]) -> str:
     if values.shape[1] == 0:
         return "one number a cell"
-    return " ".join(f"{int((~np.isnan(values[:, i])).sum()):,}" for i in range(values.shape[1])) + " cells"
+    counts = [f"{count:,}" for count in (~np.isnan(values)).sum(axis=0).tolist()]
+    if len(set(counts)) == 1:
+        return f"{counted(len(counts), 'trial')} of {counts[0]} cells" + (" each" if len(counts) > 1 else "")
+    return f"{counted(len(counts), 'trial')}, of {', '.join(counts[:-1])} and {counts[-1]} cells"
 
 
 def _noise(values: NDArray[np.float64], measure: Measure) -> str:

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab import core, loading
-from nasbench_lab.core import FloatArray
+from nasbench_lab.core import FloatArray, LabError
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import shares
-from nasbench_lab.surrogates._estimators import written
+from nasbench_lab.surrogates import FeatureSurrogate, _estimators
 from nasbench_lab.testing.checks import Check, CheckFailed, in_fresh_process, leaves_global_states_alone, require
 from nasbench_lab.testing.small_spaces import SPACES
 
@@ -44,9 +44,9 @@ def check_surrogate(load: Any) -> Iterator[Check]:
         named checks; none runs before it is called.
     """
     if not isinstance(load, str) and not inspect.isroutine(load) and not loading.is_surrogate(load):
-        load = written(load)
+        load = _estimators.written(load)
     spec = load if isinstance(load, str) else f"{load.__module__}:{load.__qualname__}"
-    make: Callable[[], Any] = (lambda: loading.build("surrogates", load)) if isinstance(load, str) else load
+    make: Callable[[], Any] = (lambda: _built(load)) if isinstance(load, str) else load
     kit, over = _Kit(make, spec), list[str]()
 
     def _check(name: str, function: Callable[[], None], *, first: bool = False) -> Check:
@@ -73,6 +73,47 @@ def check_surrogate(load: Any) -> Iterator[Check]:
     yield _check("an update tells what a fit to the same scores tells", kit.updates)
     yield _check("goes on after it was told to believe what is pending", kit.believes)
     yield _check("starts anew when fitted again", kit.refit)
+
+
+def _built(spec: str) -> Any:
+    """The surrogate of a spec. Where it is of a regressor that does not learn from rows of numbers, what that raises is raised.
+
+    Raises:
+        LabError: as `loading.build`, for any other reason.
+        CheckFailed: it predicts no number for each row.
+    """
+    try:
+        return loading.build("surrogates", spec)
+    except LabError:
+        if (estimator := _estimator(spec)) is not None:
+            rng = core.stream(13, 3)
+            rows = rng.standard_normal((_TRAIN, 20))
+            _estimators.fitted(estimator, rows, rows[:, 0], rng)
+            found = estimator.predict(rows)
+            each = isinstance(found, tuple) or len(np.atleast_1d(found)) == _TRAIN
+            require(each, f"predict returns an array of shape {np.shape(found)} for {_TRAIN} rows")
+            _estimators.predicted(estimator, rows)
+        raise
+
+
+def _estimator(spec: str) -> Any:
+    """The regressor on rows that a spec is of; None where it is of none, or of one that cannot be built."""
+    head, given = loading.split_spec(spec)
+    try:
+        return _estimators.made(given.get("estimator", "") if head == "regressor" else spec)
+    except Exception:  # somebody's constructor; `build` has said what is wrong
+        return None
+
+
+def _one_each(moments: Callable[[FloatArray], Any]) -> Callable[[FloatArray], Any]:
+    """The method of a `FeatureSurrogate`, whose answers are looked up by row before anybody sees them."""
+
+    def watched(inputs: FloatArray) -> Any:
+        found = moments(inputs)
+        _require_each(found, len(inputs), "moments", "rows")
+        return found
+
+    return watched
 
 
 def scores(archs: Archs) -> FloatArray:
@@ -125,8 +166,12 @@ class _Kit:
     def predicts(self) -> None:
         model, asked = self.fitted(), np.arange(0, cell.SPACE.size, 7)
         require(model.fit(asked[:9], scores(asked[:9])) is model, "fit does not return self")
-        mean, std = self.fitted().predict(asked)
-        _require_predictions((mean, std), len(asked))
+        model = self.fitted()
+        if isinstance(model, FeatureSurrogate):
+            model.moments = _one_each(model.moments)  # type: ignore[assignment, method-assign]
+        predicted = model.predict(asked)
+        _require_predictions(predicted, len(asked))
+        mean, _ = predicted
         some = np.array([asked[5], asked[5], asked[2]])
         again = self.fitted().predict(some)[0]
         require(np.allclose(again, mean[[5, 5, 2]], rtol=1e-4), "a cell's prediction depends on what else is asked for")
@@ -291,12 +336,20 @@ class _Kit:
         require(_equal(model.predict(unseen), self.fitted().predict(unseen)), "what was fitted before shows")
 
 
-def _require_predictions(predicted: tuple[FloatArray, FloatArray], count: int) -> None:
-    mean, std = predicted
-    for name, values in (("mean", mean), ("std", std)):
-        require(np.shape(values) == (count,), f"{name} has shape {np.shape(values)} for {count} cells")
+def _require_predictions(predicted: Any, count: int) -> None:
+    _require_each(predicted, count, "predict", "cells")
+    for name, values in zip(("mean", "std"), predicted, strict=True):
         require(bool(np.isfinite(values).all()), f"{name} is not finite everywhere")
+    std = predicted[1]
     require(bool((std > 0).all()), f"std is not positive everywhere: {std.min():.3g}")
+
+
+def _require_each(predicted: Any, count: int, method: str, asked: str) -> None:
+    """A pair of arrays, a number for each of what was asked."""
+    pair = isinstance(predicted, (tuple, list)) and len(predicted) == 2
+    require(pair, f"{method} returns {str(predicted)[:40]}, not a pair of means and standard deviations")
+    for name, values in zip(("mean", "std"), predicted, strict=True):
+        require(np.shape(values) == (count,), f"{name} has shape {np.shape(values)} for {count} {asked}")
 
 
 def _must_refuse(function: Callable[[], object], what: str) -> None:

@@ -165,3 +165,64 @@ def test_a_value_far_from_all_others_is_said(csv, run):
     frame.to_csv("code.csv", index=False)
     said = run("tables", "import", "code.csv", *own(csv)[3:], "--name", "code")
     assert "note: column 'val_a': 3 values far from the other 51" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        (
+            "op,v\nconv,1\nNone,2\n",
+            ["--decisions", "op", "--val", "v"],
+            "row 2: 'None' is read as a missing label; write",
+        ),
+        (" op,v\nconv,1\nNA,2\n", ["--decisions", "op", "--val", "v"], "row 2: 'NA' is read as a missing label; write"),
+        ("op,v\nconv,1\n ,2\nNone,3\n", ["--decisions", "op", "--val", "v"], "row 2: the label is missing; write"),
+        (
+            "op,v,s\nb,1,1\na,2,-5\nc,2,-6\n",
+            ["--decisions", "op", "--val", "v", "--seconds", "s"],
+            "column 's', row 2: seconds must not be negative, got -5",
+        ),
+        ("op,v\nb,1\na, \n", ["--decisions", "op", "--val", "v"], "column 'v', row 2: the number is missing"),
+        ("op,v\nb,1\na,2,3,4\n", ["--decisions", "op", "--val", "v"], "line 3 has 4 fields, the header 2"),
+        ("op,v\nb,1,1\na,2,3,4\n", ["--decisions", "op", "--val", "v"], "line 3 has 4 fields, the header 2"),
+        (
+            "op,w,val,test\na,1,1,2\nb,1,2,x\na,2,3,4\nb,2,4,5\n",
+            [],
+            "Left out: column 'test', row 2: 'x' is not a number.",
+        ),
+        ("op,w,val,test\na,1,1,2\nb,1,2, \na,2,3,4\nb,2,4,5\n", [], "--decisions op,w --val val --test test"),
+        ("op,v,t\na,1.5,2.5\n", [], "It has 1 row and"),
+        ("w,v,t\n1,1.5,2.5\n2,2.5,3.5\n", [], "--decisions w --val COL"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_place(run, tmp_path, text, arguments, said):
+    (tmp_path / "odd.csv").write_text(text)
+    assert said in run("tables", "import", tmp_path / "odd.csv", *arguments, refused=True)
+    assert not list(catalog.target_folder().glob("*"))
+
+
+def test_only_official_files_are_looked_for_elsewhere(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    for name in ("nothere.csv", "nothere.parquet", "nothere.csv.gz", "nothere.json"):
+        assert run("tables", "import", name, refused=True).endswith(f"no such file: {name}")
+    for name in ("nothere.pth", "nothere"):
+        assert run("tables", "import", name, refused=True).endswith(f"(nor {tmp_path / 'torch' / name})")
+
+
+def test_a_part_of_all_combinations_is_said_to_be_one(csv, run, tmp_path):
+    said = "53 of the 54 combinations of these options are there"
+    part = tmp_path / "part.csv"
+    part.write_text("".join(csv.read_text().splitlines(keepends=True)[:-1]))
+    assert said in run(*own(part))
+    assert "combinations" not in run(*own(csv))
+
+
+def test_a_row_lacks_some_trials_but_not_all(run, tmp_path):
+    """One is enough beside test scores; where trials are split it takes two. A field of blanks is one that is missing."""
+    path = tmp_path / "lacking.csv"
+    path.write_text("a,v1,v2,t\n1,1, ,5\n2,2,3,6\n")
+    run("tables", "import", path, "--decisions", "a", "--val", "v1,v2", "--test", "t")
+    assert catalog.load("lacking").last.val[:, 0].tolist() == [1.0, 2.5]
+    assert "row 1: needs two scores" in run(
+        "tables", "import", path, "--decisions", "a", "--val", "v1,v2", refused=True
+    )

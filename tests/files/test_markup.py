@@ -107,9 +107,28 @@ def test_more_rows_or_columns_than_there_can_be_are_not_read(content):
 
 @pytest.mark.parametrize(
     ("header", "names"),
-    [("a,b,", ["a", "b", "column 3 (no name)"]), (",a,Unnamed: 1", ["column 1 (no name)", "a", "Unnamed: 1"])],
+    [
+        ("a,b,", ["a", "b", "column 3 (no name)"]),
+        (",a,Unnamed: 1", ["column 1 (no name)", "a", "Unnamed: 1"]),
+        (", ,c", ["column 1 (no name)", "column 2 (no name)", "c"]),
+        ("a,,column 2 (no name)", ["a", "column 2 (really no name)", "column 2 (no name)"]),
+        ('"  ",b,c', ["column 1 (no name)", "b", "c"]),
+        ("'=a,b,c", ["=a", "b", "c"]),
+    ],
 )
-def test_a_column_without_a_name_is_called_by_its_place(header, names):
-    content = f"\n{header}\n1,2,3\n".encode()
+@pytest.mark.parametrize("before", ["\n", " \n", "\t\t\r\n\n", "\ufeff \n", "\ufeff"])
+def test_a_column_without_a_name_is_called_by_its_place(header, names, before):
+    content = f"{before}{header}\n007,2,3\n".encode()
     assert spreadsheet.header_of(content) == names
-    assert list(spreadsheet.read(content, rows=10, numbers=100).columns) == names
+    found = spreadsheet.read(content, rows=10, numbers=100, dtype={names[0]: str})
+    assert list(found.columns) == names
+    assert found.to_numpy().tolist() == [["007", 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"", "it is empty"), (b" \n\t\n", "it is empty"), (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 fields, the header 2")],
+)
+def test_what_is_no_table_is_said_without_words_of_pandas(content, why):
+    with pytest.raises(ValueError, match=why):
+        spreadsheet.read(content, rows=10, numbers=100)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import skipped_where_absent
 
+import nasbench_lab
 from nasbench_lab import loading
+from nasbench_lab.errors import LabError
 from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import index as results_index
 from nasbench_lab.leaderboard import ranking, written
@@ -137,3 +142,30 @@ def test_results_of_older_code_are_told_from_those_of_today(tmp_path):
         other["study"]["tasks"][0] |= {"table": "gone"} if change == "study" else {}
         (out / "manifest.json").write_text(json.dumps(sealed.seal(other)))
         assert state(out).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{folder}", "--beaten", "gp_bo"], "{folder}: .* runs of .* are not in {folder}/runs"),
+        (["{folder}/none", "25"], "{folder}/none: .*No such file"),
+        (["{folder}"], "say numbers of queries, or --beaten STRATEGY"),
+        (["{folder}", "many"], "invalid float value: 'many'"),
+    ],
+)
+def test_what_a_clone_has_no_runs_for_is_said_in_a_sentence(tmp_path, arguments, said):
+    folder = shutil.copytree(RESULTS / "digits", tmp_path / "copy", ignore=shutil.ignore_patterns("runs"))
+    words = [each.format(folder=folder) for each in arguments]
+    script = RESULTS.parent / "benchmarks" / "at_queries.py"
+    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert re.search(said.format(folder=folder), done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_who_beats_a_strategy_wants_one_that_is_there(tmp_path):
+    nasbench_lab.compare("random_search", "local_search", table="toy", seeds=6, max_queries=5, out=tmp_path)
+    beaten = runpy.run_path(str(RESULTS.parent / "benchmarks" / "at_queries.py"))["beaten"]
+    beaten(tmp_path, "random_search")
+    with pytest.raises(LabError, match="no strategy 'gp_bo'; there are"):
+        beaten(tmp_path, "gp_bo")

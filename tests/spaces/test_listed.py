@@ -113,6 +113,39 @@ def test_a_file_that_is_no_space_is_refused(text):
         written.from_toml(text, "mine.toml")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = 5\n[decisions]\na = [1, 2]", "name must be a text that is not blank, got 5"),
+        ("name = ' '\n[decisions]\na = [1, 2]", "name must be a text"),
+        ("roles = 5\n[decisions]\na = [1, 2]", "roles must be a list of strings, got 5"),
+        ("roles = ''\n[decisions]\na = [1, 2]", "roles must be a list of strings, got ''"),
+        ("roles = []\n[decisions]\na = [1, 2]", "roles are of a four-node cell"),
+        ("roles = ['skip']\nlisted = [[0]]\n[decisions]\na = [1, 2]", "got listed ones beside them"),
+        ("[decisions]\na = {options = ['x', 'y'], ordered = 'false'}", "ordered must be true or false, got 'false'"),
+        ("[decisions]\na = {options = ['x', 'y'], ordered = 5}", "ordered must be true or false, got 5"),
+        ("listed = [[0, 1], [0]]\n[decisions]\na = [1]\nb = [1, 2]", r"a list of 2 option numbers.*; row 2 is \[0\]"),
+        ("listed = [[0, true]]\n[decisions]\na = [1]\nb = [1, 2]", r"row 1 is \[0, True\]"),
+        ("listed = 'all'\n[decisions]\na = [1]", "listed must be a list of cells, got 'all'"),
+        (
+            "[decisions]\n" + "\n".join(f"d{i} = [1]" for i in range(65)),
+            "a space of all combinations has 64 decisions at most, got 65; list its cells",
+        ),
+    ],
+)
+def test_a_file_that_is_no_space_says_what_was_got_and_what_is_allowed(text, said):
+    with pytest.raises(LabError, match=rf"^mine\.toml: .*{said}"):
+        written.from_toml(text, "mine.toml")
+
+
+def test_a_space_of_more_decisions_than_an_array_has_dimensions_is_written_with_its_cells():
+    text = "\n".join(f"d{i} = [1, 2]" if i == 3 else f"d{i} = [1]" for i in range(65))
+    cells_there = [[int(i == 3 and cell) for i in range(65)] for cell in range(2)]
+    space = written.from_toml(f"listed = {cells_there}\n[decisions]\n{text}", "mine.toml")
+    assert space.choices.tolist() == cells_there
+    assert written.made(written.plain(space), written.arrays(space)) == space
+
+
 def test_ordered_numbers_keep_their_scale():
     assert Decision("lr", (0.001, 0.01, 0.1), True).levels == pytest.approx([0, 0.5, 1])
     assert Decision("drop", (0.0, 0.3, 0.6), True).levels == pytest.approx([0, 0.5, 1])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import named, naming
 from nasbench_lab.spaces.space import Space
-from nasbench_lab.tables import stored
+from nasbench_lab.tables import describe, stored
 from nasbench_lab.tables.formats import own
 from nasbench_lab.tables.formats.named_columns import Columns, joined, split
 from nasbench_lab.tables.table import Table
@@ -167,6 +167,21 @@ def test_a_named_space_wants_all_of_its_cells():
     wide = pd.DataFrame(naming.columns(Space(chains.decisions))).assign(val=1.0, test=1.0)
     with pytest.raises(LabError, match="transnas-macro has no cell stage_1=plain"):
         made(wide, decisions=[each.name for each in chains.decisions], space=chains)
+
+
+def test_more_decisions_than_an_array_has_dimensions(tmp_path):
+    """A product of them cannot be enumerated by numpy: the cells are listed, and all is as of any table."""
+    names = [f"d{i}" for i in range(65)]
+    frame = pd.DataFrame("x", columns=names, index=range(3)).assign(d7=[4, 2, 8], val=[3.0, 2.0, 1.0])
+    table = made(frame, decisions=names, val=["val"], test=[])
+    table.save(tmp_path / "mine.npz")
+    again = stored.read(tmp_path / "mine.npz")
+    assert again.space == table.space
+    assert again.frame()["d7"].tolist() == [2, 4, 8]
+    assert describe.table_facts(again)["cells"].startswith("3 of 3")
+    assert describe.cell_facts("0", again)["options"]["d7"] == "2"
+    with pytest.raises(LabError, match="64 decisions at most, got 65"):
+        made(frame, decisions=names, val=["val"], test=[], space=Space(table.space.decisions))
 
 
 @given(st.integers(0, 100), st.booleans())

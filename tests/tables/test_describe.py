@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import make_table
 
@@ -10,6 +11,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.spaces import cell
 from nasbench_lab.stats import references
 from nasbench_lab.tables import describe
+from nasbench_lab.tables.table import Table
 
 
 def test_a_cell_is_told_with_its_class_cost_and_ranked_scores(toy):
@@ -66,10 +68,40 @@ def test_a_table_is_told_with_what_is_known_exactly(toy):
     seen = toy.schedules[12].val[:, -1]
     assert facts["best by validation"] == f"{toy.truth[seen.argmax()]:.4f} test"
     after = references.random_search_expectation(seen, toy.truth, [100])[0]
-    assert facts["random search"].startswith(f"{after:.4f} test after 100 queries")
+    assert facts["random search"].startswith(f"expects {after:.4f} test after 100 queries")
     maxima = sum(all(seen[a] >= seen[b] for b in cell.SPACE.neighbours_of(a)) for a in range(cell.SPACE.size))
-    assert f"({maxima} local maxima)" in facts["local search"]
+    assert f"({maxima} local maxima by validation)" in facts["local search"]
     assert "test expected" in facts["best by one trial"]
+
+
+@pytest.mark.parametrize(
+    ("better", "one", "several"), [("lower", "minimum", "minima"), ("higher", "maximum", "maxima")]
+)
+def test_one_optimum_is_no_optima_and_is_said_to_be_by_validation(better, one, several):
+    sign = 1 if better == "higher" else -1
+    frame = pd.DataFrame({"a": [0, 0, 1, 1], "b": [0, 1, 0, 1], "one": [4.0, 3, 2, 1], "two": [4.0, 1, 2, 3]})
+    frame = frame.assign(one=sign * frame["one"], two=sign * frame["two"])
+    for val, test, said in (
+        ("one", "two", f"(1 local {one} by validation)"),
+        ("two", "one", f"(2 local {several} by v"),
+    ):
+        table = Table.from_frame(frame, name="x", decisions=["a", "b"], val=val, test=test, better=better)
+        facts = describe.table_facts(table)
+        assert said in facts["search"]["local search"]
+        assert facts[f"local {several}"].startswith("2 (" if test == "two" else "1 (")
+
+
+def test_trials_that_not_all_cells_have_are_counted_each():
+    frame = pd.DataFrame({"a": range(4), "v1": [1.0, 2, 3, 4], "v2": [1.0, 2, None, 4], "t1": 1.0, "t2": 2.0})
+    facts = describe.table_facts(Table.from_frame(frame, name="x", decisions="a", val=["v1", "v2"], test=["t1", "t2"]))
+    assert facts["scores"]["trials"] == "validation 2 trials, of 4 and 3 cells; test 2 trials of 4 cells each"
+
+
+def test_what_random_search_must_do_is_told_in_one_query_or_more():
+    frame = pd.DataFrame({"a": range(3), "v": [1.0, 1, 1]})
+    facts = describe.table_facts(Table.from_frame(frame, name="x", decisions="a", val="v"))
+    told = "1 query until it has tried an optimum; where it becomes its choice, after 1 query on average"
+    assert facts["search"]["random search to an optimum"] == told
 
 
 def test_a_table_of_means_alone_has_unknown_noise():

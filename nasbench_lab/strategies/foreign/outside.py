@@ -39,9 +39,11 @@ class Outside(Strategy):
 
     def __post_init__(self) -> None:
         self._text = b""
-        if self.file.strip():
+        if self.file:
             path = paths.home(self.file)
             self._text = bounded.or_error(lambda found: bounded.content(found, _LONGEST), path, "a file of trials")
+            if not self._text.strip():
+                raise LabError(f"{self.file} has no trials")
         self.content = hashlib.sha256(self._text).hexdigest()[:16]
 
     def start(self, task: Task, seed: int) -> None:
@@ -54,7 +56,7 @@ class Outside(Strategy):
         super().start(task, seed)
 
     def setup(self) -> None:
-        self._left = self._queries()[::-1] if self._text else None
+        self._left = self._queries()[::-1] if self.file else None
 
     def propose(self) -> Query | None:
         if self._left is None:

@@ -87,7 +87,7 @@ def export(
         if format == "csv":
             buffer.write(spreadsheet.to_csv(frame).encode())
         else:
-            frame.to_parquet(buffer, index=False)
+            buffer.write(_parquet(frame))
         writing.write_atomically(path, buffer.getvalue())
     return path
 
@@ -150,8 +150,6 @@ def _blackbox(table: Table, schedule: Schedule, folder: Path, *, fill: bool) -> 
     values = np.stack([1 - scores / 100 if plain else scores, seconds], axis=-1)[None]  # (tasks, A, T, F, objectives)
     domains = _domains(table.space)
     choices = pd.DataFrame(dict(zip(domains, naming.columns(table.space).values(), strict=True)))
-    parquet = io.BytesIO()
-    choices.to_parquet(parquet, index=False, compression="gzip")
     epochs = {_FIDELITY: {"domain_cls": "Integer", "domain_kwargs": {"lower": 1, "upper": schedule.epochs[-1]}}}
     metadata = {
         "elapsed_time_attr": objectives[1],
@@ -163,7 +161,7 @@ def _blackbox(table: Table, schedule: Schedule, folder: Path, *, fill: bool) -> 
     return {
         folder / "configspace.json": json.dumps(domains).encode(),
         folder / "fidelityspace.json": json.dumps(epochs).encode(),
-        folder / "hyperparameters.parquet": parquet.getvalue(),
+        folder / "hyperparameters.parquet": _parquet(choices, compression="gzip"),
         folder / "objectives_evaluations.npy": _npy(values.astype(np.float32)),
         folder / "fidelities_values.npy": _npy(np.array(schedule.epochs)),
         folder / "metadata.json": json.dumps(metadata).encode(),
@@ -176,9 +174,19 @@ def _domains(space: Space) -> dict[str, dict[str, Any]]:
     for i, each in enumerate(space.decisions):
         name = f"hp_x{i}" if space == cell.SPACE else f"hp_{each.name}"
         kind = "Ordinal" if each.ordered and len(each.options) > 1 else "Categorical"
-        plain = np.array(each.options).tolist() if each.numeric else list(map(text_of, each.options))
+        options = np.array(each.options)
+        plain = options.tolist() if each.numeric and options.dtype != object else list(map(text_of, each.options))
         found[name] = {"domain_cls": kind, "domain_kwargs": {"categories": plain}}
     return found
+
+
+def _parquet(frame: pd.DataFrame, **how: Any) -> bytes:
+    """A frame as Parquet; numbers beyond 64 bits, of which it has none, as texts, which `tables import` takes for numbers."""
+    buffer, frame = io.BytesIO(), frame.copy()
+    for name in [name for name in frame if frame[name].dtype == object]:
+        frame[name] = frame[name].map(text_of)
+    frame.to_parquet(buffer, index=False, **how)
+    return buffer.getvalue()
 
 
 def _npy(values: FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bytes:

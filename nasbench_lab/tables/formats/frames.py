@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded, spreadsheet
 from nasbench_lab.files import columns as columns_of
-from nasbench_lab.tables.brought import UNREAD
+from nasbench_lab.tables.brought import MISSING, UNREAD
 
 SUFFIXES = (".parquet", ".csv", ".gz")
 _UNPACKED = 1 << 28  # bytes of CSV; a table of 200 epochs and three trials has half
@@ -26,6 +27,8 @@ def read(path: Path, *, rows: int, numbers: int, texts: Sequence[str] = ()) -> p
         rows: so many at most.
         numbers: rows times columns, at most.
         texts: columns of a CSV file that are taken as they are written: 007 is no 7.
+
+    The attributes `UNREAD` and `MISSING` of the frame are for `brought.read`.
 
     Raises:
         LabError: no such file, of another kind, damaged or larger.
@@ -62,7 +65,12 @@ def _csv(path: Path, rows: int, numbers: int, *, texts: Sequence[str]) -> pd.Dat
     with bounded.regular(path) as file:
         unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
         content = bounded.all_of(unpacked, _UNPACKED)
-    return spreadsheet.read(content, rows=rows, numbers=numbers, dtype=dict.fromkeys(texts, str))
+    frame = spreadsheet.read(content, rows=rows, numbers=numbers, dtype=dict.fromkeys(texts, str))
+    if lacking := [name for name in texts if name in frame and frame[name].isna().any()]:
+        plain = spreadsheet.read(content, rows=rows, numbers=numbers, dtype=str, keep_default_na=False)
+        firsts = {name: int(np.argmax(frame[name].isna())) for name in lacking}
+        frame.attrs[MISSING] = {name: (row, str(plain[name].iloc[row])) for name, row in firsts.items()}
+    return frame
 
 
 def columns(path: Path) -> list[str]:

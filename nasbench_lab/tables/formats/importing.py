@@ -31,6 +31,7 @@ from nasbench_lab.tables.table import Table
 T = TypeVar("T")
 Report = Callable[[int, int], None]
 _OFFICIAL = re.compile(r"(?:NATS-[ts]ss-v1_0|NAS-Bench-201-v1_[01])-([0-9a-f]{5,6})\.(?:pickle\.pbz2|pth)")
+_OTHERS = (".csv", ".parquet", ".gz", ".json")  # which official files of NAS-Bench-201 are not
 _ABOUT = {
     "title": "NAS-Bench-201 / NATS-Bench topology search space, as measured by its authors",
     "licence": "MIT (D-X-Y/NATS-Bench, D-X-Y/NAS-Bench-201)",
@@ -53,17 +54,19 @@ class Imported(NamedTuple):
 
 
 def locate(path: Path) -> Path:
-    """The path, or what has this name in `$TORCH_HOME` (or ~/.torch), where the official packages look.
+    """The path, or the official file or folder of this name in `$TORCH_HOME` (or ~/.torch), where the official packages look.
 
     Raises:
         LabError: there is neither.
     """
     if path.exists():
         return path
+    if path.is_absolute() or path.suffix in _OTHERS:
+        raise LabError(f"no such file: {path}")
     home = paths.of_variable("TORCH_HOME") or paths.home("~/.torch")
-    if not path.is_absolute() and (home / path).exists():
+    if (home / path).exists():
         return home / path
-    raise LabError(f"no such file: {path}" + ("" if path.is_absolute() else f" (nor {home / path})"))
+    raise LabError(f"no such file: {path} (nor {home / path})")
 
 
 def read(

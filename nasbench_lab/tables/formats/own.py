@@ -5,6 +5,7 @@ Without the names of columns the file is looked at, and a command is proposed.
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,7 @@ from nasbench_lab.tables.table import Table
 NUMBERS = 1 << 26  # rows times columns of a file
 _SPACE_FILE = 1 << 24  # bytes; tens of thousands of listed cells
 _MANY, _FAR = 20, 10  # values of which some can be far from the others, and how far, in widths of the middle half
+_COUNTED = 10**12  # combinations that are told in full
 _FEW = 64  # labels up to which a column of numbers may be a decision
 _VAL, _TEST, _SECONDS = ("val",), ("test",), ("seconds", "secs", "time", "runtime", "duration", "elapsed")
 _SCORES = (
@@ -48,6 +50,7 @@ _SCORES = (
 )
 _COSTS = ("params", "flops", "macs", "latency", "energy")
 _TRIAL = re.compile(r"[_\-. ]?(?:seed|run|trial|rep)?[_\-. ]?(?:\d+|[A-Za-z])$")
+_NUMERIC = (*_VAL, *_TEST, *_SECONDS, *_SCORES, *_COSTS)  # what columns of numbers are called
 _LOWER = ("loss", "mse", "error", "err", "rmse", "mae", "perplexity")
 
 
@@ -61,7 +64,8 @@ def read(path: Path, asked: Columns, *, source: str = "", licence: str = "") -> 
     back = {short: name for name, short in blanks.items()}
     frame = frames.read(path, rows=MOST, numbers=NUMBERS, texts=[back.get(c, c) for c in asked.decisions])
     frame.columns = pd.Index([blanks.get(name, name) for name in frame.columns.map(str)])
-    frame.attrs[brought.UNREAD] = {blanks.get(c, c): why for c, why in frame.attrs[brought.UNREAD].items()}
+    for kind in (brought.UNREAD, brought.MISSING):
+        frame.attrs[kind] = {blanks.get(c, c): why for c, why in frame.attrs.get(kind, {}).items()}
     if len(frame.columns) == 1 and (other := set(frame.columns[0]) & set(";\t|")):
         raise LabError(f"{path}: its columns seem to be separated by {other.pop()!r}; a CSV file has commas")
     if not asked.decisions or not (asked.val or asked.test):
@@ -134,6 +138,13 @@ def _notes(table: Table, frame: pd.DataFrame, asked: Columns, space: Space | Non
     if space is not None and list(asked.decisions) != [each.name for each in space.decisions]:
         pairs = zip(asked.decisions, space.decisions, strict=True)
         notes.append("decisions are taken in order: " + ", ".join(f"{column} is {each.name}" for column, each in pairs))
+    combined = math.prod(len(each.options) for each in table.space.decisions)
+    if space is None and table.space.size < combined:
+        many = f"{combined:,}" if combined < _COUNTED else f"{float(combined):.1e}" if combined < 1e300 else "so many"
+        notes.append(
+            f"{table.space.size:,} of the {many} combinations of these options are there: the space has no others, and a "
+            "search proposes none"
+        )
     numbers = [d.name for d in table.space.decisions if len(d.options) == table.space.size > 2]
     if numbers and len(table.space.decisions) > 1:
         notes.append(f"decision {numbers[0]!r} is different in every row: is it a number of the row, and no decision?")
@@ -162,7 +173,8 @@ def proposal(path: Path, frame: pd.DataFrame, asked: Columns) -> str:
     """What the columns of a file may be, as a command to be corrected: what was said already is kept."""
     if len(frame.columns) == 1 and any(mark in frame.columns[0] for mark in ";\t|"):
         raise LabError(f"{path} has one column, {frame.columns[0][:80]!r}: write it with commas between the columns")
-    guess = _said(asked, guessed(frame.drop(columns=list(_columns(asked, frame)), errors="ignore")))
+    free = _cleared(frame.drop(columns=list(_columns(asked, frame)), errors="ignore"))
+    guess = _said(asked, guessed(free))
     words = ["nasbench-lab", "tables", "import", str(path), "--name", asked.name or path.name.split(".")[0]]
     words += ["--decisions", joined(guess.decisions) or "COL,COL,..."]
     words += ["--val", joined(guess.val)] if guess.val else []
@@ -177,8 +189,31 @@ def proposal(path: Path, frame: pd.DataFrame, asked: Columns) -> str:
     shown = ", ".join(frame.columns[:40]) + (", ..." if len(frame.columns) > 40 else "")
     return (
         f"{path} is a table of your own: say which columns are the decisions (--decisions) and which are scores (--val, "
-        f"--test). It has {len(frame):,} rows and the columns {shown}. Perhaps:\n  {shlex.join(words)}"
+        f"--test). It has {counted(len(frame), 'row')} and the columns {shown}. {_left_out(free)}Perhaps:\n  {shlex.join(words)}"
     )
+
+
+def _cleared(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with columns of numbers as such in which fields of blanks stand."""
+    found = frame.copy()
+    for name in [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]:
+        blank = brought.blank(frame[name])
+        if 0 < blank.sum() < len(blank) and pd.to_numeric(frame[name][~blank], errors="coerce").notna().all():
+            found[name] = pd.to_numeric(frame[name].mask(blank), errors="coerce")
+    return found
+
+
+def _left_out(frame: pd.DataFrame) -> str:
+    """Columns that are called scores or costs and are not proposed as such, and why."""
+    said = []
+    for name in [
+        name for name in map(str, frame) if _says(name, _NUMERIC) and not pd.api.types.is_numeric_dtype(frame[name])
+    ]:
+        bad = pd.to_numeric(frame[name], errors="coerce").isna().to_numpy() & ~brought.blank(frame[name])
+        if bad.any() and not bad.all():
+            row = int(np.argmax(bad))
+            said.append(f"column {name!r}, {nth(row)}: {str(frame[name].iloc[row])[:40]!r} is not a number")
+    return f"Left out: {'; '.join(said[:3])}. " if said else ""
 
 
 def _columns(asked: Columns, frame: pd.DataFrame) -> set[str]:
@@ -216,6 +251,10 @@ def guessed(frame: pd.DataFrame) -> Columns:
     rest = [name for name in frame.columns if name not in {*val, *kept, *costs, *scores, *said}]
     most = max(2, len(frame) // 2)
     decisions = [n for n in rest if 1 < frame[n].nunique() <= (min(_FEW, most) if n in numbers else most)]
+    # of two rows every column has two values: fractions that differ may be scores as well
+    decisions = [
+        n for n in decisions if frame[n].nunique() < len(frame) or n not in numbers or (frame[n] % 1 == 0).all()
+    ]
     found = Columns("", tuple(decisions), tuple(val), tuple(test), seconds, tuple(costs))
     return replace(found, better=_better(found))
 

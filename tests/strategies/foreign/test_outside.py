@@ -12,6 +12,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.experiments import reproduce
 from nasbench_lab.leaderboard import written
 from nasbench_lab.spaces import cell
+from nasbench_lab.study import replays
 
 EDGES = [f"{a}-{b}" for a, b in cell.EDGES]
 FIRST, OTHER = [7, 11, 7], [5, 6]
@@ -66,6 +67,11 @@ def test_a_trial_that_ended_early_costs_its_epochs_alone(tmp_path):
         (",".join(["run", *EDGES]) + "\n1," + lines([7])[0], "no run 0, which seed 0 asks for; it has 1 "),
         (",".join(["run", "run"]) + "\n1,1\n", "given twice"),
         ("\x00", "has no trials"),
+        ("", "has no trials"),
+        (" \n\n", "has no trials"),
+        ("\ufeff", "cannot be read as CSV: it is empty"),
+        (",".join(EDGES) + "\n", "has no trials"),
+        (",".join(EDGES) + "\n" + lines([7])[0] + "\n" + lines([7])[0] + ",none", "line 3 has 7 fields, the header 6"),
     ],
 )
 def test_what_is_no_trial_is_said_with_its_line(tmp_path, text, why):
@@ -73,6 +79,18 @@ def test_what_is_no_trial_is_said_with_its_line(tmp_path, text, why):
     path.write_text(text)
     with pytest.raises(LabError, match=why):
         nasbench_lab.search(f"outside:file={path}", "toy", max_queries=5)
+
+
+def test_a_file_without_trials_is_refused_before_anything_runs(tmp_path):
+    (tmp_path / "mine.csv").touch()
+    with pytest.raises(LabError, match="has no trials"):
+        nasbench_lab.compare(f"outside:file={tmp_path}/mine.csv", "random_search", table="toy", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_no_file_says_is_not_shown_as_brought():
+    assert not replays.is_outside("outside:file=")
+    assert replays.is_outside("outside:file=mine.csv")
 
 
 def test_a_file_that_is_not_there_is_said():

@@ -15,7 +15,8 @@ from nasbench_lab.core import LabError
 from nasbench_lab.interop import nats_bench as compat
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
-from nasbench_lab.tables.formats import exporting, importing, nats_export
+from nasbench_lab.tables.formats import exporting, importing, nats_export, own
+from nasbench_lab.tables.formats.named_columns import Columns
 from nasbench_lab.tables.formats.tidy import read_tidy
 from nasbench_lab.tables.table import Table
 
@@ -97,6 +98,25 @@ def test_frames_come_back_with_the_same_numbers(format, name, lab, tmp_path, mon
     for key, values in table._arrays():
         assert np.array_equal(dict(found._arrays())[key], values, equal_nan=True), key
     assert found.last.epochs == table.last.epochs
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+@pytest.mark.parametrize("labels", [[2**70, 2**70 + 1, 2**70 + 3], [-(2**63) - 1, 7, 9], [1, 2**64, 2**80]])
+def test_labels_of_more_than_64_bits_come_back(format, labels, tmp_path):
+    frame = pd.DataFrame({"self": pd.Series(labels, dtype=object), "v": [1.0, 3.0, 2.0]})
+    table = Table.from_frame(frame, name="mine", decisions="self", val="v")
+    path = exporting.export([table], format, tmp_path / f"mine.{format}")
+    found, _ = own.read(path, Columns(decisions=("self",), val=("mine/1/val",)))
+    assert found.space == table.space
+    assert found.truth.tolist() == table.truth.tolist()
+
+
+def test_syne_tune_has_labels_of_more_than_64_bits_as_texts(tmp_path):
+    frame = pd.DataFrame({"n": pd.Series([2**70, 2**71], dtype=object), "v": [1.0, 3.0]})
+    table = Table.from_frame(frame, name="mine", decisions="n", val="v")
+    path = exporting.export([table], "syne-tune", tmp_path / "out")
+    categories = json.loads((path / "configspace.json").read_text())["hp_n"]["domain_kwargs"]["categories"]
+    assert pd.read_parquet(path / "hyperparameters.parquet")["hp_n"].tolist() == categories == [str(2**70), str(2**71)]
 
 
 def test_frames_have_documented_columns_and_units(digits):

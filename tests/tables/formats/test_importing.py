@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import hashlib
 import pickle
+from types import SimpleNamespace
 
 import nats_bench
 import numpy as np
@@ -17,6 +18,7 @@ from official_data import ARCHS, REAL, loaded, made, present, torch_saved, whole
 from nasbench_lab.cli import tables as cli_tables
 from nasbench_lab.core import LabError
 from nasbench_lab.interop import from_api
+from nasbench_lab.interop import nats_bench as ours
 from nasbench_lab.spaces import cell
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.formats import importing, nats_export
@@ -79,6 +81,28 @@ def test_live_objects_give_the_same_tables(folder, expected):
         from_api.table(eager, "digits")
     with pytest.raises(LabError, match="got int"):
         from_api.table(3)
+
+
+def test_objects_of_ours_give_the_same_tables(folder, expected):
+    """Over official records, in one dictionary or in a folder, and over tables, which are what they were."""
+    for api in (
+        ours.create(folder, fast_mode=True),
+        ours.create(folder),
+        ours.create(whole(LAB)),
+        ours.nats(*expected),
+    ):
+        same_numbers([from_api.table(api, table.name) for table in expected], expected)
+    digits = catalog.load("digits")
+    assert from_api.table(ours.nats(digits), "digits") is digits
+    with pytest.raises(LabError, match="has no 'cifar10'; it has digits"):
+        from_api.table(ours.nats(digits))
+
+
+def test_an_object_without_records_is_refused():
+    names = [cell.to_string(0)]
+    api = SimpleNamespace(meta_archs=names, arch2infos_dict={0: {"12": 3}}, evaluated_indexes=[0])
+    with pytest.raises(LabError, match="cell 0: expected results with a state_dict, got int"):
+        from_api.tables(api)
 
 
 @pytest.mark.parametrize("source", ["made", "real"])
