@@ -92,13 +92,13 @@ def test_what_settings_share_is_said_once_and_what_they_do_not_where_they_stand(
     assert "queries" not in one.replace(caption(one), "")
     mixed = nasbench_lab.to_latex(folder, out)
     assert "20 seeds, 30 queries (toy (synthetic) (2): 12 queries), search sees" in caption(mixed)
-    assert "policies by default (toy (synthetic) (2): trials=sample). Bold" in caption(mixed)
+    assert "mean of trainings seen (toy (synthetic) (2): one training seen). Bold" in caption(mixed)
     assert mixed.replace(caption(mixed), "").count("toy (synthetic) (2)") == 1
     rows = written.read_rows(folder)
     same = {key: [each for each in rows[key] if each["table"] == "toy"] for key in ("references", "tests", "rows")}
     apart = latex.table([same, written.read_rows(out)])
     assert " & 30 queries & 12 queries" in apart
-    assert " & policies by default & trials=sample" in apart
+    assert " & mean of trainings seen & one training seen" in apart
     assert "30 queries" not in caption(apart)
 
 
