@@ -136,7 +136,8 @@ class _Kit:
 
     def is_strategy(self) -> None:
         strategy = self.make()
-        require(isinstance(strategy, Strategy), f"{type(strategy).__name__} does not derive from nasbench_lab.Strategy")
+        meant = f"does not derive from nasbench_lab.Strategy{loading.as_predictor(strategy)}"
+        require(isinstance(strategy, Strategy), f"{type(strategy).__name__} {meant}")
         require(hasattr(strategy, "__dataclass_fields__"), f"{type(strategy).__name__} is not a dataclass")
 
     def proposes_inside(self) -> None:

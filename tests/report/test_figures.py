@@ -59,7 +59,13 @@ def test_panels_of_unlike_protocols_say_so(folder, tmp_path):
         "local_search:improvement=best", table="toy", seeds=20, max_queries=12, trials="sample", out=out
     )
     text = style.svg(plot.regret(folder, out, width="text", size=7))
-    for part in ("30 queries", "12 queries", "one training seen", "mean of trainings seen", "local_search improvement=best"):
+    for part in (
+        "30 queries",
+        "12 queries",
+        "one training seen",
+        "mean of trainings seen",
+        "local_search improvement=best",
+    ):
         assert f">{part}<" in text
     assert "30 queries" not in style.svg(plot.regret(folder, folder, width="text", size=7))
     made = CliRunner().invoke(app, ["plot", "regret", str(folder), str(out), "--out", str(tmp_path / "f.pdf")])
