@@ -326,7 +326,7 @@ def build(folder: str, spec: str) -> Any:
     if folder == "surrogates" and not is_surrogate(cls):
         return build(folder, written("regressor", {"estimator": spec}))
     if not dataclasses.is_dataclass(cls):
-        meant = as_predictor(cls) if folder == "strategies" else ""
+        meant = errors.of_predictor(cls) if folder == "strategies" else ""
         raise LabError(f"{spec!r}: {cls.__name__} must be a dataclass, its fields are its parameters{meant}")
     hints = typing.get_type_hints(cls)
     fields = {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
@@ -373,13 +373,6 @@ def is_surrogate(found: Any) -> bool:
     return dataclasses.is_dataclass(found) and inspect.isclass(found) and told
 
 
-def as_predictor(found: Any) -> str:
-    """What to do with a predictor where a strategy was wanted, as the end of a sentence; "" of anything else."""
-    if not all(callable(getattr(found, name, None)) for name in ("fit", "predict")):
-        return ""
-    return "; it has fit and predict: `check --kind surrogate` checks it, `gp_bo:surrogate=(SPEC)` searches with it"
-
-
 def literal(text: str) -> Any:
     """A text as the Python literal that it is, `true`, `none` and `inf` among them; itself where it is none."""
     lowered = {"true": True, "false": False, "none": None, "inf": float("inf")}
@@ -403,16 +396,5 @@ def _read(text: str, kind: Any, where: str) -> Any:
     else:
         ok = isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed)
     if not ok:
-        raise LabError(f"{where} must be {_allowed(kind)}, got {text!r}")
+        raise LabError(f"{where} must be {errors.values_of(kind)}, got {text!r}")
     return value
-
-
-def _allowed(kind: Any) -> str:
-    """The values of a type in words."""
-    if typing.get_origin(kind) is typing.Literal:
-        return f"one of {', '.join(map(str, typing.get_args(kind)))}"
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        return " or ".join(map(_allowed, typing.get_args(kind)))
-    if typing.get_args(kind):
-        return str(kind).replace("typing.", "")
-    return "none" if kind is type(None) else str(getattr(kind, "__name__", kind))

@@ -34,7 +34,7 @@ from nasbench_lab.spaces import naming
 from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.study.runner import Charges
-from nasbench_lab.tables import catalog, describe
+from nasbench_lab.tables import catalog, typed
 from nasbench_lab.tables.table import Table
 
 Cell = int | str | Sequence[int] | Sequence[str | int | float] | Mapping[str, Any] | NDArray[Any]
@@ -170,7 +170,7 @@ class Objective:
         space = self.evaluator.task.space
         try:
             if isinstance(cell_, (str, Mapping)):
-                return describe.cell_of(space, cell_)
+                return typed.cell_of(space, cell_)
             cell_ = _flat(space, cell_)
             if isinstance(cell_, (list, tuple)) and len(cell_) != len(space.decisions):
                 raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from nasbench_lab import core
 from nasbench_lab.core import LabError
-from nasbench_lab.errors import offered
 from nasbench_lab.spaces import cell, cells, naming
 from nasbench_lab.spaces.decisions import listed
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import references, shares
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.stats.repeated import Noise
-from nasbench_lab.tables import trainings
+from nasbench_lab.tables import trainings, typed
 from nasbench_lab.tables.table import Table
 
 _AFTER = (100, 1000)  # queries of random search that are told
@@ -34,7 +33,7 @@ def cell_facts(text: str, table: Table) -> dict[str, Any]:
     """
     space = table.space
     try:
-        arch = cell_of(space, text)
+        arch = typed.cell_of(space, text)
     except ValueError as error:
         raise LabError(str(error)) from error
     facts: dict[str, Any] = {"cell": arch}
@@ -55,25 +54,6 @@ def cell_facts(text: str, table: Table) -> dict[str, Any]:
     if not table.measure.plain:
         facts["unit"] = _unit(table.measure)
     return facts | {"scores": _scores(arch, table)}
-
-
-def cell_of(space: Space, given: str | int | Mapping[str, object]) -> int:
-    """A cell from its index, its text, or labels by decision.
-
-    Raises:
-        ValueError: there is none; of a decision that there is not, the nearest ones.
-    """
-    try:
-        return naming.of_labels(space, given) if isinstance(given, Mapping) else naming.parse(space, given)
-    except ValueError:
-        parts = [*given] if isinstance(given, Mapping) else naming.parts_of(str(given))
-        said = [str(part).partition("=")[0].strip() for part in parts if isinstance(given, Mapping) or "=" in part]
-        names = [each.name for each in space.decisions]
-        if other := [name for name in said if name not in names]:
-            raise ValueError(
-                f"{space.name} has no decision {other[0]!r}{offered(other[0], names, 'it has:')}"
-            ) from None
-        raise
 
 
 def _network(arch: int, table: Table) -> dict[str, str]:

@@ -73,7 +73,8 @@ def read(path: Path, asked: Columns, *, source: str = "", licence: str = "") -> 
     try:
         table = Table.from_frame(
             frame, name=asked.name or path.name.split(".")[0], seconds=asked.seconds, unit=asked.unit,
-            better=asked.better or "higher", space=space, source=source or f"imported from {path.name}", licence=licence, **columns,
+            better=asked.better or "higher", space=space, source=source or f"imported from {path.name}", licence=licence,
+            **columns,
         )  # fmt: skip
     except LabError as error:
         raise LabError(f"{path}: {error}") from error
