@@ -23,7 +23,7 @@ _UNSAID = MappingProxyType(
 _POLICIES = MappingProxyType(  # how a row writes a policy -> which it is, and how a reader is told of it
     {
         r"trials=sample": ("trials", "one training seen"),
-        r"trials=split": ("trials", "one training seen, the others scored"),
+        r"trials=split": ("trials", "one training seen, scored on the others"),
         r"noise=(\S+)": ("noise", r"noise of \1 added"),
         r"repeats=free": ("repeats", "repeated queries free"),
         r"repeats=free-class": ("repeats", "repeated and isomorphic queries free"),
