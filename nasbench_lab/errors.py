@@ -7,6 +7,8 @@ import os
 import signal
 import threading
 import traceback
+import types
+import typing
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -59,6 +61,24 @@ def offered(name: object, allowed: Iterable[object], lead: str = "allowed:", lis
 def _seen(name: str) -> str:
     """A name whose blanks at its ends are seen."""
     return name if name == name.strip() else repr(name)
+
+
+def values_of(kind: Any) -> str:
+    """The values of a type in words."""
+    if typing.get_origin(kind) is typing.Literal:
+        return f"one of {', '.join(map(str, typing.get_args(kind)))}"
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
+        return " or ".join(map(values_of, typing.get_args(kind)))
+    if typing.get_args(kind):
+        return str(kind).replace("typing.", "")
+    return "none" if kind is type(None) else str(getattr(kind, "__name__", kind))
+
+
+def of_predictor(found: Any) -> str:
+    """What to do with a predictor where a strategy was wanted, as the end of a sentence; "" of anything else."""
+    if not all(callable(getattr(found, name, None)) for name in ("fit", "predict")):
+        return ""
+    return "; it has fit and predict: `check --kind surrogate` checks it, `gp_bo:surrogate=(SPEC)` searches with it"
 
 
 def nth(row: int) -> str:

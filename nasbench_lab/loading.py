@@ -165,9 +165,24 @@ def _in(module: types.ModuleType, class_name: str, *, anything: bool = False) ->
     """A class of a module; `anything`: or an instance, or a function that returns one."""
     found = getattr(module, class_name, None)
     if not (inspect.isclass(found) or (anything and found is not None)):
-        classes = [c for c, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
-        raise LabError(f"{module.__name__} has no class {class_name!r}{offered(class_name, classes, 'it has:')}")
+        there = _classes(module)
+        listing = f"dir({module.__name__})"
+        raise LabError(f"{_called(module)} has no class {class_name!r}{offered(class_name, there, 'it has:', listing)}")
     return found
+
+
+def _classes(module: types.ModuleType) -> list[str]:
+    """The public classes that a module defines or, of a package, that its modules define for it."""
+    inside = (module.__name__, f"{module.__name__}.")
+    found = {name: value.__module__ for name, value in vars(module).items() if inspect.isclass(value)}
+    return [
+        n for n, home in found.items() if not n.startswith("_") and (home == inside[0] or home.startswith(inside[1]))
+    ]
+
+
+def _called(module: types.ModuleType) -> str:
+    """A module as a user names it: one of a file by the file's path."""
+    return str(module.__file__) if module.__name__.startswith(imports.PREFIX) else module.__name__
 
 
 def only_class(module: types.ModuleType) -> type[Any]:
@@ -183,7 +198,7 @@ def only_class(module: types.ModuleType) -> type[Any]:
     ]
     if len(own) != 1:
         found = ", ".join(c.__name__ for c in own) or "none"
-        raise LabError(f"{module.__name__} must define exactly one public class, found: {found}; name it file.py:Class")
+        raise LabError(f"{_called(module)} must define exactly one public class, found: {found}; name it file.py:Class")
     return own[0]
 
 
@@ -210,7 +225,10 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
             raise LabError(f"parameters are written name:key=value,key=value; got {spec!r}")
         return spec, {}
     if "=" in head[len(file) :]:
-        raise LabError(f"parameters are written name:key=value,key=value, with commas between them; got {spec!r}")
+        raise LabError(
+            "parameters are written name:key=value,key=value, with commas between them, a value that has parameters itself "
+            f"in parentheses{_in_parentheses(head[len(file) :], tail)}; got {spec!r}"
+        )
     raw: dict[str, str] = {}
     for item in _outside(tail, ","):
         key, equals, value = item.partition("=")
@@ -223,6 +241,12 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
             value = value[1:-1].strip()
         raw[key.strip()] = value
     return head, raw
+
+
+def _in_parentheses(head: str, tail: str) -> str:
+    """What was meant, perhaps, where the last value is a spec with a colon of its own."""
+    before, _, value = head.rpartition("=")
+    return f", as in {before.rpartition(':')[2].rpartition(',')[2]}=({value}:{tail})"
 
 
 def _absolute(path: str) -> str:
@@ -302,7 +326,8 @@ def build(folder: str, spec: str) -> Any:
     if folder == "surrogates" and not is_surrogate(cls):
         return build(folder, written("regressor", {"estimator": spec}))
     if not dataclasses.is_dataclass(cls):
-        raise LabError(f"{spec!r}: {cls.__name__} must be a dataclass, its fields are its parameters")
+        meant = errors.of_predictor(cls) if folder == "strategies" else ""
+        raise LabError(f"{spec!r}: {cls.__name__} must be a dataclass, its fields are its parameters{meant}")
     hints = typing.get_type_hints(cls)
     fields = {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
     unknown = [key for key in raw if key not in fields]
@@ -371,6 +396,5 @@ def _read(text: str, kind: Any, where: str) -> Any:
     else:
         ok = isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed)
     if not ok:
-        wanted = getattr(kind, "__name__", None) if not typing.get_args(kind) else str(kind).replace("typing.", "")
-        raise LabError(f"{where} must be {wanted or kind}, got {text!r}")
+        raise LabError(f"{where} must be {errors.values_of(kind)}, got {text!r}")
     return value

@@ -89,8 +89,9 @@ def test_parameters_are_read_as_their_fields_types(file):
         ("cell=true", "must be int"),
         ("rate=fast", "must be float"),
         ("flag=1", "must be bool"),
-        ("mode=c", "Literal"),
-        ("limit=x", "int | None"),
+        ("mode=c", "must be one of a, b, got 'c'"),
+        ("limit=x", "must be int or none"),
+        ("name=pkg:Cls:C=10", "in parentheses, as in name=(pkg:Cls:C=10); got"),
         ("cells=1", "has no parameter 'cells'; did you mean cell? It has: cell, rate"),
         ("cell=1,cell=2", "given twice"),
         ("cell=1,rate", "name:key=value"),
@@ -178,3 +179,25 @@ def test_a_spec_within_a_spec_stands_in_parentheses():
     assert name == "bananas"
     assert raw == {"surrogate": "mlp:members=3,width=10", "initial": "5"}
     assert loading.split_spec("pkg.module:Class:a=(b:c=(d:e=1,f=2))")[1] == {"a": "b:c=(d:e=1,f=2)"}
+
+
+def test_a_package_offers_the_classes_that_its_modules_define_for_it():
+    pytest.importorskip("sklearn")
+    with pytest.raises(LabError, match=r"has no class 'ExtraTreesRegresor'; did you mean ExtraTreesRegressor"):
+        loading.load("surrogates", "sklearn.ensemble:ExtraTreesRegresor")
+
+
+def test_a_file_is_called_by_its_path(file):
+    path = file.with_name("several.py")
+    path.write_text("class A: ...\nclass B: ...\n")
+    with pytest.raises(LabError, match=f"^{path} must define exactly one public class, found: A, B"):
+        loading.load("strategies", str(path))
+    with pytest.raises(LabError, match=f"^{path} has no class 'Nope'; it has: A, B"):
+        loading.load("surrogates", f"{path}:Nope")
+
+
+def test_a_predictor_where_a_strategy_was_wanted_is_told_what_it_is(file):
+    path = file.with_name("predictor.py")
+    path.write_text("class P:\n    def fit(self, x, y): ...\n    def predict(self, x): ...\n")
+    with pytest.raises(LabError, match="it has fit and predict: `check --kind surrogate` checks it"):
+        loading.build("strategies", str(path))

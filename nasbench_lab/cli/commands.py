@@ -20,7 +20,7 @@ from nasbench_lab.errors import LabError
 from nasbench_lab.files import paths
 
 _LONG = 200  # letters of one word in a message; of a longer one its beginning is shown
-_INTERRUPTED = "interrupted; what was finished is kept"
+_INTERRUPTED = "interrupted"  # what is kept is said by who keeps it
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 

@@ -57,14 +57,16 @@ def _show(exact: Front, found: Sequence[Attained]) -> None:
     from rich.table import Table as Grid
 
     from nasbench_lab.leaderboard import decimals
+    from nasbench_lab.plots import fronts
     from nasbench_lab.tables import describe
 
     terminal = screen.console()
     terminal.print(exact.title, style="bold", highlight=False, markup=False)
     points = exact.points()
     measure = exact.table.measure
-    score = "test %" if measure.plain else measure.axis("test")
-    grid = Grid("cell", "", score, *exact.objectives[1:], box=None, pad_edge=False, header_style="dim")
+    grid = Grid(
+        "cell", "", fronts.score_of(measure), *exact.objectives[1:], box=None, pad_edge=False, header_style="dim"
+    )
     for column in grid.columns[2:]:
         column.justify = "right"
     lines = []
@@ -78,7 +80,8 @@ def _show(exact: Front, found: Sequence[Attained]) -> None:
     left_out = f"; {counted(exact.left_out, 'cell')} without a value left out" if exact.left_out else ""
     terminal.print(
         f"Exact front: {exact.target.size} points, normalised hypervolume {exact.target.possible:.5f} "
-        f"(test {'error' if measure.plain else 'score'} and costs min-max over the space, reference 1){left_out}."
+        f"({'test ' * measure.tested}{'error' if measure.plain else 'score'} and costs min-max over the space, reference 1)"
+        f"{left_out}."
         + (
             " +n: so many more cells with the same values; front.csv has all."
             if len(exact.rows()) > len(points)

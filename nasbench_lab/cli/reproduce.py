@@ -55,15 +55,19 @@ def reproduce(
         say(f"{done:,} compared so far; of the next row {runs:,} of {total:,} runs are done")
 
     runs: Counter[str] = Counter()
+    good = True
     others: Counter[str] = Counter()  # tables and what is shown: only told where they differ
     for outcomes, lines in told(counted()):
         for outcome in outcomes:
-            (runs if outcome.kind == "run" else others)[outcome.kind if outcome.kind != "run" else outcome.verdict] += 1
+            if outcome.kind == "run":
+                runs[outcome.verdict] += outcome.runs
+            else:
+                others[outcome.kind] += 1
         if lines:
+            good = False
             print("\n".join(lines), flush=True)
     there = any((folder / "runs").glob("*.parquet"))
     what = "runs" if there else "rows (each by the manifest's digest of all its runs)"
-    good = runs["same"] == runs.total() and not others
     counts = f"{runs['same']} {what} reproduced exactly, {runs['differs']} differ, {runs['not run']} could not be run"
     print(f"{counts}; {_of_shown(others)}" if run_id is None or others else counts)
     if run_id is None and (note := again.unchecked(folder)):
@@ -79,7 +83,8 @@ def told(outcomes: Iterator[Outcome]) -> Iterator[tuple[list[Outcome], list[str]
         for verdict in ("differs", "not run"):
             bad = [each for each in block if each.verdict == verdict]
             if bad:
-                share = f", {len(bad)} of {len(block)} runs" if ":" in bad[0].id else ""
+                count = sum(each.runs for each in bad)
+                share = f", {count} of {sum(each.runs for each in block)} runs" if ":" in bad[0].id or count > 1 else ""
                 said += [f"{verdict}  {identity}  {strategy}{share}", *(f"    {line}" for line in _reasons(bad))]
         yield block, said
 

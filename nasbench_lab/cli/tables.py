@@ -122,7 +122,9 @@ def tables_import(
             help="A further column of numbers, an objective where it says which are better; repeat for several.",
         ),
     ] = None,
-    better: Annotated[str, typer.Option(help="higher or lower scores are better.")] = "higher",
+    better: Annotated[
+        str, typer.Option(help="higher or lower scores are better; higher if left out.", show_default=False)
+    ] = "",
     unit: Annotated[str, typer.Option(metavar="TEXT", help="What scores are in; % of percentages.")] = "",
     space: Annotated[
         str,

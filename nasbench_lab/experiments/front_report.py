@@ -51,7 +51,7 @@ class Front:
     @property
     def title(self) -> str:
         """What it is a front of, in words."""
-        return f"{self.table.label}: test {self.table.measure.name} against {', '.join(self.objectives[1:])}"
+        return f"{self.table.label}: {self.table.measure.what} against {', '.join(self.objectives[1:])}"
 
     def rows(self) -> list[Row]:
         """A row per cell of the front, cheapest by the last objective first."""

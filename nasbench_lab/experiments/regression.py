@@ -40,7 +40,8 @@ class Verdict(NamedTuple):
         what: the score that rows are ranked by.
         then, now: its means.
         p: one-sided, Holm-adjusted over all rows compared.
-        detectable: the fall (of scores of which lower ones are better, the rise) that would be found with power 80%.
+        detectable: the fall (of scores of which lower ones are better, the rise) that would be found with power 80%; 0
+            where no run differs, and nothing is known of how far runs may lie apart.
         worse: whether p is at most alpha.
         sign: -1 where lower scores are better.
     """
@@ -77,7 +78,7 @@ def against(rows: Sequence[Row], tables: dict[str, str], folder: Path, *, alpha:
         raise LabError(
             f"nothing to compare with {folder}: it has no such strategy and setting; its rows are of {known}"
         )
-    found = [welch(_summary(then), _summary(now)) for then, now in pairs]
+    found = [welch(_spread(_summary(then)), _spread(_summary(now))) for then, now in pairs]
     if all(math.isnan(p) for p, _ in found):
         raise LabError(f"nothing can be tested against {folder}: no row has a mean of two seeds or more, there and now")
     adjusted = significance.holm(np.array([p for p, _ in found])).tolist()
@@ -90,6 +91,11 @@ def against(rows: Sequence[Row], tables: dict[str, str], folder: Path, *, alpha:
 def _reach(error: float, alpha: float) -> float:
     """The fall that is found with the usual power, one-sided."""
     return float(stats.norm.isf(alpha) + stats.norm.ppf(significance.POWER)) * error
+
+
+def _spread(summary: Summary) -> Summary:
+    """The same with no error where it is what rounding left of equal scores."""
+    return summary._replace(error=0.0) if summary.error < 1e-9 * min(1.0, abs(summary.mean) or 1.0) else summary
 
 
 def _verdict(then: Row, now: Row, p: float, reach: float, alpha: float) -> Verdict:
@@ -172,7 +178,7 @@ def in_words(verdicts: Sequence[Verdict], folder: Path, alpha: float) -> str:
         line = f"  {state}  {each.where}: {each.what} {then} then, {now} now"
         line += ", p unknown" if math.isnan(each.p) else f", p = {each.p:.2g}"
         reach = f"; a {'fall' if each.sign > 0 else 'rise'} of {each.detectable:.2g} would be found with power 80%"
-        lines.append(line + (reach if math.isfinite(each.detectable) else ""))
+        lines.append(line + (reach if math.isfinite(each.detectable) and each.detectable > 0 else ""))
     return "\n".join(lines)
 
 

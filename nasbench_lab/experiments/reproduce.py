@@ -26,7 +26,7 @@ from nasbench_lab.core import LabError
 from nasbench_lab.experiments import shown
 from nasbench_lab.files import sealed
 from nasbench_lab.leaderboard import checklist, rebuild
-from nasbench_lab.study import execute, jobs, recorded, replays, store
+from nasbench_lab.study import execute, jobs, recorded, replays, shelf, store
 from nasbench_lab.study.execute import Collected
 from nasbench_lab.study.jobs import Job
 from nasbench_lab.study.notes import notes
@@ -46,6 +46,7 @@ class Outcome(NamedTuple):
         reason: of the last two, what is wrong.
         cause: what has changed since, and may be why.
         kind: "run", "table" or "shown".
+        runs: how many it is of; those of a file that cannot be read are told together.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Outcome(NamedTuple):
     reason: str = ""
     cause: str = ""
     kind: str = "run"
+    runs: int = 1
 
 
 def reproduce(
@@ -143,6 +145,7 @@ def _from_runs(folder: _Folder, files: Sequence[Path], run: str | None) -> Itera
     lacking = list(_missing(folder)) if run is None else []
     told = {outcome.id for outcome in lacking if outcome.kind == "run"}
     yield from (outcome for outcome in lacking if outcome.id in told)
+    compared = dict[str, set[int]]()
     for path in files:
         if not any(identity and f"-{identity}" in path.name for identity in current):
             continue  # superseded: made by other code or another study
@@ -150,9 +153,13 @@ def _from_runs(folder: _Folder, files: Sequence[Path], run: str | None) -> Itera
             kept = store.read(path)
         except LabError as error:
             if not told:
-                yield Outcome(path.name, "", "not run", str(error))
+                told, found = {path.name}, True
+                count = 1 if seed else _lacking(folder, "".join(path.stem.split("-")[-2:-1]))
+                yield Outcome(path.name, "", "not run", str(error), runs=count)
             continue
-        seeds = [int(s) for s in kept.seeds if not seed or str(s) == seed]
+        seen = compared.setdefault(run_id(kept.header), set())  # two files may have the same, where a merge was killed
+        seeds = [int(s) for s in kept.seeds if (not seed or str(s) == seed) and int(s) not in seen]
+        seen.update(seeds)
         found = found or bool(seeds)
         for outcome in _block(folder, kept, seeds, tables):
             told |= {run_id(kept.header)} if outcome.verdict != "same" else set()
@@ -175,11 +182,23 @@ def _missing(folder: _Folder) -> Iterator[Outcome]:
         try:
             runs = recorded.runs_of(folder.out, identity, seeds)
         except LabError as error:
-            yield Outcome(identity, strategy, "not run", str(error))
+            yield Outcome(identity, strategy, "not run", str(error), runs=_lacking(folder, identity))
             continue
         if store.digest(runs.columns) != entry["records_sha256"]:
             why = "the stored runs have another digest than the manifest says"
             yield Outcome(identity, strategy, "differs", why, kind="shown")
+
+
+def _lacking(folder: _Folder, identity: str) -> int:
+    """How many runs of an id are not there, or cannot be read."""
+    seeds = range(folder.study.first_seed, folder.study.first_seed + folder.study.seeds)
+    try:
+        shelf.read(shelf.by_id(folder.out / "runs").get(identity, ()), identity, seeds)
+    except shelf.Missing as error:
+        return error.count
+    except LabError:
+        return len(seeds)
+    return 0
 
 
 def _shown_of_runs(folder: _Folder) -> Iterator[Outcome]:

@@ -28,12 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench_lab.core import Evaluator, LabError, Query, Record, direction, whole
+from nasbench_lab.errors import counted
 from nasbench_lab.evaluators.tabular import Tabular, measure_of, score_of
 from nasbench_lab.spaces import naming
 from nasbench_lab.spaces.decisions import Decision
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.study.runner import Charges
-from nasbench_lab.tables import catalog
+from nasbench_lab.tables import catalog, typed
 from nasbench_lab.tables.table import Table
 
 Cell = int | str | Sequence[int] | Sequence[str | int | float] | Mapping[str, Any] | NDArray[Any]
@@ -168,18 +169,24 @@ class Objective:
         """
         space = self.evaluator.task.space
         try:
-            if isinstance(cell_, Mapping):
-                return naming.of_labels(space, cell_)
-            if isinstance(cell_, str):
-                return naming.parse(space, cell_)
+            if isinstance(cell_, (str, Mapping)):
+                return typed.cell_of(space, cell_)
             cell_ = _flat(space, cell_)
+            if isinstance(cell_, (list, tuple)) and len(cell_) != len(space.decisions):
+                raise ValueError(
+                    f"{space.name} has {counted(len(space.decisions), 'decision')}, "
+                    f"{', '.join(each.name for each in space.decisions)}; got {len(cell_)}"
+                )
             if isinstance(cell_, (list, tuple)) and any(map(_is_label, cell_)):
                 return naming.of_labels(space, dict(zip((d.name for d in space.decisions), cell_, strict=True)))
             if not np.isscalar(cell_):
                 return _of_numbers(space, cell_)  # type: ignore[arg-type]
             return space.known_cell(cell_)
         except (ValueError, TypeError) as error:
-            raise LabError(f"not a cell: {cell_!r}: {error}") from error
+            said = str(error)  # of a text it says already what was got
+            raise LabError(
+                said if said.startswith("not a cell") or " has no cell " in said else f"not a cell: {cell_!r}: {said}"
+            ) from error
 
     def exists(self, options: Sequence[int]) -> bool:
         """Whether there is a cell with these option numbers; a listed space lacks some."""

@@ -130,7 +130,7 @@ def _ordered(settings: Sequence[_Setting]) -> list[str]:
 def _heads(settings: Sequence[_Setting]) -> list[list[str]]:
     """Lines of a heading over all settings: the tables, of one table alone what tells its columns apart, what is measured."""
     rows = [each.shared for each in settings]
-    units = ["hypervolume" if "hypervolume_mean" in row else wording.scores_of(row) for row in rows]
+    units = [wording.VOLUME if "hypervolume_mean" in row else wording.scores_of(row) for row in rows]
     apart = zip(*protocols.apart(rows)[1], strict=True) if _of_one(settings) else ()
     return [["strategy", *_names(settings)], *(["", *texts] for texts in apart), ["", *units]]
 

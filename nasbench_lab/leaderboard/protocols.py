@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import MappingProxyType
 
@@ -9,7 +10,26 @@ from nasbench_lab.leaderboard import wording
 from nasbench_lab.leaderboard.parts import Row
 
 # of settings that say nothing
-_UNSAID = MappingProxyType({"scored": "scored on test", "policy": "policies by default"})
+_UNSAID = MappingProxyType(
+    {
+        "scored": "scored on test",
+        "trials": "mean of trainings seen",
+        "noise": "no noise added",
+        "repeats": "repeated queries count",
+        "workers": "1 simulated worker",
+        "policy": "no other policy",
+    }
+)
+_POLICIES = MappingProxyType(  # how a row writes a policy -> which it is, and how a reader is told of it
+    {
+        r"trials=sample": ("trials", "one training seen"),
+        r"trials=split": ("trials", "one training seen, scored on the others"),
+        r"noise=(\S+)": ("noise", r"noise of \1 added"),
+        r"repeats=free": ("repeats", "repeated queries free"),
+        r"repeats=free-class": ("repeats", "repeated and isomorphic queries free"),
+        r"(\d+ simulated workers)": ("workers", r"\1"),
+    }
+)
 _LEAD = MappingProxyType({"sees": "search sees ", "scored": "scored on "})
 
 
@@ -20,8 +40,21 @@ def protocol(row: Row) -> dict[str, str]:
         "budget": str(row["budget"]),
         "sees": f"search sees {wording.sees(row)}",
         "scored": f"scored on {row['scored']}" if row.get("scored") else "",
-        "policy": str(row["policy"]),
+        **_policies(str(row["policy"])),
     }
+
+
+def _policies(text: str) -> dict[str, str]:
+    """Every policy of a row in words, "" where it is the usual one; what has no words of its own is `policy`, as it stands."""
+    found, rest = dict.fromkeys((name for name, _ in _POLICIES.values()), ""), []
+    for part in text.split(", "):
+        known = next((each for each in _POLICIES if re.fullmatch(each, part)), None)
+        if known is None:
+            rest.append(part)
+        else:
+            name, words = _POLICIES[known]
+            found[name] = re.sub(known, words, part)
+    return {**found, "policy": ", ".join(rest)}
 
 
 def apart(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:

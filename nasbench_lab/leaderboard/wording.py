@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -29,6 +30,7 @@ MARKDOWN = (
 )
 
 INTERVAL = "95% interval"
+VOLUME = "hypervolume share"  # of the exact front's
 _MEANING = MappingProxyType(
     {  # head of a column -> the name under which `columns` explains it
         "rank": "rank_low",
@@ -40,7 +42,7 @@ _MEANING = MappingProxyType(
         "to optimum": "queries_to_optimum_mean",
         "reached": "reached_optimum",
         "ms/query": "decision_seconds_per_query",
-        "hypervolume": "hypervolume_mean",
+        VOLUME: "hypervolume_mean",
     }
 )
 FULL = "full"  # how a search of a table that counts no epochs is called
@@ -48,7 +50,7 @@ _OF_OPTIMUM = ("to optimum", "reached")
 _SURE = 0.5  # chance below which columns of the best cell say that another may be the best
 _MOST_DIGITS = 6  # of an interval that is narrow
 
-FRONT_MARKDOWN = ("rank", "strategy", "hypervolume", "95% interval", *MARKDOWN[2:])
+FRONT_MARKDOWN = ("rank", "strategy", VOLUME, "95% interval", *MARKDOWN[2:])
 
 
 def heads_of(row: Row, reference: Row | None = None) -> tuple[str, ...]:
@@ -75,6 +77,8 @@ def meaning(head: str, columns: Mapping[str, str]) -> str:
     scores = head.startswith(("test ", "score "))
     name, sure, chance = head.partition(",")[0].partition(" (")
     said = columns.get("test_mean" if scores else _MEANING.get(name, name if sure else head), "")
+    for shown, column in _MEANING.items():  # a reader of a board knows its heads, not the columns of its files
+        said = re.sub(rf"\b{column}\b", f"{shown!r}", said)
     if not sure or scores:
         return said
     best = "a best cell is one with the best mean of its trainings, which is the best of all with probability"
@@ -246,7 +250,8 @@ def footing(reference: Row) -> str:
         else ""
     )
     front = (
-        f" The exact front has {reference['front']} points and normalised hypervolume {reference['front_hypervolume']:.5f}."
+        f" The exact front has {reference['front']} points and normalised hypervolume {reference['front_hypervolume']:.5f}, of "
+        f"which the column {VOLUME!r} has shares."
         if "front" in reference
         else ""
     )
@@ -369,8 +374,8 @@ def to_markdown(board: Leaderboard) -> str:
     if any(name in board.columns for name in FRONT_COLUMNS):
         error = "error" if board.in_percent else "score"
         lines += [
-            f"Hypervolume: of all cells queried at the highest fidelity, on test {error} and the other objectives, each "
-            "min-max over the space with reference (1, 1), as a share of the exact front's; rows are ranked by it.",
+            f"{VOLUME.capitalize()}: of all cells queried at the highest fidelity, on test {error} and the other objectives, "
+            "each min-max over the space with reference (1, 1), as a share of the exact front's; rows are ranked by it.",
             "",
         ]
     lines += [

@@ -38,9 +38,7 @@ def front(
         low -= room
     x = alt.X("cost:Q", title=metric, scale=alt.Scale(zero=False))
     y_scale = style.upwards(low, high + room, measure.sign, clamp=True)
-    y = alt.Y(
-        "test:Q", title="test %" if measure.plain else measure.axis("test"), scale=y_scale, **style.written(measure)
-    )
+    y = alt.Y("test:Q", title=score_of(measure), scale=y_scale, **style.written(measure))
     base = alt.Chart(exact)
     layers = [
         base.mark_line(interpolate="step-after", color="#222", strokeWidth=1).encode(x=x, y=y),
@@ -52,6 +50,13 @@ def front(
         layers.append(line.encode(x=x, y=y, color=colour))
     chart = alt.layer(*layers, title=title).properties(width=520, height=320)
     return svg(chart.configure_axis(grid=False).configure_view(stroke="#ccc"))
+
+
+def score_of(measure: Measure) -> str:
+    """What stands above the scores of a front: whether they are of a test, and their unit."""
+    if measure.plain:
+        return "test %" if measure.tested else "score %"
+    return measure.axis("test" if measure.tested else "").strip()
 
 
 def hypervolume_curves(curves: pd.DataFrame, title: str) -> str:

@@ -246,8 +246,8 @@ def panel(frame: Any, *, width: float | None = None, height: float | None = None
     return alt.Chart(frame).properties(width=width, height=height, title=heading(title) if title else "")
 
 
-def heading(title: str, below: Sequence[str] = ()) -> Any:
-    """A title at the left, no louder than the chart; below it lines in the size of the axes' text."""
+def heading(title: str | Sequence[str], below: Sequence[str] = ()) -> Any:
+    """A title, or its lines, at the left, no louder than the chart; below it lines in the size of the axes' text."""
     more: dict[str, Any] = (
         {"subtitle": list(below), "subtitleFontSize": layout().size, "subtitleColor": MUTED} if below else {}
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
@@ -126,24 +126,28 @@ class Board:
     @cached_property
     def looks(self) -> dict[str, style.Look]:
         """Of all strategies; the best of every setting have hues of their own."""
-        bests = [style.emphasised(setting.order) for setting in self.settings]
-        first = [name for place in range(style.EMPHASISED) for best in bests for name in best[place : place + 1]]
-        return style.looks([row["strategy"] for row in self.rows], list(dict.fromkeys(first)))
+        return style.looks([row["strategy"] for row in self.rows], best_first(self.settings))
 
     @cached_property
     def charts(self) -> list[tuple[Setting, list[Chart]]]:
         """Per setting all charts that its content suffices for."""
         return [(each, list(self.drawn(each))) for each in self.settings]
 
-    def drawn(self, setting: Setting) -> Iterator[Chart]:
-        """The charts of a setting, each made when it is asked for."""
+    def drawn(self, setting: Setting, names: Mapping[str, style.Look] | None = None) -> Iterator[Chart]:
+        """The charts of a setting, each made when it is asked for; `names`: looks other than the board's own."""
         for make in (_curves, _tests, _fronts):
-            yield from make(setting, self.looks)
+            yield from make(setting, names or self.looks)
 
     def landscape(self, table: str) -> list[Chart]:
         """Of a scored table, where its details are known."""
         content = self.extra.get("landscapes", {}).get(table)
         return _landscape(content) if content else []
+
+
+def best_first(settings: Sequence[Setting]) -> list[str]:
+    """The strategies that are in colour in some setting: the best of each, then the second of each, and so on."""
+    bests = [style.emphasised(setting.order) for setting in settings]
+    return list(dict.fromkeys(name for place in zip_longest(*bests) for name in place if name is not None))
 
 
 def _endless(setting: Setting) -> Setting:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +26,7 @@ from nasbench_lab.files.writing import write_atomically
 from nasbench_lab.leaderboard import protocols, wording
 from nasbench_lab.plots import style
 from nasbench_lab.report import pages
-from nasbench_lab.report.charts import Board, Chart, Setting
+from nasbench_lab.report.charts import Board, Chart, Setting, best_first
 
 KINDS = MappingProxyType(
     {
@@ -45,6 +47,7 @@ WIDTHS = MappingProxyType({"column": 3.25, "text": 6.75})  # inches, of a paper 
 _POINTS = 72.0  # in an inch
 _LEAST = 60.0  # points of a plot; with less nothing can be read
 _GAP = 14.0  # points between two panels
+_LETTER = 0.6  # width of a letter, of the text's size; of a monospaced one as well
 _ROUNDS = 12
 FORMATS = ("pdf", "svg", "png")
 _DPI = 300
@@ -90,11 +93,12 @@ def figure(
     if not 2 <= size <= 40 or (high is not None and not 0 < high <= 50 * _POINTS):
         raise LabError(f"size must lie in 2 to 40 points and height in 0 to 50 inches, got {size:g} and {height}")
     _check_font(font)
-    chosen = _chosen([pages.read(paths.home(folder)).board for folder in folders], tables)
+    boards = [pages.read(paths.home(folder)).board for folder in folders]
+    chosen, names = _chosen(boards, tables), _looks(boards)
     possible = [n for n in range(len(chosen), 0, -1) if (wide - _GAP * (n - 1)) / n >= _LEAST]  # axes need room as well
     sides = (possible or [1]) if columns is None else [min(whole(columns, "columns", least=1), len(chosen))]
     for count in sides:
-        chart, plot = _fitted(chosen, kind, titles, wide, count, (high, font, size))
+        chart, plot = _fitted(chosen, names, kind, titles, wide, count, (high, font, size))
         if plot >= _LEAST:
             return chart
     raise LabError(
@@ -113,6 +117,7 @@ def _chosen(boards: Sequence[Board], tables: Sequence[str]) -> list[tuple[Board,
 
 def _fitted(
     chosen: Sequence[tuple[Board, Setting]],
+    names: Mapping[str, style.Look],
     kind: str,
     titles: bool,
     wide: float,
@@ -121,7 +126,8 @@ def _fitted(
 ) -> tuple[Any, float]:
     """The panels, so many side by side, as wide as asked for, and the width of a plot in it, which may be too little."""
     high, font, size = look
-    plot = (wide - _GAP * (count - 1)) / count - 8 * size
+    room = (wide - _GAP * (count - 1)) / count
+    plot = room - 8 * size
     chart: Any = None
     best, step, found = math.inf, 1.0, plot
     for _ in range(_ROUNDS):
@@ -129,7 +135,7 @@ def _fitted(
         drawn = style.Layout(plot, high or plot * 2 / 3, font, size, fixed=True)
         with style.drawn_as(drawn):
             panels = [
-                _plain(_named(board, setting, kind), setting if titles else None, lines)
+                _plain(_named(board, setting, kind, names), setting if titles else None, lines, room)
                 for (board, setting), lines in zip(chosen, _unlike(chosen), strict=True)
             ]
             drawing = _panels([panels[i : i + count] for i in range(0, len(panels), count)])
@@ -205,9 +211,19 @@ def _inches(width: str | float) -> float:
     return found
 
 
-def _named(board: Board, setting: Setting, kind: str) -> Chart:
+def _looks(boards: Sequence[Board]) -> Mapping[str, style.Look]:
+    """One look for a strategy in all panels: a board's own; of several boards those that are in colour share the hues out."""
+    if len(boards) == 1:
+        return boards[0].looks
+    first = best_first([setting for board in boards for setting in board.settings])
+    every = style.looks([row["strategy"] for board in boards for row in board.rows], first)
+    hot = style.looks(first, first)  # a grey line needs no hue of its own
+    return {name: replace(hot.get(name, look), label=look.label) for name, look in every.items()}
+
+
+def _named(board: Board, setting: Setting, kind: str, names: Mapping[str, style.Look]) -> Chart:
     """The chart of this kind of a setting; those that come after it are not drawn."""
-    found = next((chart for chart in board.drawn(setting) if chart.name == KINDS[kind]), None)
+    found = next((chart for chart in board.drawn(setting, names) if chart.name == KINDS[kind]), None)
     if found is None:
         there = {chart.name for chart in board.drawn(setting)}
         known = [name for name, own in KINDS.items() if own in there]
@@ -222,32 +238,44 @@ def _unlike(chosen: Sequence[tuple[Board, Setting]]) -> list[list[str]]:
 
 def notes(folders: Sequence[str | Path], tables: Sequence[str] = ()) -> list[str]:
     """What a reader of the figure of these settings has to know: unlike protocols, and names that were cut short."""
-    chosen = _chosen([pages.read(paths.home(folder)).board for folder in folders], tables)
+    boards = [pages.read(paths.home(folder)).board for folder in folders]
+    chosen, names = _chosen(boards, tables), _looks(boards)
     found = []
     if any(lines := _unlike(chosen)):
         each = (f"{s.rows[0]['table']} ({', '.join(line)})" for (_, s), line in zip(chosen, lines, strict=True))
         found.append(f"the panels are of unlike protocols: {'; '.join(each)}")
     specs = {str(row["strategy"]) for _, setting in chosen for row in setting.rows}
-    short = {spec: look.label for spec, look in style.looks(specs).items() if look.label.endswith("…")}
+    short = {spec: names[spec].label for spec in specs if names[spec].label.endswith("…")}
     return found + [f"{label!r} in the figure is {spec}" for spec, label in sorted(short.items())]
 
 
-def _plain(chart: Chart, setting: Setting | None, below: Sequence[str]) -> Any:
-    """A chart without the settings that only the whole may have, titled by what tells its setting from others."""
+def _plain(chart: Chart, setting: Setting | None, below: Sequence[str], room: float) -> Any:
+    """A chart without the settings that only the whole may have, titled within its room by what tells its setting from others."""
     panel: Any = chart.spec.copy()
     panel.config = alt.Undefined
     if setting is None:
         return panel
     row = setting.rows[0]
     title = wording.searched(row["table"], row["kind"], row["score"])
-    return panel.properties(title=style.heading(title, below))
+    short = [part for line in below for part in _broken(line, room, style.layout().size)]
+    return panel.properties(title=style.heading(_broken(title, room, style.layout().size + 2), short))
+
+
+def _broken(text: str, room: float, size: float) -> list[str]:
+    """A text in lines that are no wider than the room, unless a word is."""
+    letters = max(1, int(room / (_LETTER * size)))
+    return textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False)
 
 
 def _panels(rows: Sequence[Sequence[Any]]) -> Any:
     """Panels side by side and in rows, each with scales of its own."""
-    lines = [row[0] if len(row) == 1 else alt.hconcat(*row, spacing=_GAP) for row in rows]
-    both = lines[0] if len(lines) == 1 else alt.vconcat(*lines, spacing=_GAP)
-    return style.finished(both if len(rows[0]) == len(rows) == 1 else both.resolve_scale(color="independent"))
+    lines = [row[0] if len(row) == 1 else _apart(alt.hconcat(*row, spacing=_GAP)) for row in rows]
+    return style.finished(lines[0] if len(lines) == 1 else _apart(alt.vconcat(*lines, spacing=_GAP)))
+
+
+def _apart(panels: Any) -> Any:
+    """Panels that share no colours and dashes: one that has a strategy in grey may stand beside one that has it in colour."""
+    return panels.resolve_scale(color="independent", strokeDash="independent")
 
 
 def _width(chart: Any) -> float:

@@ -136,6 +136,10 @@ def metric_columns(metrics: Sequence[str] | Mapping[str, str], frame: pd.DataFra
             if core.directed(f"{column}:{end}") != (column, end):
                 raise LabError(f"metric {column!r}: 'lower' or 'higher' values are better, got {end!r}")
         return {f"{column}:{end}": column for column, end in metrics.items()}
+    for name in _names(metrics):
+        column, colon, end = name.rpartition(":")
+        if colon and name not in frame.columns and column in frame.columns and core.directed(name)[0] == name:
+            raise LabError(f"metric {column!r}: 'lower' or 'higher' values are better, got {end!r}")
     return {name: name if name in frame.columns else core.directed(name)[0] for name in _names(metrics)}
 
 

@@ -17,7 +17,7 @@ from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import references, shares
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.stats.repeated import Noise
-from nasbench_lab.tables import trainings
+from nasbench_lab.tables import trainings, typed
 from nasbench_lab.tables.table import Table
 
 _AFTER = (100, 1000)  # queries of random search that are told
@@ -36,7 +36,7 @@ def cell_facts(text: str, table: Table) -> dict[str, Any]:
     """
     space = table.space
     try:
-        arch = naming.parse(space, text)
+        arch = typed.cell_of(space, text)
     except ValueError as error:
         raise LabError(str(error)) from error
     facts: dict[str, Any] = {"cell": arch}

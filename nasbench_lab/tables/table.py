@@ -132,7 +132,7 @@ class Table:
     @cached_property
     def measure(self) -> Measure:
         """How its scores are read."""
-        return Measure(self.unit, self.better).for_scores(self.truth)
+        return Measure(self.unit, self.better, tested=not self.scored).for_scores(self.truth)
 
     @property
     def scored(self) -> str:
@@ -204,10 +204,10 @@ class Table:
         names.checked(self.name, "a table")
         if not self.schedules:
             raise LabError(f"table {self.name!r} has no schedule")
-        if self.better not in BETTER or not self.unit.strip() or not self.unit.isprintable():
-            raise LabError(
-                f"table {self.name!r}: better is {' or '.join(BETTER)} and the unit a text, got {self.better!r}, {self.unit!r}"
-            )
+        if self.better not in BETTER:
+            raise LabError(f"table {self.name!r}: better is {' or '.join(BETTER)}, got {self.better!r}")
+        if not self.unit.strip() or not self.unit.isprintable():
+            raise LabError(f"table {self.name!r}: the unit is a text that can be printed, got {self.unit!r}")
         for last, schedule in self.schedules.items():
             _check_schedule(f"table {self.name!r}, schedule {last}", last, schedule, self)
         for name, values in self.metrics.items():

@@ -21,7 +21,7 @@ import numpy as np
 
 from nasbench_lab import core, loading
 from nasbench_lab.core import Evaluator, LabError, Query, Record, Result, Strategy, Task
-from nasbench_lab.errors import StrategyError, place
+from nasbench_lab.errors import StrategyError, of_predictor, place
 from nasbench_lab.evaluators.tabular import Tabular
 from nasbench_lab.stats import shares
 from nasbench_lab.strategies.baselines.random_search import RandomSearch
@@ -136,7 +136,8 @@ class _Kit:
 
     def is_strategy(self) -> None:
         strategy = self.make()
-        require(isinstance(strategy, Strategy), f"{type(strategy).__name__} does not derive from nasbench_lab.Strategy")
+        meant = f"does not derive from nasbench_lab.Strategy{of_predictor(strategy)}"
+        require(isinstance(strategy, Strategy), f"{type(strategy).__name__} {meant}")
         require(hasattr(strategy, "__dataclass_fields__"), f"{type(strategy).__name__} is not a dataclass")
 
     def proposes_inside(self) -> None:

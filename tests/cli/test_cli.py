@@ -344,7 +344,11 @@ def test_a_damaged_run_is_refused_by_leaderboard_and_reproduce(lab, done):
     code, _, err = lab("leaderboard", done)
     assert (code, f"as written, not rebuilt: {path} is" in err) == (0, True)
     code, out, _ = lab("reproduce", done)
-    assert (code, "damaged" in out, "1 could not be run" in out) == (1, True, True)
+    assert (code, "damaged" in out, "\n2 runs reproduced exactly, 0 differ, 2 could not be run" in out) == (
+        1,
+        True,
+        True,
+    )
 
 
 def test_the_installed_command_behaves_as_the_function(tmp_path):

@@ -219,3 +219,11 @@ def test_as_many_processes_as_a_slip_of_the_finger_are_refused(mine, lab, tmp_pa
     assert "1..1,024" in err
     with pytest.raises(LabError, match="workers must be"):
         api.compare("random_search", table="toy", max_queries=3, seeds=2, out=tmp_path / "r", workers=2.5)
+
+
+def test_an_interrupted_command_claims_to_keep_nothing_that_it_does_not(lab, monkeypatch):
+    def interrupted(_name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nasbench_lab.testing.strategy_kit.check_strategy", interrupted)
+    assert lab("check", "random_search")[::2] == (2, "nasbench-lab: interrupted\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -73,7 +74,12 @@ def test_every_column_that_any_board_shows_is_explained():
         content = written.read_rows(path.parent)
         for row in content["rows"]:
             for head in wording.heads_of(row):
-                assert wording.meaning(head, content["columns"]), (path, head)
+                said = wording.meaning(head, content["columns"])
+                assert said, (path, head)
+                assert not re.search(r"\w_\w", said), (
+                    path,
+                    head,
+                )  # names of the files' columns, which nobody sees here
 
 
 def test_a_board_explains_its_columns_where_that_is_asked_for(lab, tmp_path):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import nasbench_lab
 from nasbench_lab.cli.app import app
 from nasbench_lab.core import LabError
 from nasbench_lab.spaces import written
@@ -226,3 +229,42 @@ def test_a_row_lacks_some_trials_but_not_all(run, tmp_path):
     assert "row 1: needs two scores" in run(
         "tables", "import", path, "--decisions", "a", "--val", "v1,v2", refused=True
     )
+
+
+@pytest.fixture
+def losses(run):
+    """A file with a loss, lower of which is better, and nothing of a test."""
+    Path("losses.csv").write_text(
+        "depth,width,loss,secs\n" + "".join(f"{i},{j},{i / j},{i}\n" for i in (1, 2, 3) for j in (4, 8))
+    )
+    return ("tables", "import", "losses.csv", "--decisions", "depth,width", "--val", "loss")
+
+
+def test_a_loss_of_which_more_is_better_is_noted_where_nobody_said_so(losses, run):
+    said = "note: higher scores are taken to be better, though 'loss' sounds like the contrary: then say --better lower"
+    assert said in run(*losses)
+    assert "to be better" not in run(*losses, "--better", "higher", "--force")
+    assert "to be better" not in run(*losses, "--better", "lower", "--force")
+    assert run(*losses, "--better", "lowest", refused=True).endswith("better is higher or lower, got 'lowest'")
+
+
+def test_a_direction_of_a_metric_that_is_none_is_named(losses, run):
+    said = run(*losses, "--metric", "secs:low", refused=True)
+    assert said.endswith("metric 'secs': 'lower' or 'higher' values are better, got 'low'")
+
+
+def test_a_decision_that_there_is_not_is_named_with_the_nearest(losses, run):
+    run(*losses, "--better", "lower")
+    there = "losses has no decision 'depht'; did you mean depth? It has: depth, width"
+    assert run("query", "depht=3,width=8", "--table", "losses", refused=True).endswith(there)
+    f = nasbench_lab.objective("losses")
+    for cell in ({"depht": 3, "width": 8}, "depht=3,width=8"):
+        with pytest.raises(nasbench_lab.LabError, match=re.escape(there)):
+            f(cell)
+
+
+def test_a_front_of_scores_that_are_no_test_does_not_call_them_so(losses, run):
+    run(*losses, "--better", "lower", "--unit", "nats", "--metric", "secs:lower")
+    said = run("front", "--table", "losses", "--objectives", "secs:lower", "--out", "front")
+    assert said.startswith("losses: score against secs:lower")
+    assert "test" not in said + Path("front/front.svg").read_text()

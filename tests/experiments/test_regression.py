@@ -35,6 +35,18 @@ def test_a_fall_is_found_and_the_same_numbers_are_not(baseline):
     assert not rise[0].worse
 
 
+@pytest.mark.parametrize("sd", [0.0, 3e-16])
+def test_nothing_is_said_of_power_where_no_run_differs(tmp_path, sd):
+    """What is left of equal scores by rounding is no spread."""
+    (tmp_path / "leaderboard.json").write_text(json.dumps({"rows": [row("same", 3.0, sd=sd), row("good", 3.0)]}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"tables": {"a": {"digest": "abc"}}}))
+    said = [
+        regression.in_words(regression.against([each], {"a": "abc"}, tmp_path), tmp_path, 0.05)
+        for each in (row("same", 3.0, sd=sd), row("good", 3.0))
+    ]
+    assert ["would be found with power" in each for each in said] == [False, True]
+
+
 def test_of_an_error_a_rise_is_worse(tmp_path):
     """In any unit: the same numbers times 1e-9 are judged alike."""
     for unit in (1.0, 1e-9):

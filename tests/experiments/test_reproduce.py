@@ -8,8 +8,10 @@ import shutil
 import pytest
 from conftest import make_table
 from run_files import forge
+from typer.testing import CliRunner
 
 import nasbench_lab
+from nasbench_lab.cli.app import app
 from nasbench_lab.cli.reproduce import told
 from nasbench_lab.core import LabError
 from nasbench_lab.experiments.reproduce import Outcome, reproduce
@@ -165,6 +167,19 @@ def test_nothing_to_reproduce_is_a_lab_error(folder, tmp_path):
         list(reproduce(folder, run="ffff"))
     with pytest.raises(LabError, match="no such results folder"):
         list(reproduce(tmp_path / "nothing"))
+
+
+def test_what_is_counted_is_runs_once(folder, capsys):
+    """Those of a damaged file are three, and the same ones in two files are no more than in one."""
+    first, other = sorted((folder / "runs").glob("*.parquet"))
+    shutil.copy(other, other.with_name(other.name.replace("-000000", "-000001")))
+    first.write_bytes(first.read_bytes()[:-9])
+    said = CliRunner().invoke(app, ["reproduce", str(folder)])
+    assert said.exit_code == 1
+    assert "\n3 runs reproduced exactly, 0 differ, 3 could not be run;" in said.output
+    chosen = CliRunner().invoke(app, ["reproduce", str(folder), "--run", first.stem.split("-")[-2]])
+    assert chosen.exit_code == 1
+    assert "\n0 runs reproduced exactly, 0 differ, 3 could not be run" in chosen.output
 
 
 def test_a_damaged_file_does_not_stop_the_others(folder):

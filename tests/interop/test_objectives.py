@@ -51,6 +51,20 @@ def test_what_is_no_cell_is_refused_and_not_counted(wrong):
     assert f.queries == 0
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["nor_conv_3x3"] * 5, "nas-bench-201 has 6 decisions, 0-1, 0-2, 1-2, 0-3, 1-3, 2-3; got 5$"),
+        ((1, 2, 3), "; got 3$"),
+        ("foo", "^not a cell: 'foo'. Give an index"),
+        (["foo"] * 6, "^nas-bench-201 has no cell .* decision '0-1' has no option 'foo'"),
+    ],
+)
+def test_what_is_no_cell_is_named_once(wrong, said):
+    with pytest.raises(LabError, match=said):
+        nasbench_lab.objective("toy")(wrong)
+
+
 def test_epochs_of_one_training_are_charged_once():
     task = Tabular(catalog.load("digits")).task
     f, whole = nasbench_lab.objective("digits"), nasbench_lab.objective("digits")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import nasbench_lab
 from nasbench_lab.cli.app import app
 from nasbench_lab.core import LabError
-from nasbench_lab.leaderboard import details, latex, verdict, written
+from nasbench_lab.leaderboard import details, latex, protocols, verdict, written
 from nasbench_lab.stats import standings
 
 
@@ -92,14 +92,27 @@ def test_what_settings_share_is_said_once_and_what_they_do_not_where_they_stand(
     assert "queries" not in one.replace(caption(one), "")
     mixed = nasbench_lab.to_latex(folder, out)
     assert "20 seeds, 30 queries (toy (synthetic) (2): 12 queries), search sees" in caption(mixed)
-    assert "policies by default (toy (synthetic) (2): trials=sample). Bold" in caption(mixed)
+    assert "mean of trainings seen (toy (synthetic) (2): one training seen). Bold" in caption(mixed)
     assert mixed.replace(caption(mixed), "").count("toy (synthetic) (2)") == 1
     rows = written.read_rows(folder)
     same = {key: [each for each in rows[key] if each["table"] == "toy"] for key in ("references", "tests", "rows")}
     apart = latex.table([same, written.read_rows(out)])
     assert " & 30 queries & 12 queries" in apart
-    assert " & policies by default & trials=sample" in apart
+    assert " & mean of trainings seen & one training seen" in apart
     assert "30 queries" not in caption(apart)
+
+
+def test_policies_are_said_in_words(folder):
+    row = written.read_rows(folder)["rows"][0]
+    policy = "trials=split, noise=0.5, repeats=free-class, 2 simulated workers, objectives val, params_m"
+    said = list(protocols.protocol(row | {"policy": policy}).values())
+    assert said[-5:] == [
+        "one training seen, scored on the others",
+        "noise of 0.5 added",
+        "repeated and isomorphic queries free",
+        "2 simulated workers",
+        "objectives val, params_m",
+    ]
 
 
 @given(st.text(max_size=30))

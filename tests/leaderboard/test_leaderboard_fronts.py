@@ -105,8 +105,8 @@ def test_curves_have_the_hypervolume_over_queries_and_seconds(made):
 def test_page_json_csv_and_terminal_show_it(made, capsys, tmp_path):
     board, _, setting = made
     page = wording.to_markdown(board)
-    assert "| rank | strategy | hypervolume | 95% interval | test % |" in page
-    assert f"{setting.front.size} points and normalised hypervolume {setting.front.possible:.5f}" in page
+    assert "| rank | strategy | hypervolume share | 95% interval | test % |" in page
+    assert f"{setting.front.size} points and normalised hypervolume {setting.front.possible:.5f}, of which" in page
     assert "ranked by it" in page
     content = json.loads(written.to_json(board))
     assert list(content["columns"])[-3:] == list(parts.FRONT_COLUMNS)
@@ -115,7 +115,7 @@ def test_page_json_csv_and_terminal_show_it(made, capsys, tmp_path):
     assert header == [*parts.COLUMNS, *parts.FRONT_COLUMNS]
     screen.show(board, tmp_path, as_json=False)
     shown = capsys.readouterr().out
-    assert "hypervolume" in shown
+    assert "share" in shown
     assert f"{board.rows[0]['hypervolume_mean']:.4f}" in shown
 
 
@@ -133,4 +133,4 @@ def test_settings_with_and_without_a_front_share_a_board(made, tmp_path):
     single = setting_of(front=False, table="c", max_seconds=math.inf)
     board = ranking.build("Title", [*entries, *(Entry(single, e.strategy, e.runs) for e in entries)])
     assert board.frame()["hypervolume_mean"].isna().tolist() == [False] * 3 + [True] * 3
-    assert wording.to_markdown(board).count("| hypervolume |") == 1
+    assert wording.to_markdown(board).count("| hypervolume share |") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from nasbench_lab.cli.app import app
 from nasbench_lab.core import LabError
 from nasbench_lab.plots import style
 from nasbench_lab.report import figures
+from nasbench_lab.testing import first_search
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +59,61 @@ def test_panels_of_unlike_protocols_say_so(folder, tmp_path):
         "local_search:improvement=best", table="toy", seeds=20, max_queries=12, trials="sample", out=out
     )
     text = style.svg(plot.regret(folder, out, width="text", size=7))
-    for part in ("30 queries", "12 queries", "trials=sample", "policies by default", "local_search improvement=best"):
+    for part in (
+        "30 queries",
+        "12 queries",
+        "one training seen",
+        "mean of trainings seen",
+        "local_search improvement=best",
+    ):
         assert f">{part}<" in text
     assert "30 queries" not in style.svg(plot.regret(folder, folder, width="text", size=7))
     made = CliRunner().invoke(app, ["plot", "regret", str(folder), str(out), "--out", str(tmp_path / "f.pdf")])
     assert made.exit_code == 0
     assert (
-        "note: the panels are of unlike protocols: toy (30 queries, policies by default); toy (12 queries, trials=sample)"
+        "note: the panels are of unlike protocols: toy (30 queries, mean of trainings seen); toy (12 queries, one training seen)"
         in made.stderr
     )
     assert (
         "note: 'regularized_evolution …' in the figure is regularized_evolution:population=10,sample=4" in made.stderr
     )
+
+
+def shown(chart) -> list[dict[str, str]]:
+    """Of every panel, the colour of each name at its lines' ends."""
+    found = []
+    for panel in re.split(r'aria-label="Title text', style.svg(chart))[1:]:
+        texts = re.findall(r'<text[^>]*fill="([^"]*)"[^>]*>([^<]+)</text>', panel)
+        found.append({text: colour for colour, text in texts})
+    return found
+
+
+def test_a_strategy_has_one_colour_in_all_panels_and_no_other_has_it(folder, tmp_path_factory):
+    """In rows as side by side; somebody's strategy takes no colour that another panel has given away."""
+    beside = tmp_path_factory.mktemp("figures") / "b"
+    names = ("tpe", "gp_bo", "regularized_evolution:population=10,sample=4", "random_search", "hill_climb.py")
+    own = beside.parent / "hill_climb.py"
+    own.write_text(Path(first_search.__file__).read_text())
+    nasbench_lab.compare(*names[:4], str(own), table="toy", seeds=3, max_queries=12, out=beside)
+    for columns in (1, 2):
+        panels = shown(plot.regret(folder, beside, folder, width=9, size=7, columns=columns))
+        assert len(panels) == 3
+        every: dict[str, set[str]] = {}
+        for panel in panels:
+            for name in ("tpe", "gp_bo", "regularized_evolution …", "random_search", "hill_climb.py", "local_search"):
+                if name in panel:
+                    every.setdefault(name, set()).add(panel[name])
+        assert len(every) == 6
+        assert {len(colours) for colours in every.values()} == {1}
+        assert len(set.union(*every.values())) == 6
+
+
+def test_a_long_subtitle_is_broken_and_takes_no_column_away(folder, monkeypatch):
+    long = "search sees mean test accuracy (oracle) after all of very many different schedules"
+    monkeypatch.setattr(figures, "_unlike", lambda chosen: [[long] for _ in chosen])
+    chart = plot.regret(folder, folder, width="text", size=7, columns=2)
+    assert points(chart) == pytest.approx(486, abs=1)
+    assert f">{long}<" not in style.svg(chart)
 
 
 def test_text_has_its_size_and_font_in_every_panel(folder):

@@ -20,7 +20,7 @@ class Columns:
     test: tuple[str, ...] = ()
     seconds: str = ""
     metrics: tuple[str, ...] = ()
-    better: str = "higher"
+    better: str = ""  # "higher" where nothing is said
     unit: str = ""
     space: str = ""
 

@@ -76,8 +76,9 @@ def read(path: Path, asked: Columns, *, source: str = "", licence: str = "") -> 
         once(given, f"--{'metric' if option == 'metrics' else option}")
     try:
         table = Table.from_frame(
-            frame, name=asked.name or path.name.split(".")[0], seconds=asked.seconds, better=asked.better, unit=asked.unit,
-            space=space, source=source or f"imported from {path.name}", licence=licence, **columns,
+            frame, name=asked.name or path.name.split(".")[0], seconds=asked.seconds, unit=asked.unit,
+            better=asked.better or "higher", space=space, source=source or f"imported from {path.name}", licence=licence,
+            **columns,
         )  # fmt: skip
     except LabError as error:
         raise LabError(f"{path}: {error}") from error
@@ -129,6 +130,11 @@ def _notes(table: Table, frame: pd.DataFrame, asked: Columns, space: Space | Non
     notes = []
     if table.scored:
         notes.append(f"there is no test score of its own: runs are scored on {table.scored}")
+    if not asked.better and _better(asked) == "lower":
+        named = ", ".join(map(repr, (*asked.val, *asked.test)))
+        notes.append(
+            f"higher scores are taken to be better, though {named} sounds like the contrary: then say --better lower"
+        )
     if not asked.seconds:
         notes.append("there are no times: every query costs 1 simulated second")
     if not asked.unit:
@@ -183,7 +189,7 @@ def proposal(path: Path, frame: pd.DataFrame, asked: Columns) -> str:
     words += ["--seconds", guess.seconds] if guess.seconds else []
     costs = [metric if known_direction(metric) else f"{metric}:lower" for metric in guess.metrics]
     words += [word for metric in costs for word in ("--metric", metric)]
-    words += ["--better", "lower"] if guess.better == "lower" else []
+    words += ["--better", guess.better] if asked.better or guess.better == "lower" else []
     words += ["--unit", asked.unit] if asked.unit else []
     words += ["--space", asked.space] if asked.space else []
     shown = ", ".join(frame.columns[:40]) + (", ..." if len(frame.columns) > 40 else "")
@@ -224,10 +230,10 @@ def _columns(asked: Columns, frame: pd.DataFrame) -> set[str]:
 
 def _said(asked: Columns, guess: Columns) -> Columns:
     """What a user said, and a guess for the rest; scores of one kind are not guessed beside those of the other."""
-    kept = {name: value for name, value in vars(asked).items() if value and value != "higher"}
+    kept = {name: value for name, value in vars(asked).items() if value}
     scores = {"val": asked.val, "test": asked.test} if asked.val or asked.test else {}
     found = replace(guess, **scores | kept)
-    return found if asked.better == "lower" else replace(found, better=_better(found))
+    return found if asked.better else replace(found, better=_better(found))
 
 
 def _better(columns: Columns) -> str:
