@@ -63,7 +63,9 @@ def test_queries_to_the_optimum_are_those_of_the_boards():
     }
     a, b = needed["gp_bo"]
     c, d = needed["local_search"]
-    assert re.search(rf"`gp_bo` needs {a:.1f} ± [.\d]+ and {b:.1f} ± [.\d]+ queries on average to the cell with", README)
+    assert re.search(
+        rf"`gp_bo` needs {a:.1f} ± [.\d]+ and {b:.1f} ± [.\d]+ queries on average to the cell with", README
+    )
     assert re.search(rf"local search needs {c:.0f} ± \d+ and {d:.0f} ± \d+ \(`results/nb201_oracle`", README)
 
 

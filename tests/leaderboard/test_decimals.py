@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -57,3 +58,10 @@ def test_one_query_is_no_queries():
     assert "50.00 after 1 query and 1 query until it has tried an optimum" in said
     more = wording.footing(reference | {"budget": "9 s", "random_queries": 2, "random_queries_to_optimum": 15.5})
     assert "after 2 queries (the rows' mean) and 15.5 queries until" in more
+
+
+def test_why_there_is_no_interval():
+    """Too few seeds are one reason; with enough of them, a run without an answer is another."""
+    assert wording._interval(math.nan, math.nan, 2, True) == "from 20 seeds on"
+    assert wording._interval(math.nan, math.nan, 2, False) == ""
+    assert wording._interval(0.5, 0.501, 2, False) == "0.500 – 0.501"

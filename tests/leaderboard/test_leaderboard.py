@@ -285,13 +285,6 @@ def test_search_and_budget_are_named_where_they_differ(tmp_path):
     assert "from 20 seeds on" in wording.agreement_cells(row)
 
 
-def test_why_there_is_no_interval():
-    """Too few seeds are one reason; with enough of them, a run without an answer is another."""
-    assert wording._interval(math.nan, math.nan, 2, True) == "from 20 seeds on"
-    assert wording._interval(math.nan, math.nan, 2, False) == ""
-    assert wording._interval(0.5, 0.501, 2, False) == "0.500 – 0.501"
-
-
 def test_one_setting_or_two_strategies_say_nothing_of_agreement(made, tmp_path):
     single = three_settings(tmp_path)[:3]
     two = [entry for entry in three_settings(tmp_path) if entry.strategy != "c"]
