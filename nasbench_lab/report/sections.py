@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from nasbench_lab.leaderboard import decimals, verdict, wording
+from nasbench_lab.leaderboard.parts import difference
 from nasbench_lab.plots import style
 from nasbench_lab.report.charts import Board, Row, Setting
 from nasbench_lab.spaces import cell, cells, drawing
@@ -318,7 +319,7 @@ def _rank_text(row: Row) -> str:
 
 
 def _regret(row: Row) -> str:
-    return wording.score(row["regret_mean"], row)
+    return difference(row["regret_mean"], measures.of(row))
 
 
 def best_cells(board: Board, setting: Setting) -> str:
