@@ -6,9 +6,11 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -113,7 +115,13 @@ def test_a_dask_cluster_gives_the_same_records(tmp_path, processes):
     for backend, workers in (("sequential", 1), ("loky", 2)):
         api.run(chosen, tmp_path / backend, workers=workers, backend=backend)
         digests.append(results(tmp_path / backend))
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=processes, dashboard_address=None)
+    cluster = distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=processes,
+        dashboard_address=":0",  # of another study's cluster, beside this one, is the usual port
+        scheduler_kwargs={"dashboard": False},
+    )
     with cluster, distributed.Client(cluster):
         api.run(chosen, tmp_path / "dask", workers=2, backend="dask")
     digests.append(results(tmp_path / "dask"))
@@ -122,8 +130,13 @@ def test_a_dask_cluster_gives_the_same_records(tmp_path, processes):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_dask_starts_a_cluster_of_its_own_where_none_is_open(tmp_path):
+    """Beside another one, which has the port that clusters usually take."""
     pytest.importorskip("distributed")
     chosen = Study(("random_search",), (StudyTask("toy", max_queries=10),), seeds=4, block=2)
     api.run(chosen, tmp_path / "one")
-    api.run(chosen, tmp_path / "dask", workers=2, backend="dask")
+    with socket.socket() as taken:
+        with suppress(OSError):  # then somebody has it
+            taken.bind(("", 8787))
+            taken.listen()
+        api.run(chosen, tmp_path / "dask", workers=2, backend="dask")
     assert results(tmp_path / "one") == results(tmp_path / "dask")

@@ -54,7 +54,12 @@ class Dask(Futures):
         try:
             found = distributed.get_client()
         except ValueError:  # no client is open
-            return distributed.Client(n_workers=self._workers, threads_per_worker=1, dashboard_address=None)
+            return distributed.Client(
+                n_workers=self._workers,
+                threads_per_worker=1,
+                dashboard_address=":0",  # without an address, too, its web server wants 8787, which others may have
+                scheduler_kwargs={"dashboard": False},
+            )
         self._own = False
         return found
 
