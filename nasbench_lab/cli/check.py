@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -59,19 +58,6 @@ def _taken(printed: _Printed) -> Iterator[int]:
         reader.join(timeout=1.0)  # a process that was left behind may keep its end open
 
 
-@contextmanager
-def _diverted(writing: int) -> Iterator[None]:
-    """What is written to standard output past Python, by processes that are started too, goes there meanwhile."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(writing, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
 def check(
     name: Annotated[
         str,
@@ -98,7 +84,7 @@ def check(
     with _taken(printed) as writing:
         for test in check_strategy(name) if kind == "strategy" else check_surrogate(name):
             try:
-                with _diverted(writing), redirect_stdout(output):
+                with screen.diverted(writing), redirect_stdout(output):
                     test()
             except NotRun:
                 skipped += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,21 +91,28 @@ def _aside(context: typer.Context, asked: bool) -> bool:
 @contextmanager
 def aside() -> Iterator[None]:
     """Whatever is printed meanwhile, by processes that are started too, goes to stderr; `print_json` prints on stdout."""
-    out, parts = sys.stdout, list[str]()
+    parts = list[str]()
     token = _answer.set(parts)
-    out.flush()
+    try:
+        with diverted(2), redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stderr.flush()
+        _answer.reset(token)
+        print("".join(parts), end="", flush=True)  # also where the command ends with another exit code
+
+
+@contextmanager
+def diverted(to: int) -> Iterator[None]:
+    """What is written to standard output past Python, by processes that are started too, goes to this descriptor meanwhile."""
+    sys.stdout.flush()
     kept = os.dup(1)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
+    os.dup2(to, 1)
     try:
         yield
     finally:
-        sys.stderr.flush()
-        sys.stdout = out
         os.dup2(kept, 1)
         os.close(kept)
-        _answer.reset(token)
-        print("".join(parts), end="", flush=True)  # also where the command ends with another exit code
 
 
 def trusted(names: list[str] | None) -> list[str] | None:
