@@ -81,6 +81,8 @@ def surrogates(
         test_size=held_out,
         max_queries=max_queries,
     )
+    for note in assessment.notes(settings):
+        print(f"note: {note}", file=sys.stderr)
     with screen.progress("fits and searches", to=out) as progress:
         jobs = assessment.run(settings, out, workers=workers, progress=progress)
     content = assessment_report.build(settings, jobs, out)

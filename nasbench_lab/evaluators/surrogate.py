@@ -31,6 +31,7 @@ from nasbench_lab.evaluators.tabular import ORACLE, Tabular
 from nasbench_lab.spaces import cell
 from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import IntArray, Space
+from nasbench_lab.surrogates._base import predictions
 from nasbench_lab.tables.predicted import counts
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
@@ -166,7 +167,7 @@ class Fitted(Tabular):
         rng = stream(self.fit_seed, _FIT, epochs)
         try:
             self._model.fit(self.archs, scores[self.archs], rng, space=self.table.space, **extra)
-            mean, std = self._model.predict(np.arange(self.table.space.size))
+            mean, std = predictions(self._model, np.arange(self.table.space.size))
         except ValueError as error:
             raise LabError(f"surrogate {self.model}: {error}") from error
         if self.table.measure.percent:

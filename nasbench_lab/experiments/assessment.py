@@ -33,8 +33,10 @@ from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.stats import calibration
 from nasbench_lab.stats.measures import Measure
 from nasbench_lab.study import execute
+from nasbench_lab.study.notes import substitutes
 from nasbench_lab.study.plan import resolve
 from nasbench_lab.study.study import Study, StudyTask
+from nasbench_lab.surrogates._base import predictions
 from nasbench_lab.tables import catalog
 from nasbench_lab.tables.schedule import Schedule
 from nasbench_lab.tables.table import Table
@@ -154,6 +156,12 @@ def split(scores: FloatArray, classes: IntArray, how: str, test_size: int, seed:
     return rng.permutation(pool[place > last]), rng.permutation(pool[place <= last])[:test_size]
 
 
+def notes(settings: Settings) -> list[str]:
+    """What a reader should know of surrogates that are plainer than their specs on this table's space."""
+    space = catalog.load(settings.table).space
+    return substitutes((spec, spec, space) for spec in settings.surrogates)
+
+
 def plan(settings: Settings, out: Path) -> list[Job]:
     """All jobs; everything is checked here, before anything runs.
 
@@ -233,11 +241,10 @@ def assess(spec: str, settings: Settings, train: IntArray, held_out: IntArray, *
     with threadpool_limits(limits=1):  # so that times compare, and bits do not depend on the number of workers
         model, fit_seconds = _fitted(spec, settings, train, seed)
         predict_seconds = min(_seconds(lambda: model.predict(everything)) for _ in range(3))
-        mean, std = (np.asarray(part, dtype=np.float64) for part in model.predict(held_out))
+        mean, std = predictions(model, held_out)
         quantiles = np.stack(model.quantiles(held_out, calibration.LEVELS))
-    for name, values in (("mean", mean), ("std", std), ("quantile", quantiles)):
-        if values.shape[-1:] != held_out.shape or not np.isfinite(values).all():
-            raise LabError(f"{spec} predicts a {name} that is not finite on {len(train)} cells, seed {seed}")
+    if quantiles.shape[-1:] != held_out.shape or not np.isfinite(quantiles).all():
+        raise LabError(f"{spec} predicts a quantile that is not finite on {len(train)} cells, seed {seed}")
     truth, sign, some = scores[held_out], settings.sign, slice(SAMPLE)
     ends = (quantiles[0], quantiles[-1])[::sign]
     shown = {"truth": truth, "mean": mean, "low": ends[0], "high": ends[1]}

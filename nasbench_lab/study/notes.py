@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 
-from nasbench_lab.core import Task
+from nasbench_lab import loading
+from nasbench_lab.core import LabError, Task
+from nasbench_lab.evaluators.surrogate import Fitted
+from nasbench_lab.spaces.space import Space
 from nasbench_lab.study.plan import Plan, PlannedTask
+from nasbench_lab.surrogates._base import Surrogate
 
 # family -> what it lives on, and what its members do where that is missing
 _NEEDS: Mapping[str, tuple[Callable[[Task], bool], str]] = {
@@ -34,7 +39,31 @@ def notes(plan: Plan) -> list[str]:
                 said = words.replace("{score}", task.table.measure.name)
                 found.setdefault((said, members), []).append(_named(task))
     plainer = [f"{members}: {words.format(on=', '.join(tasks))}" for (words, members), tasks in found.items()]
-    return plainer + _other_data(plan) + _caveats(plan) + _not_kept(plan)
+    return plainer + _other_data(plan) + substitutes(_asked(plan)) + _caveats(plan) + _not_kept(plan)
+
+
+def substitutes(asked: Iterable[tuple[str, str, Space]]) -> list[str]:
+    """Where surrogates were asked for kernels or features that a space lacks, and what stands for them there.
+
+    Args:
+        asked: whose surrogate it is, as a reader knows it, its spec, and the space it learns about.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for owner, spec, space in asked:
+        with suppress(LabError, ValueError):  # an author's may call something else so
+            model = loading.build("surrogates", spec)
+            if words := model.instead(space) if isinstance(model, Surrogate) else "":
+                found.setdefault(words, {})[owner] = None
+    return [f"{', '.join(owners)}: {words}" for words, owners in found.items()]
+
+
+def _asked(plan: Plan) -> Iterator[tuple[str, str, Space]]:
+    """The surrogates that strategies ask, and those that answer in place of a table."""
+    for task in plan.tasks:
+        own = {spec: getattr(strategy, "surrogate", "") for spec, strategy in plan.strategies.items()}
+        if isinstance(task.evaluator, Fitted):
+            own[task.text.evaluator] = task.evaluator.model
+        yield from ((spec, model, task.table.space) for spec, model in own.items() if model and isinstance(model, str))
 
 
 def _other_data(plan: Plan) -> list[str]:

@@ -118,6 +118,10 @@ class Surrogate:
         both = np.concatenate([archs, pending]), np.concatenate([y, expected])
         return self.update(*both, rng, space=space, known=known)
 
+    def instead(self, space: Space) -> str:
+        """What a space does not have of what was asked for, and what stands for it, in words; "" where it has all."""
+        return ""
+
     def alike(self, space: Space = cell.SPACE) -> tuple[IntArray, IntArray]:
         """Cells the model cannot tell apart: one of each group (R,), and the group of every cell (N,)."""
         name = getattr(self, "features", None)
@@ -140,6 +144,26 @@ def checked(archs: NDArray[np.int64], y: FloatArray) -> tuple[IntArray, FloatArr
     if len(y) < 2 or len(y) != len(archs) or not np.isfinite(y).all():
         raise ValueError(f"a fit needs at least 2 cells with one finite score each, got {len(archs)} and {len(y)}")
     return archs, y
+
+
+def predictions(model: Any, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation, (m,) each, that somebody's fitted surrogate predicts.
+
+    Raises:
+        ValueError: not a pair of m finite numbers, or a negative standard deviation.
+    """
+    found, name = model.predict(archs), f"{type(model).__name__}.predict"
+    if not isinstance(found, (tuple, list)) or len(found) != 2:
+        raise ValueError(f"{name} returns {str(found)[:40]!r}, not a pair of means and standard deviations")
+    mean, std = (np.asarray(part) for part in found)
+    for what, values in (("mean", mean), ("standard deviation", std)):
+        if values.shape != (len(archs),):
+            raise ValueError(f"{name}: the {what} has shape {values.shape} for {len(archs)} cells")
+        if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+            raise ValueError(f"{name}: the {what} is not a finite number for every cell")
+    if (std < 0).any():
+        raise ValueError(f"{name}: a standard deviation is negative, {std.min():.3g}")
+    return mean.astype(np.float64, copy=False), std.astype(np.float64, copy=False)
 
 
 def generator(rng: np.random.Generator | None) -> np.random.Generator:

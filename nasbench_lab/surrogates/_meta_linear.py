@@ -38,7 +38,7 @@ from nasbench_lab.surrogates._canonical import first_of, pool_of
 from nasbench_lab.surrogates._kernels import Part, Pool
 from nasbench_lab.surrogates.gp import GaussianProcess
 
-_FEATURES = "structure"
+FEATURES = "structure"  # that the network is meta-trained on
 _HIDDEN, _WIDTH = 64, 24  # of the network; d counts a constant besides the second
 _MIXED = 0.3
 _STEPS, _TASKS, _QUERIES, _CONTEXT, _RATE = 400, 16, 64, 40, 1e-2
@@ -87,7 +87,7 @@ class MetaLinear(Surrogate):
 
     def __init__(self, tasks: Tasks, space: Space, *, residual: bool = True) -> None:
         learned = trained(tasks, space)
-        self._expected: FloatArray = (learned.features @ learned.mean)[encodings.rows(_FEATURES, space).row_of]
+        self._expected: FloatArray = (learned.features @ learned.mean)[encodings.rows(FEATURES, space).row_of]
         self._head = _Head(targets="none", spent=0.0)
         self._head.rows_ = learned.features / np.sqrt(learned.precision)
         self._head.residual_ = residual
@@ -130,7 +130,7 @@ class _Head(GaussianProcess):
     def _pools(self, space: Space, known: Mapping[str, FloatArray] | None) -> list[Pool]:
         """A linear kernel on weighted features is a linear head with a prior on its weights; rows get unit length."""
         parts, row_of = pool_of(space, self.kernel)
-        rows = self.rows_[encodings.rows(_FEATURES, space).row_of[first_of(space, self.kernel)]]
+        rows = self.rows_[encodings.rows(FEATURES, space).row_of[first_of(space, self.kernel)]]
         length = np.linalg.norm(rows, axis=1, keepdims=True)
         head = Part("head", rows / length, profile="linear", variance=float((length**2).mean()))
         return [Pool((head, *parts) if self.residual_ else (head,), row_of)]
@@ -142,7 +142,7 @@ def trained(tasks: Tasks, space: Space) -> Trained:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _train(tasks, encodings.rows(_FEATURES, space))
+        return _train(tasks, encodings.rows(FEATURES, space))
     finally:
         torch.set_num_threads(threads)
 

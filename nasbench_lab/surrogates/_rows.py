@@ -16,15 +16,17 @@ from scipy.optimize import brentq
 from scipy.special import erf
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.spaces import cell, encodings
+from nasbench_lab.spaces import cell, cells, encodings
 from nasbench_lab.spaces.space import IntArray, Space
-from nasbench_lab.spaces.whole import cells
+from nasbench_lab.spaces.whole import cells as indices
 from nasbench_lab.surrogates._base import Surrogate, checked, generator
 from nasbench_lab.surrogates._scale import Scale, check_targets
 
 NINE_TENTHS = 1.6448536269514722**2  # the square of a standard normal number is below this nine times in ten
 LEAST_NOISE = 1e-3  # variance of targets, which have unit spread
 _POOL_SAMPLE = 512
+_BEST = 10  # errors that the best group has at least
+_ANYWHERE = ("one_hot", "live")  # features that any space has
 
 
 class RowModel(Surrogate):
@@ -53,6 +55,13 @@ class RowModel(Surrogate):
     def _rows(self, space: Space) -> encodings.Rows:
         return encodings.rows(self.features, space)
 
+    def instead(self, space: Space) -> str:
+        """See `Surrogate.instead`: other features than the default that only four-node cells have."""
+        default = getattr(type(self), "features", "")
+        if self.features in (default, *_ANYWHERE) or cells.is_cell(space):
+            return ""
+        return f"features {self.features} are for four-node cells; on {space.name}, one-hot rows and counts of shared labels"
+
     def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
         """Learn from targets (n,) at rows (n,) of `inputs_`; rows may repeat."""
         raise NotImplementedError
@@ -63,7 +72,7 @@ class RowModel(Surrogate):
 
     def _asked(self, archs: NDArray[np.int64]) -> tuple[IntArray, IntArray]:
         """The distinct rows of some cells, ascending, and for every cell its place among them."""
-        rows, back = np.unique(self.row_of_[cells(archs)], return_inverse=True)
+        rows, back = np.unique(self.row_of_[indices(archs)], return_inverse=True)
         return rows, back
 
     def predict(self, archs: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
@@ -107,6 +116,38 @@ class FeatureSurrogate(RowModel):
 
     def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         return self.moments(self.inputs_[rows])
+
+
+@dataclass(frozen=True)
+class NineTenths:
+    """Below what nine in ten errors lie: among cells that are predicted to be the best tenth, and among the others.
+
+    A search asks for the cells that are predicted to be good, and errors there are others than elsewhere: calibrated in
+    groups by prediction, Mondrian conformal prediction (Vovk et al. 2005, section 4.5). Of n exchangeable errors the
+    next lies below the one in place 0.9 (n + 1). The best group has ten errors at least, or all there are.
+
+    Attributes:
+        others: for whatever is not in the best group.
+        best: for what is.
+        edge: the lowest prediction in the best group.
+    """
+
+    others: float
+    best: float = 1.0
+    edge: float = np.inf
+
+    @classmethod
+    def of(cls, means: FloatArray, errors: FloatArray, least: float = -np.inf) -> Self:
+        """From predictions (n,) of what was withheld and their errors (n,), of any sign; none is below `least`."""
+        edge = float(np.sort(means)[-max(_BEST, round(0.1 * len(means))) :][0])
+        best = means >= edge
+        groups = errors[best], errors[best if best.all() else ~best]
+        there, elsewhere = (max(float(np.quantile(group, 0.9, method="weibull")), least) for group in groups)
+        return cls(elsewhere, there, edge)
+
+    def at(self, means: FloatArray) -> FloatArray:
+        """(m,) for predictions (m,)."""
+        return np.where(means >= self.edge, self.best, self.others)
 
 
 def added_noise(squares: FloatArray, known: FloatArray) -> float:

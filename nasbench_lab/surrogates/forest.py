@@ -2,7 +2,8 @@
 
 Every tree predicts with the mean and the variance of its leaf; by the law of total variance the forest's variance is
 the mean of these variances plus the variance of these means. That is drawn half way to its average, as ten trees may
-agree by chance, and multiplied such that 90% intervals cover what trees did not see (out of bag).
+agree by chance, and multiplied such that 90% intervals cover what trees did not see (out of bag), with a factor of its own
+where a cell is predicted to be among the best (`_rows.NineTenths`).
 
 Deviation from SMAC's forest, whose settings are `trees=10,max_features=0.83,min_leaf=3`: scikit-learn's trees, which
 split at midpoints; categorical choices as one-hot columns. Defaults chosen on validation columns as in `mlp`.
@@ -22,10 +23,11 @@ from sklearn.utils import check_random_state
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import encodings
 from nasbench_lab.spaces.space import IntArray
-from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel
+from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, NineTenths, RowModel
 from nasbench_lab.surrogates._scale import check_targets
 
 Kind = Literal["random", "extra"]
+_AS_IT_IS = NineTenths(NINE_TENTHS)
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Forest(RowModel):
         self.trees_in_: NDArray[np.float32] = self.inputs_.astype(np.float32)
         seen = self.trees_in_[rows]
         self._grow(seen, targets[:, None], int(rng.integers(2**31)))
-        self.average_, self.factor_ = self._calibrated(seen, targets) if self.calibrated else (LEAST_NOISE, 1.0)
+        self.average_, self.within_ = self._calibrated(seen, targets) if self.calibrated else (LEAST_NOISE, _AS_IT_IS)
 
     def _grow(self, seen: NDArray[np.float32], targets: FloatArray, seed: int) -> None:
         """The trees, on bootstrap samples.
@@ -93,21 +95,21 @@ class Forest(RowModel):
         mean = np.stack([tree.value[leaf, 0, 0] for tree, leaf in zip(self.grown_, leaves, strict=True)])
         return mean, np.stack([tree.impurity[leaf] for tree, leaf in zip(self.grown_, leaves, strict=True)])
 
-    def _calibrated(self, seen: NDArray[np.float32], targets: FloatArray) -> tuple[float, float]:
-        """Average variance out of bag, and what to multiply (variance + average) by."""
+    def _calibrated(self, seen: NDArray[np.float32], targets: FloatArray) -> tuple[float, NineTenths]:
+        """Average variance out of bag, and what nine in ten squared errors lie within, as multiples of variance + average."""
         out = (self.counts_ == 0).astype(float)
         some = out.sum(axis=0) >= 2
         if not some.any():
-            return 0.5, 1.0  # nothing is known of such errors: the targets' own variance
+            return 0.5, _AS_IT_IS  # nothing is known of such errors: the targets' own variance
         mean, variance = self._by_tree(seen)
         share = out[:, some] / out[:, some].sum(axis=0)
         middle = (share * mean[:, some]).sum(axis=0)
         total = (share * (variance[:, some] + (mean[:, some] - middle) ** 2)).sum(axis=0)
         average = max(float(total.mean()), LEAST_NOISE)
         squares = (targets[some] - middle) ** 2 / (total + average)
-        return average, max(float(np.quantile(squares, 0.9)) / NINE_TENTHS, LEAST_NOISE)
+        return average, NineTenths.of(middle, squares, NINE_TENTHS * LEAST_NOISE)
 
     def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
-        mean, variance = self._by_tree(self.trees_in_[rows])
-        total = mean.var(axis=0) + variance.mean(axis=0)
-        return mean.mean(axis=0), np.sqrt(self.factor_ * (total + self.average_))
+        by_tree, variance = self._by_tree(self.trees_in_[rows])
+        mean, total = by_tree.mean(axis=0), by_tree.var(axis=0) + variance.mean(axis=0)
+        return mean, np.sqrt(self.within_.at(mean) / NINE_TENTHS * (total + self.average_))

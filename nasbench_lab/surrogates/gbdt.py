@@ -2,7 +2,8 @@
 
 Observations are dealt into folds; three boosted models are fitted to all but each, and predictions are the means over
 folds. What was left out says how far the outer two must move apart, or together, for 90% to lie between them:
-conformalised quantile regression (Romano et al. 2019), cross-fitted. In between and beyond, the distribution is two
+conformalised quantile regression (Romano et al. 2019), cross-fitted, and by as much as it takes there where a cell is
+predicted to be among the best (`_rows.NineTenths`). In between and beyond, the distribution is two
 halves of normal ones that meet at the median. Trees are scikit-learn's histogram trees, without early stopping, which
 would give away a tenth of few observations; leaves are small when observations are few.
 """
@@ -20,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from nasbench_lab.core import FloatArray
 from nasbench_lab.spaces import encodings
 from nasbench_lab.spaces.space import IntArray
-from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, RowModel, folds
+from nasbench_lab.surrogates._rows import LEAST_NOISE, NINE_TENTHS, NineTenths, RowModel, folds
 from nasbench_lab.surrogates._scale import check_targets
 
 _LEVELS = (0.05, 0.5, 0.95)
@@ -66,7 +67,7 @@ class BoostedTrees(RowModel):
         left_out = folds(rows, count, rng) if count > 1 else np.full(len(rows), -1)
         seed = int(rng.integers(2**31))
         self.models_: list[list[Any]] = []
-        self.margin_, self.factor_ = 1.0, 1.0  # if nothing can be left out
+        self.margin_, self.factor_ = NineTenths(1.0), NineTenths(1.0)  # if nothing can be left out
         levels = np.empty((3, len(rows)))
         with threadpool_limits(1, user_api="openmp"):  # more threads cost more than they save on so few rows
             for fold in range(count):
@@ -78,11 +79,11 @@ class BoostedTrees(RowModel):
             self._calibrate(levels, targets)
 
     def _calibrate(self, levels: FloatArray, targets: FloatArray) -> None:
-        """From levels (3, n) of what was left out: the margin, and a factor of the spread about the median."""
+        """From levels (3, n) of what was left out: the margins, and factors of the spread about the median."""
         low, middle, high = levels
-        self.margin_ = float(np.quantile(np.maximum(low - targets, targets - high), 0.9))
+        self.margin_ = NineTenths.of(middle, np.maximum(low - targets, targets - high))
         low, middle, high = self._moved(levels)
-        self.factor_ = max(float(np.quantile(2.0 * np.abs(targets - middle) / (high - low), 0.9)), 0.1)
+        self.factor_ = NineTenths.of(middle, 2.0 * np.abs(targets - middle) / (high - low), 0.1)
 
     def _grown(self, level: float, rows: IntArray, targets: FloatArray, seed: int) -> Any:
         model = HistGradientBoostingRegressor(
@@ -104,10 +105,10 @@ class BoostedTrees(RowModel):
         return np.sort(found, axis=0)
 
     def _moved(self, levels: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The levels, the outer ones moved by the margin."""
+        """The levels, the outer ones moved by their margin."""
         low, middle, high = levels
-        least = _HALF * float(np.sqrt(LEAST_NOISE))
-        return np.minimum(low - self.margin_, middle - least), middle, np.maximum(high + self.margin_, middle + least)
+        margin, least = self.margin_.at(middle), _HALF * float(np.sqrt(LEAST_NOISE))
+        return np.minimum(low - margin, middle - least), middle, np.maximum(high + margin, middle + least)
 
     def _levels(self, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         with threadpool_limits(1, user_api="openmp"):
@@ -115,7 +116,7 @@ class BoostedTrees(RowModel):
 
     def _moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         low, middle, high = self._levels(rows)
-        return middle, self.factor_ * (high - low) / (2.0 * _HALF)
+        return middle, self.factor_.at(middle) * (high - low) / (2.0 * _HALF)
 
     def quantiles(self, archs: NDArray[np.int64], probabilities: tuple[float, ...]) -> tuple[FloatArray, ...]:
         """See `Surrogate.quantiles`: of two half normal distributions."""

@@ -155,6 +155,14 @@ class GaussianProcess(Surrogate):
         self.model_: Any = self._engine(pools[0])
         self.choice_ = Choice([pool.parts for pool in pools])
 
+    def instead(self, space: Space) -> str:
+        """See `Surrogate.instead`: a kernel that only four-node cells have."""
+        named = candidates(space, self.kernel)
+        if self.kernel in ("canonical", *named):
+            return ""
+        best = f"the likeliest of {', '.join(named)}" if len(named) > 1 else named[0]
+        return f"kernel {self.kernel} is for four-node cells; on {space.name}, {best}"
+
     def _pools(self, space: Space, known: Mapping[str, FloatArray] | None) -> list[Pool]:
         """Those of all kernels that are chosen from; the first for the reference engine."""
         named = candidates(space, self.kernel)[: None if self.engine == "fast" else 1]

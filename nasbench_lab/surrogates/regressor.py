@@ -5,9 +5,10 @@ estimator is named: `surrogates/_estimators.py`. It sees rows that describe cell
 All randomness is the run's generator's: every `random_state` that is None, and numpy's global one meanwhile.
 
 The spread is what the estimator says of itself: `predict(return_std=True)`, quantiles (by `predict(quantiles=...)`, or three
-fits of one that learns a quantile), or the disagreement of members whose mean it is, the trees of a forest. Where it says
-nothing, `folds` copies are fitted, each without its part of the rows; their disagreement, plus a noise such that 90%
-intervals hold what was withheld, is the spread (Vovk 2015, cross-conformal; Krogh & Vedelsby 1995; `_rows.added_noise`).
+fits of one that learns a quantile), or the disagreement of members whose mean it is and that have each learned from a
+bootstrap sample, the trees of a random forest. Where it says nothing, `folds` copies are fitted, each without its part of
+the rows; their disagreement, plus a noise such that 90% intervals hold what was withheld, is the spread (Vovk 2015,
+cross-conformal; Krogh & Vedelsby 1995; `_rows.added_noise`).
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from nasbench_lab.core import FloatArray, stream
-from nasbench_lab.spaces.space import IntArray
+from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.surrogates import _estimators
 from nasbench_lab.surrogates._rows import LEAST_NOISE, FeatureSurrogate, added_noise, folds, spaced
 
 Spread = Literal["own", "folds"]
 _TREES = "sklearn.ensemble:ExtraTreesRegressor"
+_FEW = 8  # rows that most searches begin with, and fits of a fold
 _PROBE = 64  # made-up rows that an estimator must be able to learn before any run; fewer it may refuse
 
 
@@ -56,6 +58,12 @@ class Regressor(FeatureSurrogate):
     def requires(self) -> tuple[str, ...]:
         """The packages that the estimator is of."""
         return ("sklearn",) if self.estimator == _TREES else _estimators.packages(_estimators.made(self.estimator))
+
+    def instead(self, space: Space) -> str:
+        """See `Surrogate.instead`; and what is predicted where an estimator cannot learn from few rows."""
+        least, error = _least_rows(self.estimator)
+        few = f"cannot be fitted to fewer than {least} rows ({error}); their mean is predicted" if least > _FEW else ""
+        return "; ".join(filter(None, (super().instead(space), few)))
 
     def learn(self, inputs: FloatArray, targets: FloatArray, rng: np.random.Generator) -> None:
         """Fit the estimator, and what its spread takes; of fewer rows than it can learn from, their mean is predicted."""
@@ -132,12 +140,29 @@ def _at_least(std: FloatArray) -> FloatArray:
 @lru_cache(maxsize=128)
 def _problem(spec: str) -> str:
     """Why an estimator cannot be a surrogate, found on made-up rows before anything runs; "" where it can."""
+    error = _tried(spec, _PROBE)
+    return f"cannot be fitted to {_PROBE} rows of numbers: {error}" if error else ""
+
+
+@lru_cache(maxsize=128)
+def _least_rows(spec: str) -> tuple[int, str]:
+    """How many made-up rows an estimator needs, as far as halving from 64 tells, and what it says of half as many."""
+    count = _PROBE
+    while count > 1:
+        if error := _tried(spec, count // 2):
+            return count, error
+        count //= 2
+    return count, ""
+
+
+def _tried(spec: str, count: int) -> str:
+    """What an estimator says that cannot be fitted to so many made-up rows; "" where it can."""
     rng = stream(0, 7)
-    inputs = rng.standard_normal((_PROBE, 20))
+    inputs = rng.standard_normal((count, 20))
     estimator = _estimators.seeded(_estimators.made(spec), rng)
     try:
         _estimators.fitted(estimator, inputs, inputs[:, 0], rng)
         _estimators.predicted(estimator, inputs)
     except Exception as error:  # somebody's code
-        return f"cannot be fitted to {_PROBE} rows of numbers: {type(error).__name__}: {error}".partition("\n")[0]
+        return f"{type(error).__name__}: {error}".partition("\n")[0]
     return ""

@@ -41,3 +41,22 @@ def test_a_one_shot_strategy_from_elsewhere_need_not_say_what_it_trains_on(tmp_p
         '@dataclass\nclass Mine(Base):\n    family = "one_shot"\n'
     )
     assert notes(resolve(Study((str(path),), (StudyTask("toy", max_queries=5),)))) == []
+
+
+def test_a_kernel_and_features_that_a_space_lacks_are_noted_where_they_are_not_the_default():
+    specs = (
+        "nasbowl",
+        "gp_bo",
+        "gp_bo:surrogate=(gp:kernel=path)",
+        "bayes_linear_ts",
+        "gp_bo:surrogate=(gp:kernel=counts)",
+    )
+    rows = "gp_bo:surrogate=(bayes_linear:features=wl)"
+    tasks = (
+        StudyTask("toy", max_queries=5),
+        StudyTask("chain", max_queries=5, evaluator="surrogate:model=(gp:kernel=wl),cells=50"),
+    )
+    wl, path, features = notes(resolve(Study((*specs, rows), tasks)))
+    assert wl == f"nasbowl, {tasks[1].evaluator}: kernel wl is for four-node cells; on chain, choices"
+    assert path.startswith("gp_bo:surrogate=(gp:kernel=path): kernel path is for four-node cells; on chain")
+    assert features.startswith(f"{rows}: features wl are for four-node cells; on chain, one-hot rows")

@@ -11,6 +11,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from nasbench_lab.core import stream
 from nasbench_lab.spaces.space import IntArray
+from nasbench_lab.surrogates._rows import NINE_TENTHS
 from nasbench_lab.surrogates.forest import Forest
 
 
@@ -41,7 +42,7 @@ def test_variance_is_within_plus_between(cells: IntArray) -> None:
     rows = np.arange(50)
     mean, variance = model._by_tree(model.trees_in_[rows])
     second_moment = (variance + mean**2).mean(axis=0)
-    total = model._moments(rows)[1] ** 2 / model.factor_ - model.average_
+    total = model._moments(rows)[1] ** 2 * NINE_TENTHS / model.within_.at(mean.mean(axis=0)) - model.average_
     np.testing.assert_allclose(total, second_moment - mean.mean(axis=0) ** 2, atol=1e-9)
 
 

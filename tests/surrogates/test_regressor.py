@@ -72,7 +72,9 @@ def test_a_class_a_function_and_an_instance_in_a_file_are_the_same(name, tmp_pat
 @pytest.mark.parametrize(
     ("estimator", "folds"),
     [
-        (TREES, False),
+        (TREES, True),
+        (f"{TREES},bootstrap=True", False),
+        ("sklearn.ensemble:RandomForestRegressor:n_estimators=20", False),
         ("sklearn.linear_model:BayesianRidge", False),
         ("sklearn.ensemble:BaggingRegressor:n_estimators=5,max_features=0.5", False),
         ("sklearn.linear_model:QuantileRegressor:alpha=0.01", False),
@@ -216,3 +218,15 @@ def test_of_too_few_their_mean_is_predicted_and_no_mistake_is_hidden():
     mean, std = model.fit(TRAIN[:3], np.array([1.0, 2.0, 6.0])).predict(UNSEEN)
     assert np.allclose(mean, 3.0)
     assert (std > 0).all()
+
+
+def test_an_estimator_that_refuses_few_rows_says_so_before_it_runs(tmp_path):
+    path = tmp_path / "picky.py"
+    path.write_text(
+        "class Picky:\n    def fit(self, X, y):\n        if len(y) < 20: raise RuntimeError('too few')\n        self.m = y.mean()\n"
+        "    def predict(self, X):\n        return X[:, 0] * 0 + self.m\n"
+    )
+    said = loading.build("surrogates", f"{path}:Picky").instead(cell.SPACE)
+    assert said == "cannot be fitted to fewer than 32 rows (RuntimeError: too few); their mean is predicted"
+    path.with_name("plain.py").write_text(PLAIN)
+    assert loading.build("surrogates", f"{tmp_path / 'plain.py'}:Plain").instead(cell.SPACE) == ""

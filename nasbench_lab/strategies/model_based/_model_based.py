@@ -27,6 +27,7 @@ from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, LabError, Query, Result, Strategy
 from nasbench_lab.spaces.space import IntArray
 from nasbench_lab.surrogates._acquisition import log_expected_improvement, upper_confidence_bound
+from nasbench_lab.surrogates._base import predictions
 from nasbench_lab.surrogates._estimators import written
 from nasbench_lab.surrogates._settled import best, settled
 from nasbench_lab.surrogates._targets import TRANSFORMS
@@ -221,7 +222,7 @@ class ModelBased(Strategy):
         """What gives acquisition values of some cells, anew with every call if they are sampled."""
         if self.acquisition == "thompson":
             return lambda: self._model.sample(archs, self.rng)
-        mean, std = self._model.predict(archs)
+        mean, std = predictions(self._model, archs)
         std = np.maximum(std, 1e-9 * min(1.0, float(np.std(self._targets)) or 1.0))
         if self.acquisition == "its":
             return lambda: mean + std * self.rng.standard_normal(len(mean))

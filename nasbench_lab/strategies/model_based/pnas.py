@@ -18,6 +18,7 @@ import numpy as np
 
 from nasbench_lab import extras, loading
 from nasbench_lab.core import FloatArray, Query, Result, Strategy
+from nasbench_lab.surrogates._base import predictions
 from nasbench_lab.surrogates._estimators import written
 from nasbench_lab.surrogates._settled import settled
 
@@ -144,6 +145,6 @@ class Pnas(Strategy):
         known = np.array(list(self._scores), dtype=np.int64)
         y: FloatArray = np.array(list(self._scores.values()))
         model.update(known, y, self.rng, space=self.task.space, known=self.task.known)
-        mean = model.predict(np.array(shuffled, dtype=np.int64))[0]
+        mean = predictions(model, np.array(shuffled, dtype=np.int64))[0]
         order = np.argsort(-settled(mean, float(np.std(y)) or 1.0), kind="stable")
         return [shuffled[i] for i in order.tolist()]

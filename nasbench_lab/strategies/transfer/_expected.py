@@ -20,10 +20,9 @@ from nasbench_lab.spaces.frozen import frozen
 from nasbench_lab.spaces.space import Space
 from nasbench_lab.surrogates._canonical import candidates, first_of, pool_of
 from nasbench_lab.surrogates._kernels import Part, Pool
-from nasbench_lab.surrogates._meta_linear import Tasks, trained
+from nasbench_lab.surrogates._meta_linear import FEATURES, Tasks, trained
 from nasbench_lab.surrogates.gp import GaussianProcess
 
-_FEATURES = "structure"  # that the network is meta-trained on
 _EXPECTED, _HEAD = 3.0, 0.25  # prior medians of variances: as much as the structure of a cell, and a side note
 
 
@@ -40,7 +39,7 @@ class ExpectedFeature(GaussianProcess):
 
     def __init__(self, tasks: Tasks, space: Space) -> None:
         super().__init__(targets="none", spent=0.0)
-        learned, row_of = trained(tasks, space), encodings.rows(_FEATURES, space).row_of
+        learned, row_of = trained(tasks, space), encodings.rows(FEATURES, space).row_of
         self.expected: FloatArray = frozen((learned.features @ learned.mean)[row_of])
         self._head: FloatArray = learned.features / np.sqrt(learned.precision)
 
@@ -50,7 +49,7 @@ class ExpectedFeature(GaussianProcess):
         A linear kernel on weighted features is a linear head with a prior on its weights; rows get unit length.
         """
         first = first_of(space, self.kernel)
-        head = self._head[encodings.rows(_FEATURES, space).row_of[first]]
+        head = self._head[encodings.rows(FEATURES, space).row_of[first]]
         learned = (
             Part("expected", self.expected[first][:, None], variance=_EXPECTED),
             Part("head", head / np.linalg.norm(head, axis=1, keepdims=True), profile="linear", variance=_HEAD),
