@@ -5,6 +5,9 @@ Reads curves.csv of a results folder; mean over seeds with the half width of its
 `python benchmarks/at_queries.py results/NAME --beaten gp_bo` says on every table who is significantly better than a strategy at
 the end, by what the search saw and by test (sign-flip tests of paired means, Holm over all pairs). Reads runs/, which is not
 committed: `python benchmarks/rebuild.py NAME` makes them; the tables are needed, too.
+
+`python benchmarks/at_queries.py results/NAME --optimum` says how many queries it took until the incumbent was a best cell by
+test: mean over seeds ± half of its 95% interval (normal); a run that never had one counts with its length. From runs/, too.
 """
 
 from __future__ import annotations
@@ -72,15 +75,37 @@ def beaten(folder: Path, name: str) -> None:
             print(f"{task.text.table:<34}{what:<12}place {place + 1}, significantly better: {by or 'none'}")
 
 
+def optimum(folder: Path) -> None:
+    """Print when the best was found.
+
+    Raises:
+        LabError: there are no runs.
+    """
+    for group, runs in recorded.look(folder).collected:
+        (table,) = group.task.scored
+        truth = table.sign * table.truth
+        first = runs.first(truth == np.nanmax(truth))
+        took = np.minimum(first, runs.counts)
+        half = 1.96 * took.std(ddof=1) / math.sqrt(len(took))
+        reached = np.isfinite(first).mean()
+        print(
+            f"{group.task.text.table:<34}{group.spec:<44}{took.mean():8.1f} ± {half:.1f}   {reached:.0%} of {len(took)}"
+        )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="results folder")
     parser.add_argument("queries", type=float, nargs="*", help="after how many queries")
     parser.add_argument("--beaten", metavar="STRATEGY")
+    parser.add_argument("--optimum", action="store_true")
     given = parser.parse_args()
-    if bool(given.queries) == bool(given.beaten):
-        parser.error("say numbers of queries, or --beaten STRATEGY")
+    if bool(given.queries) + bool(given.beaten) + given.optimum != 1:
+        parser.error("say numbers of queries, --beaten STRATEGY or --optimum")
     try:
-        beaten(given.folder, given.beaten) if given.beaten else main(given.folder, given.queries)
+        if given.optimum:
+            optimum(given.folder)
+        else:
+            beaten(given.folder, given.beaten) if given.beaten else main(given.folder, given.queries)
     except (LabError, OSError) as error:  # in a clone, say, where there are no runs
         sys.exit(f"{given.folder}: {error}")

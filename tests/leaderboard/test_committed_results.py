@@ -159,7 +159,7 @@ def test_results_of_older_code_are_told_from_those_of_today(tmp_path):
     [
         (["{folder}", "--beaten", "gp_bo"], "{folder}: .* runs of .* are not in {folder}/runs"),
         (["{folder}/none", "25"], "{folder}/none: .*No such file"),
-        (["{folder}"], "say numbers of queries, or --beaten STRATEGY"),
+        (["{folder}"], "say numbers of queries, --beaten STRATEGY or --optimum"),
         (["{folder}", "many"], "invalid float value: 'many'"),
     ],
 )
@@ -179,3 +179,13 @@ def test_who_beats_a_strategy_wants_one_that_is_there(tmp_path):
     beaten(tmp_path, "random_search")
     with pytest.raises(LabError, match="no strategy 'gp_bo'; there are"):
         beaten(tmp_path, "gp_bo")
+
+
+def test_when_the_best_was_found_is_what_the_board_says(tmp_path, capsys):
+    board = nasbench_lab.compare("random_search", "local_search", table="toy", seeds=6, max_queries=60, out=tmp_path)
+    runpy.run_path(str(RESULTS.parent / "benchmarks" / "at_queries.py"))["optimum"](tmp_path)
+    for line in capsys.readouterr().out.splitlines():
+        _, strategy, mean, _, _, reached, _, seeds = line.split()
+        (row,) = board[board["strategy"] == strategy].to_dict("records")
+        assert float(mean) == pytest.approx(row["queries_to_optimum_mean"], abs=0.051)
+        assert (reached, seeds) == (f"{row['reached_optimum']:.0%}", "6")

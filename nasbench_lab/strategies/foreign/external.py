@@ -31,12 +31,12 @@ class External(Spoken):
     """Asks what another program asks.
 
     Attributes:
-        command: the program and its arguments, as in a shell but without one.
+        command: the program and its arguments, as in a shell but without one; None for the example.
         timeout: seconds the program may take for a line; one that takes longer is ended, and the run has failed.
         program: SHA-256 of the files the command names, so that an edited program makes other runs; not to be set.
     """
 
-    command: str = ""
+    command: str | None = None
     timeout: float = 600.0
     program: str = field(init=False)
 
@@ -49,13 +49,17 @@ class External(Spoken):
         command = self._arguments()
         if shutil.which(command[0]) is None:
             raise ValueError(f"command {command[0]!r} is not a program that can be run")
-        named = [Path(part) for part in command] if self.command.strip() else [_EXAMPLE]
+        named = [_EXAMPLE] if self.command is None else [Path(part) for part in command]
         content = b"".join(path.read_bytes() for path in named if path.is_file())
         self.program = hashlib.sha256(content).hexdigest()[:16]
 
     def _arguments(self) -> list[str]:
+        if self.command is None:
+            return [sys.executable, str(_EXAMPLE)]
         words = shlex.split(self.command)
-        return [str(paths.home(word)) for word in words] or [sys.executable, str(_EXAMPLE)]
+        if not words:
+            raise ValueError("command is empty; it is a program and its arguments, command=(node my_search.js)")
+        return [str(paths.home(word)) for word in words]
 
     def setup(self) -> None:
         self._stop()

@@ -321,6 +321,9 @@ def test_an_unfinished_run_is_not_written(lab, monkeypatch, tmp_path):
 def test_what_cannot_be_run_is_refused():
     with pytest.raises(LabError, match="no_such_program"):
         loading.build("strategies", "external:command=(no_such_program --fast)")
+    for empty in ("", "()", "( )"):  # a variable of a shell that is not set, say: not the example under somebody's name
+        with pytest.raises(LabError, match="command is empty"):
+            loading.build("strategies", f"external:command={empty}")
 
 
 @given(st.integers(0, cell.SPACE.size - 1), st.sampled_from([12, 200, None]))
