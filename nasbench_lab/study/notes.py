@@ -60,10 +60,12 @@ def substitutes(asked: Iterable[tuple[str, str, Space]]) -> list[str]:
 def _asked(plan: Plan) -> Iterator[tuple[str, str, Space]]:
     """The surrogates that strategies ask, and those that answer in place of a table."""
     for task in plan.tasks:
-        own = {spec: getattr(strategy, "surrogate", "") for spec, strategy in plan.strategies.items()}
         if isinstance(task.evaluator, Fitted):
-            own[task.text.evaluator] = task.evaluator.model
-        yield from ((spec, model, task.table.space) for spec, model in own.items() if model and isinstance(model, str))
+            yield task.text.evaluator, task.evaluator.model, task.table.space
+        for spec, strategy in plan.strategies.items():
+            for each in (strategy, *getattr(strategy, "arms", ())):
+                if isinstance(model := getattr(each, "surrogate", ""), str) and model:
+                    yield spec, model, task.table.space
 
 
 def _other_data(plan: Plan) -> list[str]:

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import erf
 
 from nasbench_lab.core import FloatArray
-from nasbench_lab.spaces import cell, cells, encodings
+from nasbench_lab.spaces import cell, cells, chains, encodings
 from nasbench_lab.spaces.space import IntArray, Space
 from nasbench_lab.spaces.whole import cells as indices
 from nasbench_lab.surrogates._base import Surrogate, checked, generator
@@ -25,7 +25,7 @@ from nasbench_lab.surrogates._scale import Scale, check_targets
 NINE_TENTHS = 1.6448536269514722**2  # the square of a standard normal number is below this nine times in ten
 LEAST_NOISE = 1e-3  # variance of targets, which have unit spread
 _POOL_SAMPLE = 512
-_BEST = 10  # errors that the best group has at least
+_GROUP = 10  # errors that nine tenths are taken of, at least
 _ANYWHERE = ("one_hot", "live")  # features that any space has
 
 
@@ -60,7 +60,8 @@ class RowModel(Surrogate):
         default = getattr(type(self), "features", "")
         if self.features in (default, *_ANYWHERE) or cells.is_cell(space):
             return ""
-        return f"features {self.features} are for four-node cells; on {space.name}, one-hot rows and counts of shared labels"
+        counts = " and counts of shared labels" if chains.alike(space) else ""
+        return f"features {self.features} are for four-node cells; on {space.name}, one-hot rows{counts}"
 
     def _learn(self, rows: IntArray, targets: FloatArray, rng: np.random.Generator) -> None:
         """Learn from targets (n,) at rows (n,) of `inputs_`; rows may repeat."""
@@ -124,7 +125,7 @@ class NineTenths:
 
     A search asks for the cells that are predicted to be good, and errors there are others than elsewhere: calibrated in
     groups by prediction, Mondrian conformal prediction (Vovk et al. 2005, section 4.5). Of n exchangeable errors the
-    next lies below the one in place 0.9 (n + 1). The best group has ten errors at least, or all there are.
+    next lies below the one in place 0.9 (n + 1). A group has ten errors at least: of fewer than twenty there is one group.
 
     Attributes:
         others: for whatever is not in the best group.
@@ -139,9 +140,9 @@ class NineTenths:
     @classmethod
     def of(cls, means: FloatArray, errors: FloatArray, least: float = -np.inf) -> Self:
         """From predictions (n,) of what was withheld and their errors (n,), of any sign; none is below `least`."""
-        edge = float(np.sort(means)[-max(_BEST, round(0.1 * len(means))) :][0])
+        edge = float(np.sort(means)[-max(_GROUP, round(0.1 * len(means))) :][0])
         best = means >= edge
-        groups = errors[best], errors[best if best.all() else ~best]
+        groups = (errors[best], errors[~best]) if (~best).sum() >= _GROUP else (errors, errors)
         there, elsewhere = (max(float(np.quantile(group, 0.9, method="weibull")), least) for group in groups)
         return cls(elsewhere, there, edge)
 

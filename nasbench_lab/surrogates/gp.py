@@ -155,17 +155,21 @@ class GaussianProcess(Surrogate):
         self.model_: Any = self._engine(pools[0])
         self.choice_ = Choice([pool.parts for pool in pools])
 
+    def _named(self, space: Space) -> tuple[str, ...]:
+        """The kernels that are chosen from; the reference engine has the first."""
+        return candidates(space, self.kernel)[: None if self.engine == "fast" else 1]
+
     def instead(self, space: Space) -> str:
         """See `Surrogate.instead`: a kernel that only four-node cells have."""
-        named = candidates(space, self.kernel)
+        named = self._named(space)
         if self.kernel in ("canonical", *named):
             return ""
         best = f"the likeliest of {', '.join(named)}" if len(named) > 1 else named[0]
         return f"kernel {self.kernel} is for four-node cells; on {space.name}, {best}"
 
     def _pools(self, space: Space, known: Mapping[str, FloatArray] | None) -> list[Pool]:
-        """Those of all kernels that are chosen from; the first for the reference engine."""
-        named = candidates(space, self.kernel)[: None if self.engine == "fast" else 1]
+        """Those of all kernels that are chosen from."""
+        named = self._named(space)
         if self.proxies and known:
             return [with_known(space, kernel, known) for kernel in named]
         return [pool_of(space, kernel) for kernel in named]

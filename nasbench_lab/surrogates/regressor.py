@@ -13,6 +13,7 @@ cross-conformal; Krogh & Vedelsby 1995; `_rows.added_noise`).
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -146,13 +147,15 @@ def _problem(spec: str) -> str:
 
 @lru_cache(maxsize=128)
 def _least_rows(spec: str) -> tuple[int, str]:
-    """How many made-up rows an estimator needs, as far as halving from 64 tells, and what it says of half as many."""
-    count = _PROBE
-    while count > 1:
-        if error := _tried(spec, count // 2):
-            return count, error
-        count //= 2
-    return count, ""
+    """How many made-up rows an estimator needs, by bisection between 1 and 64, and what it says of one less."""
+    below, enough, said = 0, _PROBE, ""
+    while enough - below > 1:
+        middle = (below + enough) // 2
+        if error := _tried(spec, middle):
+            below, said = middle, error
+        else:
+            enough = middle
+    return enough, said
 
 
 def _tried(spec: str, count: int) -> str:
@@ -161,8 +164,9 @@ def _tried(spec: str, count: int) -> str:
     inputs = rng.standard_normal((count, 20))
     estimator = _estimators.seeded(_estimators.made(spec), rng)
     try:
-        _estimators.fitted(estimator, inputs, inputs[:, 0], rng)
-        _estimators.predicted(estimator, inputs)
+        with warnings.catch_warnings(action="ignore"):  # of made-up rows
+            _estimators.fitted(estimator, inputs, inputs[:, 0], rng)
+            _estimators.predicted(estimator, inputs)
     except Exception as error:  # somebody's code
         return f"{type(error).__name__}: {error}".partition("\n")[0]
     return ""

@@ -50,6 +50,7 @@ def test_a_kernel_and_features_that_a_space_lacks_are_noted_where_they_are_not_t
         "gp_bo:surrogate=(gp:kernel=path)",
         "bayes_linear_ts",
         "gp_bo:surrogate=(gp:kernel=counts)",
+        "portfolio:first=nasbowl",
     )
     rows = "gp_bo:surrogate=(bayes_linear:features=wl)"
     tasks = (
@@ -57,6 +58,9 @@ def test_a_kernel_and_features_that_a_space_lacks_are_noted_where_they_are_not_t
         StudyTask("chain", max_queries=5, evaluator="surrogate:model=(gp:kernel=wl),cells=50"),
     )
     wl, path, features = notes(resolve(Study((*specs, rows), tasks)))
-    assert wl == f"nasbowl, {tasks[1].evaluator}: kernel wl is for four-node cells; on chain, choices"
+    assert (
+        wl
+        == f"{tasks[1].evaluator}, nasbowl, portfolio:first=nasbowl: kernel wl is for four-node cells; on chain, choices"
+    )
     assert path.startswith("gp_bo:surrogate=(gp:kernel=path): kernel path is for four-node cells; on chain")
     assert features.startswith(f"{rows}: features wl are for four-node cells; on chain, one-hot rows")

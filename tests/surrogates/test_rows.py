@@ -44,8 +44,8 @@ def test_what_holds_of_any_sample(pairs: list[tuple[float, float]], least: float
     assert set(within.at(means[~best])) <= {within.others}
     assert min(within.others, within.best) >= least
     assert max(within.others, within.best) <= max(errors.max(), least)
-    if len(pairs) < 10:
-        assert within.best == within.others == max(errors.max(), least)
+    if (~best).sum() < 10:  # one error would speak for all others
+        assert within.best == within.others
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -50,7 +51,9 @@ class External(Spoken):
         if shutil.which(command[0]) is None:
             raise ValueError(f"command {command[0]!r} is not a program that can be run")
         named = [_EXAMPLE] if self.command is None else [Path(part) for part in command]
-        content = b"".join(path.read_bytes() for path in named if path.is_file())
+        content = b"".join(
+            path.read_bytes() for path in named if os.path.isfile(path)
+        )  # an inline program may be no file name at all
         self.program = hashlib.sha256(content).hexdigest()[:16]
 
     def _arguments(self) -> list[str]:

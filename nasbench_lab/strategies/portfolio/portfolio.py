@@ -49,25 +49,25 @@ class Portfolio(Strategy):
             raise ValueError(f"share must be between 0 and 1, got {self.share}")
         if not self.first or not self.second:
             raise ValueError("a portfolio needs a first and a second strategy")
-        self._arms: list[Strategy] = [
+        self.arms: list[Strategy] = [
             loading.build("strategies", spec) for spec in (self.first, self.second, self.third) if spec
         ]
-        self.cell_only = any(arm.cell_only for arm in self._arms)
+        self.cell_only = any(arm.cell_only for arm in self.arms)
 
     def requires(self, task: Task) -> tuple[str, ...]:
         """What the arms compute with."""
-        return tuple(dict.fromkeys(package for arm in self._arms for package in extras.required(arm, task)))
+        return tuple(dict.fromkeys(package for arm in self.arms for package in extras.required(arm, task)))
 
     def start(self, task: Task, seed: int) -> None:
         super().start(task, seed)
-        for arm in self._arms:
+        for arm in self.arms:
             arm.start(task, seed)
             arm.rng = self.rng  # one stream of draws: two arms with streams of the same seed would draw alike
 
     def setup(self) -> None:
         self._known: dict[Key, Result] = {}
         self._pending: dict[Key, list[tuple[int, Query]]] = {}  # who waits for an answer, who asked for it first
-        self._scores: list[list[float]] = [[] for _ in self._arms]
+        self._scores: list[list[float]] = [[] for _ in self.arms]
 
     def propose(self) -> Query | None:
         for number in self._order():
@@ -90,8 +90,8 @@ class Portfolio(Strategy):
             self._scores[waiting[0][0]].append(result.score)
         told = {number for number, _ in waiting}
         for number, query in waiting:
-            self._arms[number].tell(result._replace(query=query))
-        for number, arm in enumerate(self._arms):
+            self.arms[number].tell(result._replace(query=query))
+        for number, arm in enumerate(self.arms):
             if key[1] and number not in told and getattr(arm, "learns_from_any", False):
                 arm.tell(result)
 
@@ -99,7 +99,7 @@ class Portfolio(Strategy):
         """Of every arm: how many of its answers are among the best `share` of all."""
         every = sorted((score for own in self._scores for score in own), reverse=True)
         if not every:
-            return [0] * len(self._arms)
+            return [0] * len(self.arms)
         least = every[math.ceil(self.share * len(every)) - 1]
         return [sum(score >= least > -math.inf for score in own) for own in self._scores]
 
@@ -113,7 +113,7 @@ class Portfolio(Strategy):
 
     def _of(self, number: int) -> Query | None:
         """What an arm asks for and nobody asked before; None where it waits, has ended, or repeats what is known."""
-        arm = self._arms[number]
+        arm = self.arms[number]
         for _ in range(_REPLIES):
             query = arm.ask()
             if query is None:

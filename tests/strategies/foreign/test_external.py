@@ -6,6 +6,7 @@ import gc
 import json
 import pickle
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -324,6 +325,11 @@ def test_what_cannot_be_run_is_refused():
     for empty in ("", "()", "( )"):  # a variable of a shell that is not set, say: not the example under somebody's name
         with pytest.raises(LabError, match="command is empty"):
             loading.build("strategies", f"external:command={empty}")
+
+
+def test_a_program_may_stand_in_its_command():
+    inline = "pass  # " + "x" * 5000  # longer than any file's name
+    assert External(shlex.join([sys.executable, "-c", inline])).program != External().program
 
 
 @given(st.integers(0, cell.SPACE.size - 1), st.sampled_from([12, 200, None]))

@@ -59,7 +59,7 @@ def test_successes_are_answers_among_the_best_so_far_whoever_gave_them():
 def test_arms_that_can_learn_from_any_answer_get_all_and_others_their_own():
     portfolio = Portfolio("tpe", POOR, "simulated_annealing")
     records = searched(portfolio, queries=40).records
-    tpe, random, annealing = portfolio._arms
+    tpe, random, annealing = portfolio.arms
     assert len(tpe._archs) == 40
     best = max(records, key=lambda record: record.result.score).result
     assert portfolio.recommend() == tpe.recommend() == best.query.arch
@@ -69,11 +69,11 @@ def test_arms_that_can_learn_from_any_answer_get_all_and_others_their_own():
 def test_what_another_arm_knows_is_told_for_free_when_it_is_asked_for():
     portfolio = Portfolio(POOR, "simulated_annealing", "")
     portfolio.start(Tabular(catalog.load("toy")).task, 0)
-    first, second = portfolio._arms
+    first, second = portfolio.arms
     query = first.ask()
     assert query is not None
     assert second.ask() == query  # the common design
-    for arm in portfolio._arms:
+    for arm in portfolio.arms:
         arm.start(portfolio.task, 0)
     known = portfolio._of(0)
     assert known == query
@@ -90,7 +90,7 @@ def test_who_waits_for_a_cell_another_asked_for_is_told_with_it():
     query = portfolio._of(0)
     assert portfolio._of(1) is None  # it asks for the same, which is on its way
     portfolio.tell(Result(query, 70.0, 5.0))
-    assert [arm.recommend() for arm in portfolio._arms] == [query.arch, query.arch]
+    assert [arm.recommend() for arm in portfolio.arms] == [query.arch, query.arch]
     assert [len(scores) for scores in portfolio._scores] == [1, 0]
 
 
