@@ -222,7 +222,12 @@ def predicted(estimator: Any, inputs: FloatArray, **options: Any) -> FloatArray:
     with _decided(len(inputs)):  # the same question, the same answer
         values = estimator.predict(inputs, **options)
     parts = values if isinstance(values, tuple) else (values,)
-    found = np.stack([np.asarray(part, dtype=np.float64).reshape(len(inputs), -1).T for part in parts])
+    arrays = [np.asarray(part, dtype=np.float64) for part in parts]
+    if odd := [each.shape for each in arrays if each.size % len(inputs) or not each.size]:
+        raise ValueError(
+            f"{type(estimator).__name__}.predict returns an array of shape {odd[0]} for {len(inputs)} rows"
+        )
+    found = np.stack([each.reshape(len(inputs), -1).T for each in arrays])
     found = found.reshape(-1, len(inputs))
     if not np.isfinite(found).all():
         raise ValueError(f"{type(estimator).__name__} predicts what is not finite")
@@ -239,6 +244,8 @@ def own_moments(estimator: Any, inputs: FloatArray) -> tuple[FloatArray, FloatAr
     takes = inspect.signature(_last(estimator).predict).parameters
     if "return_std" in takes:
         mean, std = predicted(estimator, inputs, return_std=True)
+        if (std < 0).any():
+            raise ValueError(f"{type(estimator).__name__} predicts a negative standard deviation, {std.min():.3g}")
         return mean, std
     if "quantiles" in takes:
         low, middle, high = predicted(estimator, inputs, quantiles=list(MIDDLE))

@@ -130,7 +130,7 @@ class NineTenths:
     Attributes:
         others: for whatever is not in the best group.
         best: for what is.
-        edge: the lowest prediction in the best group.
+        edge: the lowest prediction in the best group; infinite where there is none.
     """
 
     others: float
@@ -142,9 +142,10 @@ class NineTenths:
         """From predictions (n,) of what was withheld and their errors (n,), of any sign; none is below `least`."""
         edge = float(np.sort(means)[-max(_GROUP, round(0.1 * len(means))) :][0])
         best = means >= edge
-        groups = (errors[best], errors[~best]) if (~best).sum() >= _GROUP else (errors, errors)
+        apart = (~best).sum() >= _GROUP
+        groups = (errors[best], errors[~best]) if apart else (errors, errors)
         there, elsewhere = (max(float(np.quantile(group, 0.9, method="weibull")), least) for group in groups)
-        return cls(elsewhere, there, edge)
+        return cls(elsewhere, there, edge if apart else np.inf)
 
     def at(self, means: FloatArray) -> FloatArray:
         """(m,) for predictions (m,)."""

@@ -63,7 +63,11 @@ class Regressor(FeatureSurrogate):
     def instead(self, space: Space) -> str:
         """See `Surrogate.instead`; and what is predicted where an estimator cannot learn from few rows."""
         least, error = _least_rows(self.estimator)
-        few = f"cannot be fitted to fewer than {least} rows ({error}); their mean is predicted" if least > _FEW else ""
+        few = (
+            f"cannot be fitted to fewer than {least} rows ({error}); until then, the mean of the scores"
+            if least > _FEW
+            else ""
+        )
         return "; ".join(filter(None, (super().instead(space), few)))
 
     def learn(self, inputs: FloatArray, targets: FloatArray, rng: np.random.Generator) -> None:
@@ -88,7 +92,7 @@ class Regressor(FeatureSurrogate):
             _estimators.fitted(estimator, inputs, targets, rng)
             _estimators.predicted(estimator, inputs[:1])
         except Exception:
-            if len(targets) >= _PROBE:
+            if len(targets) >= _least_rows(self.estimator)[0]:
                 raise
             return _Mean(float(targets.mean()))
         return estimator
@@ -167,6 +171,7 @@ def _tried(spec: str, count: int) -> str:
         with warnings.catch_warnings(action="ignore"):  # of made-up rows
             _estimators.fitted(estimator, inputs, inputs[:, 0], rng)
             _estimators.predicted(estimator, inputs)
+            _estimators.own_moments(estimator, inputs)
     except Exception as error:  # somebody's code
         return f"{type(error).__name__}: {error}".partition("\n")[0]
     return ""

@@ -227,6 +227,6 @@ def test_an_estimator_that_refuses_few_rows_says_so_before_it_runs(tmp_path):
         "    def predict(self, X):\n        return X[:, 0] * 0 + self.m\n"
     )
     said = loading.build("surrogates", f"{path}:Picky").instead(cell.SPACE)
-    assert said == "cannot be fitted to fewer than 20 rows (RuntimeError: too few); their mean is predicted"
+    assert said == "cannot be fitted to fewer than 20 rows (RuntimeError: too few); until then, the mean of the scores"
     path.with_name("plain.py").write_text(PLAIN)
     assert loading.build("surrogates", f"{tmp_path / 'plain.py'}:Plain").instead(cell.SPACE) == ""

@@ -39,13 +39,14 @@ def test_what_holds_of_any_sample(pairs: list[tuple[float, float]], least: float
     means, errors = (np.array(column) for column in zip(*pairs, strict=True))
     within = NineTenths.of(means, errors, least)
     best = means >= within.edge
-    assert best.sum() >= min(10, len(means))
-    assert set(within.at(means[best])) == {within.best}
+    assert set(within.at(means[best])) <= {within.best}
     assert set(within.at(means[~best])) <= {within.others}
     assert min(within.others, within.best) >= least
     assert max(within.others, within.best) <= max(errors.max(), least)
-    if (~best).sum() < 10:  # one error would speak for all others
-        assert within.best == within.others
+    if len(pairs) < 20:  # one error would speak for many cells
+        assert not best.any()
+    if best.any():
+        assert min(best.sum(), (~best).sum()) >= 10
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,19 @@
 """Chat completions of an OpenAI-compatible endpoint: every request has an end in bytes, seconds and attempts.
 
 `OPENAI_BASE_URL` says where it is (http://localhost:8000/v1, say) and `OPENAI_API_KEY`, where it wants one, who asks. Both
-are read when something is asked and are nowhere kept; what a server says is shown without the key.
+are read when something is asked and are nowhere kept; what is shown is without the key and whatever is secret in an address.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import queue
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from nasbench_lab.core import LabError
 from nasbench_lab.files import bounded
@@ -57,7 +59,9 @@ def ask(body: Mapping[str, Any], *, timeout: float, attempts: int) -> Reply:
     """
     address = os.environ.get(ADDRESS, "").strip().rstrip("/")
     if not address.startswith(("http://", "https://")):
-        raise LabError(f"{ADDRESS} must be the address of an OpenAI-compatible endpoint, got {address!r}")
+        raise LabError(
+            _without_secrets(f"{ADDRESS} must be the address of an OpenAI-compatible endpoint, got {address!r}")
+        )
     why = ""
     for attempt in range(attempts):
         try:
@@ -66,7 +70,7 @@ def ask(body: Mapping[str, Any], *, timeout: float, attempts: int) -> Reply:
             why = str(later)
             if attempt + 1 < attempts:
                 time.sleep(min(later.seconds or 0.5 * 2**attempt, max(_WAITS, min(later.seconds, timeout))))
-    raise LabError(f"{address} did not answer in {attempts} attempts: {_without_key(why)}")
+    raise LabError(_without_secrets(f"{address} did not answer in {attempts} attempts: {why}"))
 
 
 def _within(timeout: float, url: str, body: dict[str, Any]) -> bytes:
@@ -104,8 +108,8 @@ def _posted(url: str, body: dict[str, Any], timeout: float, deadline: float) -> 
                 wait = answer.headers.get("Retry-After", "")
                 raise _Later(f"HTTP {answer.status_code}", float(wait) if wait.isdecimal() else 0.0)
             if answer.status_code != 200:
-                said = _without_key(content.decode(errors="replace")).strip()[:_SHOWN]
-                raise LabError(f"{url} answers HTTP {answer.status_code}: {said or answer.reason}")
+                said = _without_secrets(content.decode(errors="replace")).strip()[:_SHOWN]
+                raise LabError(_without_secrets(f"{url} answers HTTP {answer.status_code}: {said or answer.reason}"))
             return content
     except requests.RequestException as error:
         raise _Later(type(error).__name__) from error
@@ -142,9 +146,15 @@ def _reply(content: bytes) -> Reply:
 
 
 def _excerpt(content: bytes) -> str:
-    return repr(_without_key(content.decode(errors="replace"))[:_SHOWN])
+    return repr(_without_secrets(content.decode(errors="replace"))[:_SHOWN])
 
 
-def _without_key(text: str) -> str:
-    key = os.environ.get(KEY, "").strip()
-    return text.replace(key, "***") if key else text
+def _without_secrets(text: str) -> str:
+    """A text without the key, and without what an address may hold: a name and a password, also as they are sent, and a query."""
+    parts = urlsplit(os.environ.get(ADDRESS, "").strip())
+    secrets = [os.environ.get(KEY, "").strip(), parts.netloc.rpartition("@")[0], parts.password or "", parts.query]
+    login = ":".join(map(unquote, (parts.username or "", parts.password or "")))
+    secrets += [base64.b64encode(login.encode()).decode(), unquote(parts.password or "")] if parts.password else []
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
