@@ -82,15 +82,18 @@ def optimum(folder: Path) -> None:
         LabError: there are no runs.
     """
     for group, runs in recorded.look(folder).collected:
-        (table,) = group.task.scored
-        truth = table.sign * table.truth
-        first = runs.first(truth == np.nanmax(truth))
-        took = np.minimum(first, runs.counts)
-        half = 1.96 * took.std(ddof=1) / math.sqrt(len(took))
-        reached = np.isfinite(first).mean()
-        print(
-            f"{group.task.text.table:<34}{group.spec:<44}{took.mean():8.1f} ± {half:.1f}   {reached:.0%} of {len(took)}"
-        )
+        for table in group.task.scored:
+            truth = table.sign * table.truth
+            first = runs.first(truth == np.nanmax(truth))
+            took, reached = np.minimum(first, runs.counts), np.isfinite(first).mean()
+            half = f" ± {1.96 * took.std(ddof=1) / math.sqrt(len(took)):.1f}" if len(took) > 1 else ""
+            mean = f"{'' if reached == 1 else '≥ '}{took.mean():.1f}{half}"
+            name = (
+                group.task.text.table
+                if table.name == group.task.table.name
+                else f"{group.task.text.table} -> {table.name}"
+            )
+            print(f"{name:<34}{group.spec:<44}{mean:>16}   {reached:.0%} of {len(took)}")
 
 
 if __name__ == "__main__":

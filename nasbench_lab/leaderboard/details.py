@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nasbench_lab import core
 from nasbench_lab.core import FloatArray
@@ -29,6 +28,7 @@ from nasbench_lab.spaces.space import Space
 from nasbench_lab.stats import fronts, progress, shares
 
 Row = dict[str, Any]
+_STEPS = 100  # of the share of targets hit
 BEST_SHARES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002)  # of the cells; their regrets are targets of other scores
 TARGETS = (5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.0)  # points of test regret
 _BEST = 8  # cells drawn
@@ -96,14 +96,13 @@ def space_of(space: Space) -> Row:
     return {"name": space.name, "cells": space.size, "decisions": named, "roles": list(space.roles)}
 
 
-def _checkpoints(members: Sequence[Entry]) -> NDArray[np.int64]:
-    longest = max(float(entry.runs.counts.max(initial=0)) for entry in members)
-    return np.array(progress.checkpoints(max(longest, 1.0)), dtype=np.int64)
+def _longest(members: Sequence[Entry]) -> float:
+    return max(1.0, *(float(entry.runs.counts.max(initial=0)) for entry in members))
 
 
 def _ranks(setting: Setting, members: Sequence[Entry]) -> Row:
     """Mean over seeds of the rank among the strategies, after so many queries; a run that ended keeps its incumbent."""
-    at = _checkpoints(members)
+    at = np.array(progress.checkpoints(_longest(members)), dtype=np.int64)
     values = np.stack(
         [setting.test_of(entry.runs.seeds, entry.runs.incumbents_at_queries(at)) for entry in members], axis=1
     )
@@ -120,13 +119,16 @@ def targets_of(setting: Setting) -> tuple[float, ...]:
 
 
 def _targets(setting: Setting, members: Sequence[Entry]) -> Row:
-    """Share of (run, target) pairs hit within so many queries (COCO, Hansen et al. 2021); never is not left out."""
-    at, best, targets = _checkpoints(members), float(setting.truth.max()), targets_of(setting)
+    """Share of (run, target) pairs hit within so many queries (COCO, Hansen et al. 2021); never is not left out.
+
+    It is drawn in steps: at every query, of more than a hundred at a hundred even steps of the logarithm.
+    """
+    at, best, targets = progress.places(_longest(members), _STEPS), float(setting.truth.max()), targets_of(setting)
     near, reached = EQUAL * setting.scale, []
     for entry in members:
         hits = np.stack([entry.runs.first(setting.truth >= best - target - near) for target in targets])
-        reached.append(progress.ecdf(hits.T, at.astype(np.float64)))
-    return {"at": at.tolist(), "targets": list(targets), "share": _shares(np.stack(reached))}
+        reached.append(progress.ecdf(hits.T, np.array(at, dtype=np.float64)))
+    return {"at": at, "targets": list(targets), "share": _shares(np.stack(reached))}
 
 
 def _profile(setting: Setting, final: FloatArray) -> Row:

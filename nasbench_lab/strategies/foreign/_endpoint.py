@@ -142,7 +142,7 @@ def _reply(content: bytes) -> Reply:
         raise LabError(f"the endpoint's answer holds no text: {_excerpt(content)}")
     if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
         tokens = len(content) // 4  # about four letters a token
-    return Reply(text, tokens)
+    return Reply(_without_secrets(text), tokens)  # a reply is recorded
 
 
 def _excerpt(content: bytes) -> str:

@@ -105,7 +105,7 @@ class LlmSearch(Strategy):
     def caveat(self) -> str:
         """For the board: what stands beside its rows."""
         known = "its model may have read this table's scores, and what it knows beforehand is no search; compare words=false"
-        return known if self.words else ""
+        return "; ".join(filter(None, (f"asked of {self.model}" if self.model else "", known if self.words else "")))
 
     def setup(self) -> None:
         folder = self._folder()

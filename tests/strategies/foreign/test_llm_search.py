@@ -360,7 +360,21 @@ def test_a_board_says_that_a_model_may_know_the_table(endpoint, lab, tmp_path):
     asked = ("compare", "llm_search", "llm_search:words=false", "random_search", "--table", "toy", "--seeds", 1)
     code, _, err = lab(*asked, "--max-queries", 3, "--out", tmp_path / "out")
     assert code == 0
-    said = "llm_search: its model may have read this table's scores"
-    assert said in err
-    assert said in (tmp_path / "out" / "leaderboard.md").read_text()
-    assert "words=false: its model" not in err
+    board = (tmp_path / "out" / "leaderboard.md").read_text()
+    for said in (
+        "llm_search: asked of made-up; its model may have read this table's scores",
+        "words=false: asked of made-up\n",
+    ):
+        assert said in err
+        assert said.strip() in board
+    assert "words=false: asked of made-up; its model" not in err
+
+
+def test_an_address_keeps_its_password_and_a_record_the_key(endpoint, toy, monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://me:hunter2@127.0.0.1:9/v1?token=abc123")
+    for text in ("http://me:hunter2@127.0.0.1:9/v1?token=abc123", "Basic bWU6aHVudGVyMg==", f"you sent {KEY}"):
+        shown = _endpoint._without_secrets(text)
+        assert "***" in shown
+        assert not any(secret in shown for secret in ("hunter2", "abc123", "bWU6aHVudGVyMg==", KEY))
+    reply = _endpoint._reply(json.dumps({"choices": [{"message": {"content": f"[] {KEY}"}}]}).encode())
+    assert reply.text == "[] ***"
