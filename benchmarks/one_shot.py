@@ -10,6 +10,7 @@ are resumable: a supernet, or a run, that is finished is not repeated. Do not go
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from nasbench_lab import api
+from nasbench_lab.core import LabError
 from nasbench_lab.experiments import supernet_report, supernets
 from nasbench_lab.leaderboard import written
 from nasbench_lab.study.study import read_study
@@ -34,7 +36,10 @@ def main() -> None:
     parser.add_argument("--beside", action="store_true", help="only print the written results beside random search")
     options = parser.parse_args()
     if options.beside:
-        beside(options.out)
+        try:
+            beside(options.out)
+        except LabError as error:
+            sys.exit(str(error))
         return
     study = read_study(HERE / "one_shot.toml")
     sharing = supernets.sharing()
@@ -52,13 +57,13 @@ def main() -> None:
 
 def beside(folder: Path) -> None:
     """Every row's seconds and test accuracy, and what random search has by then: 1,000 runs of it under the study's protocol."""
-    truth = catalog.load("digits").truth
+    rows, truth = written.read_rows(folder)["rows"], catalog.load("digits").truth
     print(f"a uniform cell {truth.mean():.2f}, the best {truth.max():.2f}")
     study = read_study(HERE / "one_shot.toml")
     budget = study.tasks[0].max_seconds
     runs = [api.search("random_search", "digits", seed=seed, max_seconds=budget) for seed in _OTHERS]
     print("mean ± half of its 95% interval: Student's over the rows' few seeds, a normal one over the 1,000")
-    for row in written.read_rows(folder)["rows"]:
+    for row in rows:
         count, then = int(row["runs"]), np.array([_by(run, row["seconds"]) for run in runs])
         half = stdtrit(count - 1, 0.975) * row["test_sd"] / np.sqrt(count)
         others = 1.96 * then.std(ddof=1) / np.sqrt(len(then))

@@ -108,7 +108,9 @@ def main() -> int:
 
 
 def protocol() -> int:
-    print("P: Dong & Yang 2020, table 5.  C: computed independently from the public table.  !: beyond two standard errors of C")
+    print(
+        "P: Dong & Yang 2020, table 5.  C: computed independently from the public table.  !: beyond two standard errors of C"
+    )
     print("NAS-Bench-201 protocol: 12,000 s on 12-epoch validation, mean test accuracy over 500 runs")
     print(f"{'strategy':<46}{'scored on':<11}{'ours':>7}{'P':>8}{'differs':>9}{'C':>8}{'differs':>9}")
     found, outside = pd.concat([rows("nb201_protocol"), rows("reinforce_rate").query("strategy == @MATCHING")]), 0
