@@ -22,6 +22,7 @@ ADDRESS, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 _LONGEST = 1 << 22  # bytes of an answer
 _CHUNK = 1 << 14
 _WAITS = 10.0  # seconds between two attempts at most, unless the server says how long
+_SECRET = 8  # letters; a shorter key, "none" say, is a placeholder, which a reply may have as the name of an option
 _SHOWN = 200  # letters of what a server says
 _BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})  # another attempt may go better
 
@@ -142,19 +143,22 @@ def _reply(content: bytes) -> Reply:
         raise LabError(f"the endpoint's answer holds no text: {_excerpt(content)}")
     if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
         tokens = len(content) // 4  # about four letters a token
-    return Reply(_without_secrets(text), tokens)  # a reply is recorded
+    return Reply(_without_secrets(text, least=_SECRET), tokens)  # a reply is recorded
 
 
 def _excerpt(content: bytes) -> str:
     return repr(_without_secrets(content.decode(errors="replace"))[:_SHOWN])
 
 
-def _without_secrets(text: str) -> str:
-    """A text without the key, and without what an address may hold: a name and a password, also as they are sent, and a query."""
+def _without_secrets(text: str, least: int = 1) -> str:
+    """A text without the key, and without what an address may hold: a name and a password, also as they are sent, and a query.
+
+    `least`: letters of what is taken for a secret.
+    """
     parts = urlsplit(os.environ.get(ADDRESS, "").strip())
     secrets = [os.environ.get(KEY, "").strip(), parts.netloc.rpartition("@")[0], parts.password or "", parts.query]
     login = ":".join(map(unquote, (parts.username or "", parts.password or "")))
     secrets += [base64.b64encode(login.encode()).decode(), unquote(parts.password or "")] if parts.password else []
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***")
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***") if len(secret) >= least else text
     return text

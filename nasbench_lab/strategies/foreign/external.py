@@ -51,9 +51,10 @@ class External(Spoken):
         if shutil.which(command[0]) is None:
             raise ValueError(f"command {command[0]!r} is not a program that can be run")
         named = [_EXAMPLE] if self.command is None else [Path(part) for part in command]
-        content = b"".join(
-            path.read_bytes() for path in named if os.path.isfile(path)
-        )  # an inline program may be no file name at all
+        files = [
+            path for path in named if os.path.isfile(path)
+        ]  # an inline program may be no name that a file can have
+        content = b"".join(path.read_bytes() for path in files)
         self.program = hashlib.sha256(content).hexdigest()[:16]
 
     def _arguments(self) -> list[str]:

@@ -378,3 +378,7 @@ def test_an_address_keeps_its_password_and_a_record_the_key(endpoint, toy, monke
         assert not any(secret in shown for secret in ("hunter2", "abc123", "bWU6aHVudGVyMg==", KEY))
     reply = _endpoint._reply(json.dumps({"choices": [{"message": {"content": f"[] {KEY}"}}]}).encode())
     assert reply.text == "[] ***"
+    monkeypatch.setenv("OPENAI_API_KEY", "none")  # what many a local endpoint is given; and an operation's name
+    said = json.dumps([{"edge 0-1": "none"}])
+    assert _endpoint._reply(json.dumps({"choices": [{"message": {"content": said}}]}).encode()).text == said
+    assert _endpoint._without_secrets("got none") == "got ***"
